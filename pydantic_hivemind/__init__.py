@@ -1,0 +1,58 @@
+"""Memory for pydantic-deep agents that many users, projects and runs share without leaking.
+
+Names are imported on first use, so that `import pydantic_hivemind` takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_hivemind.conversations import Conversation as Conversation
+    from pydantic_hivemind.hivemind import Hivemind as Hivemind
+    from pydantic_hivemind.model import Change as Change
+    from pydantic_hivemind.model import Conflict as Conflict
+    from pydantic_hivemind.model import Edited as Edited
+    from pydantic_hivemind.model import File as File
+    from pydantic_hivemind.model import Match as Match
+    from pydantic_hivemind.model import PromotionReport as PromotionReport
+    from pydantic_hivemind.model import ScopeInfo as ScopeInfo
+    from pydantic_hivemind.model import Stat as Stat
+    from pydantic_hivemind.model import Version as Version
+    from pydantic_hivemind.mounts import DEFAULT_MOUNTS as DEFAULT_MOUNTS
+    from pydantic_hivemind.mounts import Mount as Mount
+    from pydantic_hivemind.scopes import Scope as Scope
+
+_HOMES = {
+    "Change": "model",
+    "Conflict": "model",
+    "Conversation": "conversations",
+    "DEFAULT_MOUNTS": "mounts",
+    "Edited": "model",
+    "File": "model",
+    "Hivemind": "hivemind",
+    "Match": "model",
+    "Mount": "mounts",
+    "PromotionReport": "model",
+    "Scope": "scopes",
+    "ScopeInfo": "model",
+    "Stat": "model",
+    "Version": "model",
+}
+"""Public names and the modules they live in."""
+
+__all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

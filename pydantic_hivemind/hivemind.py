@@ -1,0 +1,107 @@
+"""`Hivemind`: opens a store and hands out its scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from pydantic_hivemind.errors import InvalidScope, ScopeNotFound
+from pydantic_hivemind.ledger import scopes
+from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.scopes import ScopeRow
+from pydantic_hivemind.ledger.sqlite import Durability, SqliteDriver
+from pydantic_hivemind.model import ScopeInfo
+from pydantic_hivemind.mounts import DEFAULT_MOUNTS, Mount, MountTable
+from pydantic_hivemind.scopes import Scope
+
+
+class Hivemind:
+    """A store of scopes. Open it once per process and share it: every thread may use it."""
+
+    def __init__(self, database: Database, mounts: MountTable) -> None:
+        self._database = database
+        self._mounts = mounts
+
+    @classmethod
+    def open(
+        cls,
+        directory: str | Path,
+        *,
+        durability: Durability = "full",
+        mounts: Sequence[Mount] = DEFAULT_MOUNTS,
+    ) -> Hivemind:
+        """Open the store in a directory, making it if need be; other processes may have it open too.
+
+        Args:
+            directory: Where the store is kept.
+            durability: `full`: what was acknowledged survives a power cut. `normal`: it survives the end of
+                the process, and writes are about ten times as fast.
+            mounts: Which paths belong to which collection.
+
+        Raises:
+            StoreReadOnly, StoreFull: The directory cannot be made or written.
+            NotALedger: There is something else.
+            LedgerTooNew: A later version of this package made it.
+        """
+        return cls(Database(SqliteDriver(Path(directory), durability)), MountTable(mounts))
+
+    def __enter__(self) -> Hivemind:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store; its scopes raise `StoreClosed` from then on."""
+        self._database.close()
+
+    def scope(self, name: str, parent: Scope | str | None = None, *, create: bool = True) -> Scope:
+        """The scope of that name, made if there is none.
+
+        Args:
+            name: Any text of 1 to 512 characters; compared exactly.
+            parent: The scope it reads through to, or its name. For a scope that exists it must be the same,
+                or be left out.
+            create: Whether to make it.
+
+        Raises:
+            ScopeNotFound: There is none and `create` is false, or there is no such parent.
+            InvalidScope: The name cannot be used, or the scope has another parent.
+        """
+        scopes.check_name(name)
+        above = parent if isinstance(parent, Scope) or parent is None else self.scope(parent, create=False)
+        with self._database.snapshot() as tx:
+            row = scopes.find(tx, name)
+            found = None if row is None else self._handle(tx, row)
+        if found is None and create:
+            with self._database.write() as tx:
+                row = scopes.find(tx, name)
+                if row is None:
+                    chain = above.chain_ids if above is not None else ()
+                    row = scopes.make(tx, name, chain, session=False, ttl=None)
+                found = self._handle(tx, row)
+        if found is None:
+            raise ScopeNotFound(f"there is no scope {name!r}")
+        if above is not None and found.parent != above:
+            raise InvalidScope(f"the scope {name!r} has another parent, and a parent cannot be changed")
+        return found
+
+    def scopes(self) -> list[ScopeInfo]:
+        """Every scope, by name."""
+        self.cleanup()
+        with self._database.read() as tx:
+            return scopes.listing(tx)
+
+    def cleanup(self) -> int:
+        """Remove the scopes past their ttl now, instead of when the next one is made; how many there were."""
+        with self._database.read() as tx:
+            if not scopes.any_expired(tx):
+                return 0
+        with self._database.write() as tx:
+            return scopes.purge_expired(tx)
+
+    def _handle(self, tx: Transaction, row: ScopeRow) -> Scope:
+        return Scope(self._database, self._mounts, row, scopes.names(tx, row.chain))

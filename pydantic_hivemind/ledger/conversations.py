@@ -1,0 +1,38 @@
+"""The rows of conversations: a name and the end of its history."""
+
+from __future__ import annotations
+
+import time
+from typing import cast
+
+from sqlalchemy import bindparam, delete, select, update
+
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import conversations
+from pydantic_hivemind.ledger.statements import Statement, Value, insert_row
+
+_AT = (conversations.c.scope_id == bindparam("of_scope"), conversations.c.id == bindparam("of_id"))
+
+_HEAD = Statement(lambda: select(conversations.c.head).where(*_AT))
+_INSERT = Statement(lambda: insert_row(conversations))
+_UPDATE = Statement(
+    lambda: update(conversations).where(*_AT).values(head=bindparam("head"), updated_at=bindparam("updated_at"))
+)
+_DELETE = Statement(lambda: delete(conversations).where(*_AT))
+
+
+def head(tx: Transaction, scope_id: int, id: str) -> bytes | None:
+    """The last turn of a conversation; `None` if it is empty."""
+    rows = tx.rows(_HEAD, {"of_scope": scope_id, "of_id": id})
+    return cast("bytes | None", rows[0][0]) if rows else None
+
+
+def set_head(tx: Transaction, scope_id: int, id: str, head: bytes | None) -> None:
+    """Let a conversation end with a turn, or be empty."""
+    at: dict[str, Value] = {"of_scope": scope_id, "of_id": id}
+    if head is None:
+        tx.run(_DELETE, at)
+        return
+    values: dict[str, Value] = {"head": head, "updated_at": time.time()}
+    if not tx.run(_UPDATE, at | values):
+        tx.run(_INSERT, values | {"scope_id": scope_id, "id": id})

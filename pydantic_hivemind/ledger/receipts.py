@@ -1,0 +1,87 @@
+"""Receipts: the stored outcome of an operation id, which makes a retry safe."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import cast
+
+from pydantic import ConfigDict, TypeAdapter
+from sqlalchemy import bindparam, delete, select
+
+from pydantic_hivemind.errors import OperationConflict
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import receipts
+from pydantic_hivemind.ledger.statements import Statement, Value, insert_row
+from pydantic_hivemind.model import Outcome
+
+KEPT_SECONDS = 7 * 24 * 3600
+"""How long a receipt is kept: longer than any retry, short enough that they do not pile up."""
+
+MAX_ID_CHARS = 512
+"""Longest operation id, in characters."""
+
+_OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(
+    Outcome, config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an operation returned the first time."""
+
+    outcome: Outcome
+
+
+_FIND = Statement(
+    lambda: select(receipts.c.fingerprint, receipts.c.result).where(
+        receipts.c.scope_id == bindparam("scope_id"), receipts.c.operation_id == bindparam("operation_id")
+    )
+)
+_INSERT = Statement(lambda: insert_row(receipts))
+_FORGET = Statement(
+    lambda: delete(receipts).where(
+        receipts.c.scope_id == bindparam("scope_id"), receipts.c.created_at < bindparam("before")
+    )
+)
+
+
+def fingerprint(*arguments: object) -> str:
+    """A digest of an operation and its arguments, to tell a retry from another use of its id."""
+    digest = hashlib.sha256()
+    for argument in arguments:
+        part = argument if isinstance(argument, bytes) else repr(argument).encode(errors="surrogatepass")
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receipt | None:
+    """The receipt of an operation id, if it was used before.
+
+    Raises:
+        OperationConflict: It was stored for other arguments.
+    """
+    if not 0 < len(operation_id) <= MAX_ID_CHARS:
+        raise OperationConflict(f"an operation id has 1 to {MAX_ID_CHARS} characters")
+    rows = tx.rows(_FIND, {"scope_id": scope_id, "operation_id": operation_id})
+    if not rows:
+        return None
+    if rows[0][0] != mark:
+        raise OperationConflict(f"operation id {operation_id!r} was used before with other arguments; use a new one")
+    return Receipt(_OUTCOMES.validate_json(cast(str, rows[0][1])))
+
+
+def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome: Outcome) -> None:
+    """Keep an outcome for an operation id, in the transaction that did it."""
+    now = time.time()
+    values: dict[str, Value] = {
+        "scope_id": scope_id,
+        "operation_id": operation_id,
+        "fingerprint": mark,
+        "result": _OUTCOMES.dump_json(outcome).decode(),
+        "created_at": now,
+    }
+    tx.run(_FORGET, {"scope_id": scope_id, "before": now - KEPT_SECONDS})
+    tx.run(_INSERT, values)

@@ -1,0 +1,185 @@
+"""The rows of scopes: making, finding, listing and destroying them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import cast
+
+from sqlalchemy import bindparam, delete, or_, select, update
+
+from pydantic_hivemind.errors import InvalidScope, ScopeExists, ScopeGone, ScopeHasChildren
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import scopes
+from pydantic_hivemind.ledger.statements import Row, Statement, Value, fill, insert_row, slots
+from pydantic_hivemind.ledger.tree import Chain
+from pydantic_hivemind.model import ScopeInfo
+
+MAX_NAME_CHARS = 512
+"""Longest name of a scope, in characters."""
+
+MAX_DEPTH = 16
+"""Longest chain. A read looks at every scope of it."""
+
+
+@dataclass(frozen=True)
+class ScopeRow:
+    """What a handle keeps of a scope: parents never change, so it stays true until the scope is gone."""
+
+    id: int
+    name: str
+    chain: Chain
+
+
+_COLUMNS = (scopes.c.id, scopes.c.name, scopes.c.ancestors)
+_ALIVE = or_(scopes.c.expires_at.is_(None), scopes.c.expires_at > bindparam("now"))
+
+_BY_NAME = Statement(lambda: select(*_COLUMNS).where(scopes.c.name == bindparam("name"), _ALIVE))
+_BY_ID = Statement(lambda count: select(*_COLUMNS).where(scopes.c.id.in_(slots("id", count))))
+_EXPIRY = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == bindparam("id"), _ALIVE).with_for_update())
+_INSERT = Statement(lambda: insert_row(scopes, numbered=True))
+_SET_EXPIRY = Statement(
+    lambda: update(scopes).where(scopes.c.id == bindparam("of_id"), _ALIVE).values(expires_at=bindparam("expires_at"))
+)
+_PURGE = Statement(lambda: delete(scopes).where(scopes.c.expires_at <= bindparam("now")))
+_EXPIRED = Statement(lambda: select(scopes.c.id).where(scopes.c.expires_at <= bindparam("now")).limit(1))
+_DELETE = Statement(lambda: delete(scopes).where(scopes.c.id == bindparam("id")))
+_CHILDREN = Statement(
+    lambda: select(*_COLUMNS).where(scopes.c.parent_id == bindparam("id"), _ALIVE).order_by(scopes.c.name)
+)
+
+
+def _listing() -> object:
+    parents = scopes.alias("parents")
+    return (
+        select(scopes.c.name, parents.c.name, scopes.c.session, scopes.c.created_at, scopes.c.expires_at)
+        .select_from(scopes.outerjoin(parents, parents.c.id == scopes.c.parent_id))
+        .where(_ALIVE)
+        .order_by(scopes.c.name)
+    )
+
+
+_LIST = Statement(_listing)
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be a scope's name.
+
+    Raises:
+        InvalidScope: Empty, too long, NUL or a lone surrogate.
+    """
+    if not 0 < len(name) <= MAX_NAME_CHARS:
+        raise InvalidScope(f"a scope's name has 1 to {MAX_NAME_CHARS} characters; this one has {len(name)}")
+    if "\0" in name:
+        raise InvalidScope("a scope's name cannot contain the NUL character; remove it")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidScope("a scope's name must be valid Unicode; it contains a lone surrogate") from None
+
+
+def find(tx: Transaction, name: str) -> ScopeRow | None:
+    """The live scope of that name."""
+    rows = tx.rows(_BY_NAME, {"name": name, "now": time.time()})
+    return _row(rows[0]) if rows else None
+
+
+def names(tx: Transaction, chain: Chain) -> tuple[str, ...]:
+    """The names of a chain, nearest first."""
+    rows = {row.id: row.name for row in map(_row, tx.rows(_BY_ID, fill("id", chain), len(chain)))}
+    if len(rows) < len(chain):
+        raise ScopeGone("the scope was destroyed; ask the hive for it again")
+    return tuple(rows[scope_id] for scope_id in chain)
+
+
+def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float | None) -> ScopeRow:
+    """A new scope under a parent's chain, or without a parent if that is empty.
+
+    Raises:
+        ScopeExists: The name is taken.
+        ScopeGone: The parent is not there any more.
+        InvalidScope: The chain would be too long, or the ttl is not positive.
+    """
+    if len(parent) >= MAX_DEPTH:
+        raise InvalidScope(f"a chain has at most {MAX_DEPTH} scopes; choose a parent nearer to the root")
+    purge_expired(tx)
+    now = time.time()
+    expires_at = _expiry(now, ttl)
+    if parent:
+        rows = tx.rows(_EXPIRY, {"id": parent[0], "now": now})
+        if not rows:
+            raise ScopeGone("the parent scope is gone; ask the hive for it again")
+        # A child cannot outlive what it reads through.
+        limits = [limit for limit in (expires_at, cast("float | None", rows[0][0])) if limit is not None]
+        expires_at = min(limits, default=None)
+    if find(tx, name) is not None:
+        raise ScopeExists(f"a scope named {name!r} exists already; choose another name")
+    values: dict[str, Value] = {
+        "name": name,
+        "parent_id": parent[0] if parent else None,
+        "ancestors": ",".join(map(str, parent)),
+        "session": session,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+    scope_id = cast(int, tx.rows(_INSERT, values)[0][0])
+    return ScopeRow(scope_id, name, (scope_id, *parent))
+
+
+def renew(tx: Transaction, scope_id: int, ttl: float | None) -> None:
+    """Let a scope live `ttl` seconds from now, or for good.
+
+    Raises:
+        ScopeGone: It is not there any more.
+    """
+    now = time.time()
+    if not tx.run(_SET_EXPIRY, {"of_id": scope_id, "now": now, "expires_at": _expiry(now, ttl)}):
+        raise ScopeGone("the scope was destroyed or its ttl has run out")
+
+
+def children(tx: Transaction, scope_id: int) -> list[ScopeRow]:
+    """The live scopes directly under one, by name."""
+    return [_row(row) for row in tx.rows(_CHILDREN, {"id": scope_id, "now": time.time()})]
+
+
+def listing(tx: Transaction) -> list[ScopeInfo]:
+    """Every live scope, by name."""
+    rows = tx.rows(_LIST, {"now": time.time()})
+    return [ScopeInfo(row[0], row[1], bool(row[2]), row[3], row[4]) for row in rows]  # type: ignore[arg-type]
+
+
+def destroy(tx: Transaction, scope: ScopeRow, *, cascade: bool) -> None:
+    """Delete a scope and everything in it.
+
+    Raises:
+        ScopeHasChildren: Other scopes read through it and `cascade` is false.
+        ScopeNotFound: It is gone already.
+    """
+    purge_expired(tx)
+    if not cascade and children(tx, scope.id):
+        raise ScopeHasChildren(f"{scope.name!r} has children; destroy them first, or use cascade=True")
+    if not tx.run(_DELETE, {"id": scope.id}):
+        raise ScopeGone(f"{scope.name!r} was destroyed already")
+
+
+def any_expired(tx: Transaction) -> bool:
+    """Whether there is something to purge."""
+    return bool(tx.rows(_EXPIRED, {"now": time.time()}))
+
+
+def purge_expired(tx: Transaction) -> int:
+    """Delete every scope past its ttl, and what is under it; how many were past it."""
+    return tx.run(_PURGE, {"now": time.time()})
+
+
+def _expiry(now: float, ttl: float | None) -> float | None:
+    if ttl is None:
+        return None
+    if not ttl > 0:
+        raise InvalidScope(f"a ttl is a positive number of seconds, not {ttl!r}")
+    return now + ttl
+
+
+def _row(row: Row) -> ScopeRow:
+    scope_id, name, ancestors = cast("tuple[int, str, str]", row)
+    return ScopeRow(scope_id, name, (scope_id, *map(int, filter(None, ancestors.split(",")))))

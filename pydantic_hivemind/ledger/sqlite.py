@@ -1,0 +1,151 @@
+"""What is particular to SQLite: how it is opened, how a write begins, and what its errors mean."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import URL, Engine, QueuePool, create_engine, event
+from sqlalchemy.engine import Dialect
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from pydantic_hivemind.errors import (
+    HivemindError,
+    NotALedger,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+)
+
+Durability = Literal["full", "normal"]
+"""`full`: an acknowledged write survives a power cut. `normal`: it survives the end of the process, however
+it ends; a power cut can take the last moments, never the ledger's consistency."""
+
+LEDGER_FILE = "ledger.sqlite3"
+
+APPLICATION_ID = 0x48564D44
+"""Marks the file as ours in SQLite's header ("HVMD"), so that another program's database is not touched."""
+
+BUSY_TIMEOUT = 60.0
+"""Seconds to wait for other processes' writes. One takes a millisecond; this is for thousands queueing."""
+
+KEPT_CONNECTIONS = 16
+"""Open connections kept for later; more are opened as threads need them. One costs about 100 KB."""
+
+ALMOST_NOTHING = 1 << 20
+"""Free bytes below which an input/output error is taken for a full disk."""
+
+
+class SqliteDriver:
+    """An SQLite file in a directory, in WAL mode, shared by any number of threads and processes."""
+
+    begin_write = "BEGIN IMMEDIATE"
+
+    def __init__(self, directory: Path, durability: Durability) -> None:
+        self._directory = directory
+        self._durability = durability
+        # Threads wait here in line; SQLite's own waiting is polling, in which some starve.
+        self._line = threading.Lock()
+        # Parameters by name, as every other driver can take them too.
+        self.dialect: Dialect = SQLiteDialect_pysqlite(paramstyle="named")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._cannot_open(error) from None
+        self.engine: Engine = create_engine(
+            URL.create("sqlite", database=str(directory / LEDGER_FILE)),
+            poolclass=QueuePool,
+            pool_size=KEPT_CONNECTIONS,
+            max_overflow=-1,
+            pool_use_lifo=True,
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT, "cached_statements": 256},
+        )
+        event.listen(self.engine, "connect", self._connected)
+
+    def line(self) -> AbstractContextManager[object]:
+        """Held for the time of one write."""
+        return self._line
+
+    def after_fork(self) -> None:
+        """Forget connections and locks that belong to the process this one was forked from."""
+        self._line = threading.Lock()
+        self.engine.dispose(close=False)
+
+    def _connected(self, connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        # The driver opens no transactions by itself: reads need none, writes say BEGIN IMMEDIATE.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        self._use_wal(cursor)
+        cursor.execute(f"PRAGMA synchronous = {self._durability}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    def _use_wal(self, cursor: sqlite3.Cursor) -> None:
+        # Where several processes open a new file at once, the switch fails without waiting.
+        deadline = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            try:
+                cursor.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
+
+    def holds_ledger(self, cursor: sqlite3.Cursor) -> bool:
+        """Whether the file is a ledger already, and not an empty one.
+
+        Raises:
+            NotALedger: It is another program's database.
+        """
+        (application_id,) = cursor.execute("PRAGMA application_id").fetchone()
+        if application_id == APPLICATION_ID:
+            return True
+        if application_id or cursor.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise NotALedger("the store holds a database of another program; choose another directory")
+        return False
+
+    def mark(self, cursor: sqlite3.Cursor) -> None:
+        """Mark the file as a ledger, in the transaction that makes its tables."""
+        cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def translate(self, error: BaseException) -> HivemindError | None:
+        """What an error of the driver means here, or `None` for one that is no error of the store."""
+        if not isinstance(error, sqlite3.Error):
+            return None
+        text = str(error)
+        if "disk is full" in text or ("disk I/O error" in text and self._disk_is_full()):
+            return StoreFull("no space is left for the store; free some and try again, nothing was lost")
+        if "readonly" in text or "unable to open" in text:
+            return _read_only()
+        if "locked" in text or "busy" in text:
+            return StoreBusy("the store is busy with the writes of other processes; try again")
+        if "not a database" in text or "malformed" in text or "no such table" in text:
+            return NotALedger("the store's ledger is damaged or no ledger; restore it from a backup")
+        return StoreError(f"the store failed: {text}")
+
+    def _disk_is_full(self) -> bool:
+        try:
+            space = os.statvfs(self._directory)
+        except OSError:
+            return False
+        return space.f_bavail * space.f_frsize < ALMOST_NOTHING
+
+    def _cannot_open(self, error: OSError) -> HivemindError:
+        if error.errno == errno.ENOSPC:
+            return StoreFull("no space is left to create the store; free some and try again")
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            return NotALedger("the store must be a directory, and there is a file; choose another place")
+        return _read_only()
+
+
+def _read_only() -> StoreReadOnly:
+    return StoreReadOnly("the store cannot be opened or written with the rights of this process; check its directory")

@@ -1,0 +1,62 @@
+"""SQLAlchemy statements, compiled once for a database and run by its driver.
+
+Running a statement through SQLAlchemy costs 50 to 80 microseconds of Python; running the text it compiles
+to costs 10. A `Statement` is written in SQLAlchemy Core, so it fits every dialect, and is compiled the first
+time a shape of it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic
+
+from sqlalchemy import Executable, Insert, Table, bindparam, insert
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.elements import BindParameter
+from typing_extensions import ParamSpec
+
+Value = str | int | float | bool | bytes | None
+"""What a statement takes and returns: the types every driver knows without conversion."""
+
+Row = tuple[Value, ...]
+
+Shape = ParamSpec("Shape")
+
+
+class Statement(Generic[Shape]):
+    """A family of statements, one for each shape: the lengths of its lists of parameters."""
+
+    def __init__(self, build: Callable[Shape, Executable]) -> None:
+        self._build = build
+        self._compiled: dict[tuple[str, object], tuple[str, dict[str, Value]]] = {}
+
+    def bind(
+        self, dialect: Dialect, values: Mapping[str, Value], *shape: Shape.args, **named: Shape.kwargs
+    ) -> tuple[str, Mapping[str, Value]]:
+        """The SQL for one shape, in the dialect's parameter style, and all its arguments."""
+        key = (dialect.name, shape)
+        found = self._compiled.get(key)
+        if found is None:
+            compiled = self._build(*shape, **named).compile(dialect=dialect)  # type: ignore[attr-defined]
+            # Numbers written into the statement became parameters too.
+            constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+            found = self._compiled[key] = (str(compiled), constants)
+        text, constants = found
+        return text, {**constants, **values} if constants else values
+
+
+def slots(name: str, count: int) -> list[BindParameter[Value]]:
+    """`count` parameters called `name_0`, `name_1` and so on, for an IN."""
+    return [bindparam(f"{name}_{index}") for index in range(count)]
+
+
+def fill(name: str, values: Sequence[Value]) -> dict[str, Value]:
+    """The arguments for `slots(name, len(values))`."""
+    return {f"{name}_{index}": value for index, value in enumerate(values)}
+
+
+def insert_row(table: Table, *, numbered: bool = False) -> Insert:
+    """An INSERT of every column; with `numbered` the database chooses the id and returns it."""
+    named = {column.name: bindparam(column.name) for column in table.columns if not (numbered and column.primary_key)}
+    statement = insert(table).values(named)
+    return statement.returning(*table.primary_key) if numbered else statement

@@ -1,0 +1,256 @@
+"""Reading the tree of a chain of scopes: what is visible, and which scope holds it.
+
+A chain is overlaid as overlayfs overlays directories: the nearest scope that has a path decides, a whiteout
+hides the path below it, and so does a file or an opaque directory for everything under it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
+
+from sqlalchemy import Select, and_, bindparam, case, literal, select
+
+from pydantic_hivemind.errors import NotADirectory, PathNotFound, ScopeGone
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import Kind, heads, scopes, versions
+from pydantic_hivemind.ledger.statements import Row, Statement, fill, slots
+from pydantic_hivemind.paths import ancestors_of, below
+
+Chain = tuple[int, ...]
+"""Ids of a scope and its ancestors, nearest first."""
+
+
+class Head(NamedTuple):
+    """A row of a scope's tree, with what its version says of it."""
+
+    scope_id: int
+    path: str
+    kind: Kind
+    opaque: bool
+    version: int
+    origin: int | None
+    created_at: float
+    size: int
+    tags: str
+    modified_at: float
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it hides what lower scopes have under its path."""
+        return self.kind != Kind.DIRECTORY or self.opaque
+
+    def tag_list(self) -> tuple[str, ...]:
+        """The file's tags, sorted."""
+        return tuple(json.loads(self.tags)) if self.tags else ()
+
+
+_HEAD = (
+    heads.c.scope_id,
+    heads.c.path,
+    heads.c.kind,
+    heads.c.opaque,
+    heads.c.version,
+    heads.c.origin,
+    heads.c.created_at,
+)
+_META = (versions.c.size, versions.c.tags, versions.c.created_at)
+
+
+def _lookup(chain: int, paths: int, *, data: bool) -> Select[*tuple[object, ...]]:
+    """The heads at some paths in every scope of a chain, beside a first column that says the scope is alive."""
+    head = and_(heads.c.scope_id.in_(slots("scope", chain)), heads.c.path.in_(slots("path", paths)))
+    joined = scopes.outerjoin(heads, head).outerjoin(versions, versions.c.id == heads.c.version)
+    columns = [scopes.c.expires_at, *_HEAD, *_META]
+    if data:
+        # Only the file that is read is worth its bytes, not files among its parents.
+        columns.append(case((heads.c.path == bindparam("path_0"), versions.c.data)))
+    return select(*columns).select_from(joined).where(scopes.c.id == bindparam("scope_0"))
+
+
+def _with_range(chain: int, paths: int, *, children: bool) -> object:
+    """As `_lookup`, and also the heads directly in a directory, or anywhere under it."""
+    if children:
+        where = heads.c.parent == bindparam("directory")
+    else:
+        where = and_(heads.c.path >= bindparam("low"), heads.c.path < bindparam("high"))
+    inside = (
+        select(literal(None), *_HEAD, *_META)
+        .select_from(heads.outerjoin(versions, versions.c.id == heads.c.version))
+        .where(heads.c.scope_id.in_(slots("scope", chain)), where)
+    )
+    return _lookup(chain, paths, data=False).union_all(inside)
+
+
+_ALIVE = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == bindparam("scope_0")).with_for_update())
+_ENTRY = Statement(lambda chain, paths: _lookup(chain, paths, data=False))
+_FILE = Statement(lambda chain, paths: _lookup(chain, paths, data=True))
+_CHILDREN = Statement(lambda chain, paths: _with_range(chain, paths, children=True))
+_SUBTREE = Statement(lambda chain, paths: _with_range(chain, paths, children=False))
+_OWN = Statement(
+    lambda: (
+        select(*_HEAD, *_META)
+        .select_from(heads.outerjoin(versions, versions.c.id == heads.c.version))
+        .where(heads.c.scope_id == bindparam("scope_id"))
+        .order_by(heads.c.path)
+    )
+)
+_DATA = Statement(
+    lambda count: select(versions.c.id, versions.c.data).where(versions.c.id.in_(slots("version", count)))
+)
+
+DATA_BATCH = 64
+"""Files whose bytes are fetched at a time, which bounds the memory of a search through many files."""
+
+
+class View:
+    """The heads of a chain that were fetched, scope by scope, and what they add up to."""
+
+    def __init__(self, chain: Chain, rows: Sequence[Row]) -> None:
+        _check(rows)
+        level_of = {scope_id: level for level, scope_id in enumerate(chain)}
+        self.layers: list[dict[str, Head]] = [{} for _ in chain]
+        for row in rows:
+            if row[1] is not None:
+                head = Head(*row[1:11])  # type: ignore[arg-type]
+                self.layers[level_of[head.scope_id]][head.path] = head
+
+    @property
+    def own(self) -> dict[str, Head]:
+        """What the scope itself has."""
+        return self.layers[0]
+
+    def find(self, path: str, *, above: int = 0) -> Head | None:
+        """The visible file or directory at `path`, looking only at the layers from `above` down."""
+        ancestors = ancestors_of(path)
+        for layer in self.layers[above:]:
+            head = layer.get(path)
+            if head is not None:
+                return None if head.kind == Kind.WHITEOUT else head
+            if layer and any(parent in layer and layer[parent].blocks for parent in ancestors):
+                return None
+        return None
+
+    def check_parents(self, path: str) -> None:
+        """Refuse a path that leads through a file.
+
+        Raises:
+            NotADirectory: One of its parents is a file.
+        """
+        for parent in ancestors_of(path):
+            head = self.find(parent)
+            if head is None:
+                return
+            if head.kind == Kind.FILE:
+                raise NotADirectory(f"{parent!r} is a file, not a directory")
+
+    def check_directory(self, path: str) -> None:
+        """Refuse anything but a visible directory.
+
+        Raises:
+            PathNotFound: There is nothing.
+            NotADirectory: There is a file.
+        """
+        if path == "/":
+            return
+        self.check_parents(path)
+        head = self.find(path)
+        if head is None:
+            raise PathNotFound(f"there is no file or directory {path!r}")
+        if head.kind == Kind.FILE:
+            raise NotADirectory(f"{path!r} is a file, not a directory")
+
+    def inside(self, directory: str) -> Iterator[Head]:
+        """The visible heads among those fetched below `directory`, in no particular order."""
+        seen: set[str] = set()
+        blocked: set[str] = set()
+        around = (*ancestors_of(directory), directory)
+        low, high = below(directory)
+        for layer in self.layers:
+            blocks: list[str] = []
+            for path, head in layer.items():
+                if not low <= path < high or path in seen:
+                    continue
+                if blocked and any(parent in blocked for parent in ancestors_of(path)):
+                    continue
+                seen.add(path)
+                if head.blocks:
+                    blocks.append(path)
+                if head.kind != Kind.WHITEOUT:
+                    yield head
+            if any(parent in layer and layer[parent].blocks for parent in around):
+                return
+            blocked.update(blocks)
+
+
+def check_alive(tx: Transaction, chain: Chain) -> None:
+    """Refuse a scope that is gone, and on databases that lock rows keep others from changing it meanwhile.
+
+    Raises:
+        ScopeGone: It was destroyed or its ttl has run out.
+    """
+    _check(tx.rows(_ALIVE, {"scope_0": chain[0]}))
+
+
+def _check(rows: Sequence[Row]) -> None:
+    if not rows:
+        raise ScopeGone("the scope was destroyed; ask the hive for it again")
+    expires_at = cast("float | None", rows[0][0])
+    if expires_at is not None and expires_at <= time.time():
+        raise ScopeGone("the scope's ttl has run out; spawn a new one")
+
+
+def entry(tx: Transaction, chain: Chain, path: str) -> View:
+    """A view that can `find` a path and its parents."""
+    paths = (path, *ancestors_of(path))
+    values = fill("scope", chain) | fill("path", paths)
+    return View(chain, tx.rows(_ENTRY, values, len(chain), len(paths)))
+
+
+def file(tx: Transaction, chain: Chain, path: str) -> tuple[View, bytes | None]:
+    """As `entry`, and the bytes of the file at the path if there is one."""
+    paths = (path, *ancestors_of(path))
+    values = fill("scope", chain) | fill("path", paths)
+    rows = tx.rows(_FILE, values, len(chain), len(paths))
+    view = View(chain, rows)
+    head = view.find(path)
+    if head is None or head.kind != Kind.FILE:
+        return view, None
+    return view, next(cast(bytes, row[11]) for row in rows if row[1] == head.scope_id and row[2] == path)
+
+
+def children(tx: Transaction, chain: Chain, directory: str) -> View:
+    """A view of a directory's parents and everything directly in it."""
+    paths = (directory, *ancestors_of(directory))
+    values = fill("scope", chain) | fill("path", paths) | {"directory": directory}
+    return View(chain, tx.rows(_CHILDREN, values, len(chain), len(paths)))
+
+
+def subtree(tx: Transaction, chain: Chain, directory: str) -> View:
+    """A view of a directory's parents and everything under it."""
+    paths = (directory, *ancestors_of(directory))
+    low, high = below(directory)
+    values = fill("scope", chain) | fill("path", paths) | {"low": low, "high": high}
+    return View(chain, tx.rows(_SUBTREE, values, len(chain), len(paths)))
+
+
+def own(tx: Transaction, scope_id: int) -> list[Head]:
+    """Everything a scope has itself, by path: directories come before what is in them."""
+    return [Head(*row) for row in tx.rows(_OWN, {"scope_id": scope_id})]  # type: ignore[arg-type]
+
+
+def content(tx: Transaction, head: Head) -> bytes:
+    """The bytes of one file."""
+    return next(data for _, data in contents(tx, [head]))
+
+
+def contents(tx: Transaction, files: Sequence[Head]) -> Iterator[tuple[Head, bytes]]:
+    """The bytes of many files, in their order, fetched a batch at a time."""
+    for start in range(0, len(files), DATA_BATCH):
+        batch = files[start : start + DATA_BATCH]
+        rows = tx.rows(_DATA, fill("version", [head.version for head in batch]), len(batch))
+        data = cast("dict[int, bytes]", dict(rows))  # type: ignore[arg-type]
+        for head in batch:
+            yield head, data[head.version]

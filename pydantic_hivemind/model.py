@@ -1,0 +1,178 @@
+"""The values that scopes return. All are immutable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic_hivemind.paths import name_of
+
+ChangeKind = Literal["added", "modified", "deleted", "directory"]
+"""What a scope did to a path of its ancestors; `directory` is a new directory."""
+
+Strategy = Literal["merge", "ours", "theirs"]
+"""How a conflict is settled, in the words of a `git merge` run in the target:
+`merge` fails, `ours` keeps the target's side, `theirs` takes the side that is promoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What is known of a file or directory without reading it.
+
+    Attributes:
+        path: Absolute path in the scope.
+        is_dir: Whether it is a directory.
+        size: Bytes; 0 for a directory.
+        version: The file version's number; 0 for a directory.
+        tags: Sorted.
+        created_at: Seconds since the epoch.
+        modified_at: Seconds since the epoch.
+        scope: Name of the scope in the chain that holds it.
+    """
+
+    path: str
+    is_dir: bool
+    size: int
+    version: int
+    tags: tuple[str, ...]
+    created_at: float
+    modified_at: float
+    scope: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return name_of(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file's bytes together with the stat they belong to, read at one moment."""
+
+    stat: Stat
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        """The bytes as UTF-8.
+
+        Raises:
+            UnicodeDecodeError: They are not.
+        """
+        return self.data.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The outcome of `Scope.edit`: the new stat and how many places were replaced."""
+
+    stat: Stat
+    occurrences: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match(NamedTuple):
+    """One line that `Scope.grep` found; `line_number` counts from 1."""
+
+    path: str
+    line_number: int
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One entry of `Scope.history`.
+
+    Attributes:
+        version: Its number.
+        path: The file.
+        action: `write`, `edit`, `tag`, `restore`, `merge`, `promote` or `delete`.
+        size: Bytes; 0 for a deletion.
+        tags: Sorted.
+        created_at: Seconds since the epoch.
+        scope: Name of the scope of the chain that made it.
+        source: For a promotion, the name of the scope it came from.
+        promotion: For a promotion, the id of its report.
+    """
+
+    version: int
+    path: str
+    action: str
+    size: int
+    tags: tuple[str, ...]
+    created_at: float
+    scope: str
+    source: str | None
+    promotion: str | None
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether the file was removed at this point."""
+        return self.action == "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between a scope and an ancestor. `before` and `after` are `None` where there is no file."""
+
+    path: str
+    kind: ChangeKind
+    before: bytes | None
+    after: bytes | None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A path that both sides changed; a side without a file is `None`.
+
+    `ours` is the target's side and `theirs` the promoted one.
+    """
+
+    path: str
+    base: bytes | None
+    ours: bytes | None
+    theirs: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionReport:
+    """What a promotion did, or with `dry_run` would do.
+
+    Attributes:
+        id: The promotion's id, which `Scope.revert` and `history` know it by.
+        source: Name of the promoted scope.
+        target: Name of the scope that received.
+        dry_run: Whether nothing was written.
+        applied: Paths taken as they are.
+        merged: Paths merged with a change on the target's side.
+        deleted: Paths removed from the target.
+        skipped: Paths left behind: filtered out, or the same on both sides already.
+        conflicts: Paths that both sides changed. Settled by the strategy, or with `merge` the reason
+            why nothing was promoted.
+    """
+
+    id: str
+    source: str
+    target: str
+    dry_run: bool
+    applied: tuple[str, ...]
+    merged: tuple[str, ...]
+    deleted: tuple[str, ...]
+    skipped: tuple[str, ...]
+    conflicts: tuple[Conflict, ...]
+
+
+Outcome = Stat | Edited | PromotionReport | None
+"""What a change of a scope returns, and a receipt keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeInfo:
+    """A scope as `Hivemind.scopes` lists it. Times are seconds since the epoch."""
+
+    name: str
+    parent: str | None
+    session: bool
+    created_at: float
+    expires_at: float | None

@@ -1,0 +1,81 @@
+"""Paths inside a scope: absolute POSIX text, kept apart from every file system of the host."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pydantic_hivemind.errors import InvalidPath
+
+MAX_NAME_BYTES = 255
+"""Longest name between two slashes, in UTF-8 bytes: the limit of the file systems `export` writes to."""
+
+MAX_PATH_BYTES = 4096
+"""Longest path, in UTF-8 bytes: `PATH_MAX` of Linux."""
+
+
+@lru_cache(maxsize=4096)
+def normalize(path: str) -> str:
+    """`path` as an absolute path without `.`, `..`, doubled or trailing slashes.
+
+    `..` collapses as text and stops at the root; a path without a leading slash starts at the root.
+
+    Raises:
+        InvalidPath: NUL, a lone surrogate, or a name or path that is too long.
+    """
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            if segments:
+                segments.pop()
+        elif segment and segment != ".":
+            segments.append(segment)
+    normal = "/" + "/".join(segments)
+    if "\0" in normal:
+        raise InvalidPath("a path cannot contain the NUL character; remove it")
+    try:
+        encoded = normal.encode()
+    except UnicodeEncodeError:
+        raise InvalidPath("a path must be valid Unicode; it contains a lone surrogate") from None
+    if len(encoded) > MAX_NAME_BYTES:
+        if len(encoded) > MAX_PATH_BYTES:
+            raise InvalidPath(f"a path can have at most {MAX_PATH_BYTES} bytes; this one has {len(encoded)}")
+        longest = max(len(segment.encode()) for segment in segments)
+        if longest > MAX_NAME_BYTES:
+            raise InvalidPath(f"a name in a path can have at most {MAX_NAME_BYTES} bytes; one here has {longest}")
+    return normal
+
+
+def name_of(path: str) -> str:
+    """The last name of a normalized path; empty for the root."""
+    return path.rpartition("/")[2]
+
+
+def parent_of(path: str) -> str:
+    """The directory that holds a normalized path; the root is its own parent."""
+    return path.rpartition("/")[0] or "/"
+
+
+@lru_cache(maxsize=4096)
+def ancestors_of(path: str) -> tuple[str, ...]:
+    """Every directory above a normalized path, the outermost first, without the root."""
+    found: list[str] = []
+    cut = path.find("/", 1)
+    while cut != -1:
+        found.append(path[:cut])
+        cut = path.find("/", cut + 1)
+    return tuple(found)
+
+
+def below(directory: str) -> tuple[str, str]:
+    """The half-open range of text in which every path strictly below `directory` sorts.
+
+    A range instead of a pattern, so that `%` and `_` in a path stay characters. `0` is the character
+    after `/`.
+    """
+    stem = "" if directory == "/" else directory
+    return f"{stem}/", f"{stem}0"
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Whether `path` is `directory` or lies under it."""
+    return directory == "/" or path == directory or path.startswith(directory + "/")

@@ -1,0 +1,206 @@
+"""`ScopeReader`: everything that reads a scope and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from pydantic_hivemind import promote as promotion
+from pydantic_hivemind.errors import IsADirectory, NotText, PathNotFound, ScopeNotFound
+from pydantic_hivemind.ledger import history, tree
+from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.schema import Kind
+from pydantic_hivemind.ledger.scopes import ScopeRow
+from pydantic_hivemind.ledger.tree import Head, View
+from pydantic_hivemind.model import Change, File, Match, Stat, Version
+from pydantic_hivemind.mounts import MountTable
+from pydantic_hivemind.paths import normalize
+from pydantic_hivemind.patterns import LineSearch, glob_matcher, is_hidden
+
+
+class ScopeReader:
+    """The reading half of a scope: the merged tree of its chain, seen at one moment per call."""
+
+    __slots__ = ("_database", "_mounts", "_names", "_row")
+
+    def __init__(self, database: Database, mounts: MountTable, row: ScopeRow, names: tuple[str, ...]) -> None:
+        self._database = database
+        self._mounts = mounts
+        self._row = row
+        self._names = names
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ScopeReader) and self._row.id == other._row.id and self._database is other._database
+
+    def __hash__(self) -> int:
+        return hash(self._row.id)
+
+    @property
+    def name(self) -> str:
+        """Its name in the hive."""
+        return self._row.name
+
+    def read(self, path: str) -> File:
+        """A file's bytes and the stat they belong to."""
+        path = normalize(path)
+        with self._database.read() as tx:
+            view, data = tree.file(tx, self._row.chain, path)
+        head = view.find(path)
+        if data is None or head is None:
+            raise self._no_file(view, path)
+        return File(self._stat_of(head), data)
+
+    def read_bytes(self, path: str) -> bytes:
+        """A file's bytes, exactly as they were written."""
+        return self.read(path).data
+
+    def read_text(self, path: str) -> str:
+        """A file's text. Raises `NotText` for bytes that are not UTF-8."""
+        return decoded(normalize(path), self.read(path).data)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or directory."""
+        path = normalize(path)
+        if path == "/":
+            return True
+        return self._view(path).find(path) is not None
+
+    def stat(self, path: str) -> Stat:
+        """What is known of a file or directory."""
+        path = normalize(path)
+        view = self._view(path)
+        if path == "/":
+            return Stat("/", True, 0, 0, (), 0.0, 0.0, self.name)
+        head = view.find(path)
+        if head is None:
+            raise self._no_file(view, path)
+        return self._stat_of(head)
+
+    def list_dir(self, path: str = "/") -> list[Stat]:
+        """What is directly in a directory, by name."""
+        path = normalize(path)
+        with self._database.read() as tx:
+            view = tree.children(tx, self._row.chain, path)
+        view.check_directory(path)
+        return [self._stat_of(head) for head in sorted(view.inside(path), key=lambda head: head.path)]
+
+    def glob(self, pattern: str, under: str = "/", *, hidden: bool = True) -> list[Stat]:
+        """The files whose path matches a glob that starts at `under`, by path."""
+        under = normalize(under)
+        matches = glob_matcher(pattern, under=under, hidden=hidden)
+        with self._database.read() as tx:
+            found = self._files(tx, under, matches)
+        return [self._stat_of(head) for head in found]
+
+    def grep(self, pattern: str, under: str = "/", *, glob: str | None = None, hidden: bool = True) -> list[Match]:
+        """The lines that match a regular expression, in the text files under a directory or in one file.
+
+        Args:
+            pattern: As for `re.search`, applied to each line without its end.
+            under: Directory or file.
+            glob: Only files whose path matches this glob from the root.
+            hidden: Whether to look in files whose path below `under` has a name that begins with a dot.
+        """
+        search = LineSearch(pattern)
+        under = normalize(under)
+        selected = glob_matcher(glob) if glob is not None else None
+
+        def wanted(path: str) -> bool:
+            return (hidden or not is_hidden(path, under=under)) and (selected is None or selected(path))
+
+        with self._database.snapshot() as tx:
+            found = self._files(tx, under, wanted)
+            return [match for head, data in tree.contents(tx, found) for match in search.matches(head.path, data)]
+
+    def history(self, path: str) -> list[Version]:
+        """The kept versions of a path in this scope and its ancestors, newest first."""
+        path = normalize(path)
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            found = history.of_path(tx, self._row.chain, path)
+        return [
+            Version(
+                version=past.version,
+                path=past.path,
+                action=past.action,
+                size=past.size,
+                tags=tuple(json.loads(past.tags)),
+                created_at=past.created_at,
+                scope=self._name_of(past.scope_id),
+                source=past.source,
+                promotion=past.promotion,
+            )
+            for past in found
+        ]
+
+    def diff(self, to: ScopeReader | str | None = None) -> list[Change]:
+        """What this scope's own changes make different from its parent, or from another ancestor."""
+        level = self._level_of(to)
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return list(promotion.changes(tx, self._row, self._row.chain[level:]))
+
+    @property
+    def chain_ids(self) -> tuple[int, ...]:
+        """The ledger's ids of this scope and its ancestors, nearest first."""
+        return self._row.chain
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _view(self, path: str) -> View:
+        with self._database.read() as tx:
+            return tree.entry(tx, self._row.chain, path)
+
+    def _files(self, tx: Transaction, under: str, wanted: Callable[[str], bool]) -> list[Head]:
+        """The visible files under a directory, or the file that `under` is, by path."""
+        view = tree.subtree(tx, self._row.chain, under)
+        itself = view.find(under)
+        if itself is not None and itself.kind == Kind.FILE:
+            return [itself]
+        found = [head for head in view.inside(under) if head.kind == Kind.FILE and wanted(head.path)]
+        return sorted(found, key=lambda head: head.path)
+
+    def _stat_of(self, head: Head) -> Stat:
+        is_dir = head.kind == Kind.DIRECTORY
+        return Stat(
+            path=head.path,
+            is_dir=is_dir,
+            size=0 if is_dir else head.size,
+            version=0 if is_dir else head.version,
+            tags=head.tag_list(),
+            created_at=head.created_at,
+            modified_at=head.created_at if is_dir else head.modified_at,
+            scope=self._name_of(head.scope_id),
+        )
+
+    def _name_of(self, scope_id: int) -> str:
+        return self._names[self._row.chain.index(scope_id)]
+
+    def _level_of(self, to: ScopeReader | str | None) -> int:
+        """How far up the chain an ancestor is; the parent if none is named."""
+        if to is None:
+            if len(self._names) == 1:
+                raise ScopeNotFound(f"{self.name!r} has no parent")
+            return 1
+        name = to if isinstance(to, str) else to.name
+        if name not in self._names[1:]:
+            raise ScopeNotFound(f"{name!r} is no ancestor of {self.name!r}")
+        return self._names.index(name, 1)
+
+    def _no_file(self, view: View, path: str) -> Exception:
+        """Why a file cannot be read: nothing there, a directory, or a file in the way."""
+        if path == "/" or view.find(path) is not None:
+            return IsADirectory(f"{path!r} is a directory, not a file")
+        view.check_parents(path)
+        return PathNotFound(f"there is no file {path!r}")
+
+
+def decoded(path: str, data: bytes) -> str:
+    """A file's bytes as text. Raises `NotText`."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise NotText(f"{path!r} is not UTF-8 text; read its bytes instead") from None

@@ -1,0 +1,349 @@
+"""`Scope`: a named, isolated, writable tree over its parents."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from pydantic_hivemind import promote as promotion
+from pydantic_hivemind.conversations import Conversation
+from pydantic_hivemind.errors import EditError, MergeConflict, NotText, VersionNotFound
+from pydantic_hivemind.ledger import files, history, receipts, scopes, tree
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.files import Cause
+from pydantic_hivemind.ledger.schema import Kind
+from pydantic_hivemind.ledger.scopes import ScopeRow
+from pydantic_hivemind.ledger.tree import View
+from pydantic_hivemind.merge import merge
+from pydantic_hivemind.model import Edited, File, Outcome, PromotionReport, Stat, Strategy
+from pydantic_hivemind.paths import normalize
+from pydantic_hivemind.patterns import any_glob
+from pydantic_hivemind.reading import ScopeReader, decoded
+
+if TYPE_CHECKING:
+    from pydantic_ai.workspaces import WorkspaceBackend
+
+Result = TypeVar("Result", bound=Outcome)
+
+
+class Scope(ScopeReader):
+    """A handle of a scope. Cheap to keep, safe to use from any thread; made by `Hivemind.scope` and `spawn`.
+
+    Every operation raises `ScopeGone` once the scope was destroyed or its ttl ran out. Every change takes
+    `expected_version`, which must be the visible version of the path (0 for "no file") or nothing is
+    changed, and `operation_id`, which makes a retry return the first outcome instead of doing it again.
+    """
+
+    __slots__ = ()
+
+    @property
+    def parent(self) -> Scope | None:
+        """The scope it reads through to."""
+        if len(self._names) == 1:
+            return None
+        above = self._row.chain[1:]
+        return Scope(self._database, self._mounts, ScopeRow(above[0], self._names[1], above), self._names[1:])
+
+    @property
+    def children(self) -> tuple[Scope, ...]:
+        """The scopes that read through to it directly, by name."""
+        with self._database.read() as tx:
+            rows = scopes.children(tx, self._row.id)
+        return tuple(self._child(row) for row in rows)
+
+    # -- its own life --------------------------------------------------------------------------
+
+    def spawn(self, name: str | None = None, *, ttl: float | None = None) -> Scope:
+        """A new session under this scope.
+
+        Args:
+            name: Its name in the hive; made up if not given.
+            ttl: Seconds after which it is removed, if it was not before.
+        """
+        name = f"run-{uuid.uuid4().hex}" if name is None else name
+        scopes.check_name(name)
+        with self._database.write() as tx:
+            row = scopes.make(tx, name, self._row.chain, session=True, ttl=ttl)
+        return self._child(row)
+
+    def renew(self, ttl: float | None) -> None:
+        """Let the scope live `ttl` seconds from now on, or for good."""
+        with self._database.write() as tx:
+            scopes.renew(tx, self._row.id, ttl)
+
+    def destroy(self, *, cascade: bool = False) -> None:
+        """Remove the scope and everything in it, for good; with `cascade` also the scopes under it."""
+        with self._database.write() as tx:
+            scopes.destroy(tx, self._row, cascade=cascade)
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def write_bytes(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        tags: Sequence[str] | None = None,
+        expected_version: int | None = None,
+        operation_id: str | None = None,
+    ) -> Stat:
+        """Write a file, making the directories above it. Without `tags` it keeps those it has."""
+        path = normalize(path)
+
+        def write(tx: Transaction) -> Stat:
+            return self._put(tx, path, data, Cause("write"), tags=tags, expected_version=expected_version)
+
+        return self._change(write, operation_id, "write", path, data, tags)
+
+    def write_text(
+        self,
+        path: str,
+        text: str,
+        *,
+        tags: Sequence[str] | None = None,
+        expected_version: int | None = None,
+        operation_id: str | None = None,
+    ) -> Stat:
+        """Write a file of UTF-8 text; line ends stay as they are."""
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            raise NotText("the text contains a lone surrogate; write the bytes it stands for") from None
+        return self.write_bytes(path, data, tags=tags, expected_version=expected_version, operation_id=operation_id)
+
+    def edit(
+        self,
+        path: str,
+        old: str,
+        new: str,
+        *,
+        replace_all: bool = False,
+        expected_version: int | None = None,
+        operation_id: str | None = None,
+    ) -> Edited:
+        """Replace text in a file, in one transaction: of two edits at once both land.
+
+        Raises:
+            EditError: `old` is not there, or is there more than once and `replace_all` is false.
+        """
+        path = normalize(path)
+
+        def edit(tx: Transaction) -> Edited:
+            view, data = tree.file(tx, self._row.chain, path)
+            if data is None:
+                raise self._no_file(view, path)
+            text = decoded(path, data)
+            count = text.count(old) if old else 0
+            if count == 0:
+                raise EditError(f"the text to replace is not in {path!r}; read the file and copy it exactly")
+            if count > 1 and not replace_all:
+                raise EditError(f"the text to replace is in {path!r} {count} times; give more of it, or replace all")
+            changed = text.replace(old, new).encode()
+            stat = self._put(tx, path, changed, Cause("edit"), view=view, expected_version=expected_version)
+            return Edited(stat, count)
+
+        return self._change(edit, operation_id, "edit", path, old, new, replace_all)
+
+    def merge(self, path: str, data: bytes, *, base: File | None, operation_id: str | None = None) -> Stat:
+        """Write what was made from `base`, keeping what others wrote since then.
+
+        Args:
+            path: The file.
+            data: The new content.
+            base: The file as it was read, `None` if there was none.
+            operation_id: Makes a retry safe.
+
+        Raises:
+            MergeConflict: Both changed the same lines, outside a mount that keeps the additions of both.
+        """
+        path = normalize(path)
+
+        def write(tx: Transaction) -> Stat:
+            view, now = tree.file(tx, self._row.chain, path)
+            merged = merge(base.data if base else None, now, data, union=self._mounts.of(path).union)
+            if merged.conflict or merged.data is None:
+                raise MergeConflict(f"{path!r} changed in the same place since it was read; read it again")
+            return self._put(tx, path, merged.data, Cause("write" if merged.data == data else "merge"), view=view)
+
+        return self._change(write, operation_id, "merge", path, data)
+
+    def make_dir(self, path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> None:
+        """Make a directory and those above it; fine if it is there."""
+        path = normalize(path)
+
+        def make(tx: Transaction) -> None:
+            view = tree.entry(tx, self._row.chain, path)
+            files.make_dir(tx, self._row.chain, view, path, expected_version=expected_version)
+
+        self._change(make, operation_id, "make_dir", path)
+
+    def remove(self, path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> None:
+        """Remove a file, or a directory and everything in it; what ancestors have there is hidden."""
+        path = normalize(path)
+
+        def remove(tx: Transaction) -> None:
+            files.remove(tx, self._row.chain, path, Cause("delete"), expected_version=expected_version)
+
+        self._change(remove, operation_id, "remove", path)
+
+    def tag(
+        self,
+        path: str,
+        tags: Sequence[str],
+        *,
+        expected_version: int | None = None,
+        operation_id: str | None = None,
+    ) -> Stat:
+        """Give a file these tags in place of those it has; a new version with the same bytes."""
+        path = normalize(path)
+
+        def retag(tx: Transaction) -> Stat:
+            view, data = tree.file(tx, self._row.chain, path)
+            if data is None:
+                raise self._no_file(view, path)
+            return self._put(tx, path, data, Cause("tag"), view=view, tags=tags, expected_version=expected_version)
+
+        return self._change(retag, operation_id, "tag", path, sorted(set(tags)))
+
+    def restore(
+        self,
+        path: str,
+        version: int | None = None,
+        *,
+        expected_version: int | None = None,
+        operation_id: str | None = None,
+    ) -> Stat | None:
+        """Bring back a version of a file, or without one what was there before the last change.
+
+        Returns the stat, or `None` where that means that there is no file.
+        """
+        path = normalize(path)
+
+        def restore(tx: Transaction) -> Stat | None:
+            view = tree.entry(tx, self._row.chain, path)
+            files.check_version(view.find(path), expected_version, path)
+            if version is None:
+                promotion.undo(tx, self._row.chain, path)
+            else:
+                found = history.one(tx, self._row.chain, version)
+                if found is None or found[0].path != path:
+                    raise VersionNotFound(f"{path!r} has no version {version}, or it is no longer kept")
+                past, data = found
+                if data is None:
+                    if view.find(path) is not None:
+                        files.remove(tx, self._row.chain, path, Cause("restore"))
+                else:
+                    self._put(tx, path, data, Cause("restore"), view=view, tags=tuple(json.loads(past.tags)))
+            head = tree.entry(tx, self._row.chain, path).find(path)
+            return None if head is None or head.kind == Kind.DIRECTORY else self._stat_of(head)
+
+        return self._change(restore, operation_id, "restore", path, version)
+
+    # -- promotion -----------------------------------------------------------------------------
+
+    def promote(
+        self,
+        to: Scope | str | None = None,
+        *,
+        tags: Sequence[str] | None = None,
+        paths: str | Sequence[str] | None = None,
+        strategy: Strategy = "merge",
+        dry_run: bool = False,
+        operation_id: str | None = None,
+    ) -> PromotionReport:
+        """Merge this scope's own changes into its parent, or another ancestor: all of them or nothing.
+
+        What was promoted to the parent is read through from there afterwards.
+
+        Args:
+            to: The ancestor or its name.
+            tags: Only files that have one of these.
+            paths: Only paths that match one of these globs.
+            strategy: What to do where both sides changed the same: fail, keep `ours` (the ancestor's), or
+                take `theirs` (this scope's).
+            dry_run: Report the same and change nothing.
+            operation_id: Makes a retry return the first report; also the report's id.
+
+        Raises:
+            PromotionConflict: Both sides changed the same and the strategy is `merge`.
+            ScopeNotFound: `to` is no ancestor.
+        """
+        level = self._level_of(to)
+        wanted = promotion.Filter(None if tags is None else frozenset(tags), None if paths is None else any_glob(paths))
+        identity = operation_id or uuid.uuid4().hex
+
+        def promote(tx: Transaction) -> PromotionReport:
+            run = promotion.Promotion(
+                tx,
+                self._row,
+                self._row.chain[level:],
+                id=identity,
+                mounts=self._mounts,
+                strategy=strategy,
+                wanted=wanted,
+            )
+            report = run.run(self._names[level], dry_run=dry_run)
+            if dry_run:
+                tx.abandon()
+            return report
+
+        arguments = ("promote", self._names[level], tags and sorted(tags), paths, strategy)
+        return self._change(promote, None if dry_run else operation_id, *arguments)
+
+    def revert(self, promotion_id: str) -> list[str]:
+        """Undo what a promotion did to this scope, all or nothing; the paths.
+
+        Raises:
+            VersionConflict: One of them was changed since.
+        """
+        with self._database.write() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return promotion.revert(tx, self._row.chain, promotion_id)
+
+    # -- what it opens -------------------------------------------------------------------------
+
+    def conversation(self, id: str) -> Conversation:
+        """A message history kept in this scope."""
+        return Conversation(self._database, self._row, id)
+
+    def workspace(self) -> WorkspaceBackend:
+        """This scope as a pydantic-ai workspace backend (pydantic-deep 0.3.45 and later)."""
+        from pydantic_hivemind.adapters.workspace import ScopeWorkspace
+
+        return ScopeWorkspace(self)
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _child(self, row: ScopeRow) -> Scope:
+        return Scope(self._database, self._mounts, row, (row.name, *self._names))
+
+    def _change(self, work: Callable[[Transaction], Result], operation_id: str | None, *arguments: object) -> Result:
+        """Do some work in one transaction, or return what its operation id did before."""
+        with self._database.write() as tx:
+            tree.check_alive(tx, self._row.chain)
+            if operation_id is None:
+                return work(tx)
+            mark = receipts.fingerprint(*arguments)
+            done = receipts.find(tx, self._row.id, operation_id, mark)
+            if done is not None:
+                return cast(Result, done.outcome)
+            result = work(tx)
+            receipts.store(tx, self._row.id, operation_id, mark, result)
+            return result
+
+    def _put(
+        self,
+        tx: Transaction,
+        path: str,
+        data: bytes,
+        cause: Cause,
+        *,
+        view: View | None = None,
+        tags: Sequence[str] | None = None,
+        expected_version: int | None = None,
+    ) -> Stat:
+        view = view or tree.entry(tx, self._row.chain, path)
+        head = files.put(tx, self._row.chain, view, path, data, cause, tags=tags, expected_version=expected_version)
+        return self._stat_of(head)
