@@ -42,7 +42,22 @@ _HOMES = {
 }
 """Public names and the modules they live in."""
 
-__all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "DEFAULT_MOUNTS",
+    "Change",
+    "Conflict",
+    "Conversation",
+    "Edited",
+    "File",
+    "Hivemind",
+    "Match",
+    "Mount",
+    "PromotionReport",
+    "Scope",
+    "ScopeInfo",
+    "Stat",
+    "Version",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic_hivemind.paths import name_of
 
@@ -70,7 +70,6 @@ class Edited:
     occurrences: int
 
 
-@dataclass(frozen=True, slots=True)
 class Match(NamedTuple):
     """One line that `Scope.grep` found; `line_number` counts from 1."""
 

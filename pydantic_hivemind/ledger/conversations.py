@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from typing import cast
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import delete, select, update
 
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import conversations
-from pydantic_hivemind.ledger.statements import Statement, Value, insert_row
+from pydantic_hivemind.ledger.statements import Statement, Value, insert_row, param
 
-_AT = (conversations.c.scope_id == bindparam("of_scope"), conversations.c.id == bindparam("of_id"))
+_AT = (conversations.c.scope_id == param("of_scope"), conversations.c.id == param("of_id"))
 
 _HEAD = Statement(lambda: select(conversations.c.head).where(*_AT))
 _INSERT = Statement(lambda: insert_row(conversations))
 _UPDATE = Statement(
-    lambda: update(conversations).where(*_AT).values(head=bindparam("head"), updated_at=bindparam("updated_at"))
+    lambda: update(conversations).where(*_AT).values(head=param("head"), updated_at=param("updated_at"))
 )
 _DELETE = Statement(lambda: delete(conversations).where(*_AT))
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import delete, func, insert, literal, select, update
 
 from pydantic_hivemind.errors import (
     FileTooLarge,
@@ -21,7 +21,7 @@ from pydantic_hivemind.errors import (
 from pydantic_hivemind.ledger import tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind, heads, versions
-from pydantic_hivemind.ledger.statements import Statement, Value, insert_row
+from pydantic_hivemind.ledger.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.tree import Chain, Head, View
 from pydantic_hivemind.paths import ancestors_of, below, parent_of
 
@@ -47,32 +47,32 @@ class Cause:
     promotion: str | None = None
 
 
-_PATH = (heads.c.scope_id == bindparam("scope_id"), heads.c.path == bindparam("path"))
+_PATH = (heads.c.scope_id == param("scope_id"), heads.c.path == param("path"))
 
 _INSERT_HEAD = Statement(lambda: insert_row(heads))
 _UPDATE_HEAD = Statement(
     lambda: (
         update(heads)
-        .where(heads.c.scope_id == bindparam("of_scope"), heads.c.path == bindparam("of_path"))
+        .where(heads.c.scope_id == param("of_scope"), heads.c.path == param("of_path"))
         .values(
-            kind=bindparam("kind"),
-            opaque=bindparam("opaque"),
-            version=bindparam("version"),
-            origin=bindparam("origin"),
+            kind=param("kind"),
+            opaque=param("opaque"),
+            version=param("version"),
+            origin=param("origin"),
         )
     )
 )
 _DELETE_HEAD = Statement(lambda: delete(heads).where(*_PATH))
 _DELETE_BELOW = Statement(
     lambda: delete(heads).where(
-        heads.c.scope_id == bindparam("scope_id"), heads.c.path >= bindparam("low"), heads.c.path < bindparam("high")
+        heads.c.scope_id == param("scope_id"), heads.c.path >= param("low"), heads.c.path < param("high")
     )
 )
 _SET_ORIGIN = Statement(
     lambda: (
         update(heads)
-        .where(heads.c.scope_id == bindparam("of_scope"), heads.c.path == bindparam("of_path"))
-        .values(origin=bindparam("origin"))
+        .where(heads.c.scope_id == param("of_scope"), heads.c.path == param("of_path"))
+        .values(origin=param("origin"))
     )
 )
 _INSERT_VERSION = Statement(lambda: insert_row(versions, numbered=True))
@@ -82,19 +82,19 @@ _BURY_BELOW = Statement(
         select(
             heads.c.scope_id,
             heads.c.path,
-            bindparam("action"),
+            param("action"),
             heads.c.origin,
             literal(0),
             versions.c.tags,
-            bindparam("source"),
-            bindparam("promotion"),
-            bindparam("now"),
+            param("source"),
+            param("promotion"),
+            param("now"),
         )
         .select_from(heads.join(versions, versions.c.id == heads.c.version))
         .where(
-            heads.c.scope_id == bindparam("scope_id"),
-            heads.c.path >= bindparam("low"),
-            heads.c.path < bindparam("high"),
+            heads.c.scope_id == param("scope_id"),
+            heads.c.path >= param("low"),
+            heads.c.path < param("high"),
             heads.c.kind == Kind.FILE.value,
         ),
     )
@@ -103,7 +103,7 @@ _NEWEST = Statement(lambda: select(func.coalesce(func.max(versions.c.id), 0)))
 
 
 def _prune() -> object:
-    of_path = (versions.c.scope_id == bindparam("scope_id"), versions.c.path == bindparam("path"))
+    of_path = (versions.c.scope_id == param("scope_id"), versions.c.path == param("path"))
     oldest_kept = (
         select(versions.c.id).where(*of_path).order_by(versions.c.id.desc()).limit(1).offset(KEPT_VERSIONS - 1)
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, select
+from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import versions
-from pydantic_hivemind.ledger.statements import Statement, fill, slots
+from pydantic_hivemind.ledger.statements import Statement, fill, param, slots
 from pydantic_hivemind.ledger.tree import Chain
 
 
@@ -41,24 +42,24 @@ _COLUMNS = (
 )
 
 
-def _of_chain(chain: int, *columns: object) -> Select[*tuple[object, ...]]:
-    return select(*columns).where(versions.c.scope_id.in_(slots("scope", chain)))  # type: ignore[call-overload]
+def _of_chain(chain: int, *columns: object) -> Select[Unpack[tuple[Any, ...]]]:
+    return select(*columns).where(versions.c.scope_id.in_(slots("scope", chain)))
 
 
-_LIST = Statement(
-    lambda chain: _of_chain(chain, *_COLUMNS).where(versions.c.path == bindparam("path")).order_by(versions.c.id.desc())
+_LIST: Statement[[int]] = Statement(
+    lambda chain: _of_chain(chain, *_COLUMNS).where(versions.c.path == param("path")).order_by(versions.c.id.desc())
 )
-_ONE = Statement(lambda chain: _of_chain(chain, *_COLUMNS, versions.c.data).where(versions.c.id == bindparam("id")))
-_PROMOTED = Statement(
-    lambda chain: (
-        _of_chain(chain, *_COLUMNS).where(versions.c.promotion == bindparam("promotion")).order_by(versions.c.id)
-    )
+_ONE: Statement[[int]] = Statement(
+    lambda chain: _of_chain(chain, *_COLUMNS, versions.c.data).where(versions.c.id == param("id"))
+)
+_PROMOTED: Statement[[int]] = Statement(
+    lambda chain: _of_chain(chain, *_COLUMNS).where(versions.c.promotion == param("promotion")).order_by(versions.c.id)
 )
 
 
 def of_path(tx: Transaction, chain: Chain, path: str) -> list[Past]:
     """Every kept version of a path in a chain, newest first."""
-    return [Past(*row) for row in tx.rows(_LIST, fill("scope", chain) | {"path": path}, len(chain))]  # type: ignore[arg-type]
+    return [Past(*row) for row in tx.rows(_LIST, fill("scope", chain) | {"path": path}, len(chain))]
 
 
 def one(tx: Transaction, chain: Chain, version: int) -> tuple[Past, bytes | None] | None:
@@ -66,10 +67,10 @@ def one(tx: Transaction, chain: Chain, version: int) -> tuple[Past, bytes | None
     rows = tx.rows(_ONE, fill("scope", chain) | {"id": version}, len(chain))
     if not rows:
         return None
-    return Past(*rows[0][:-1]), cast("bytes | None", rows[0][-1])  # type: ignore[arg-type]
+    return Past(*rows[0][:-1]), cast("bytes | None", rows[0][-1])
 
 
 def of_promotion(tx: Transaction, scope_id: int, promotion: str) -> list[Past]:
     """The versions that a promotion made in a scope, oldest first."""
     rows = tx.rows(_PROMOTED, fill("scope", (scope_id,)) | {"promotion": promotion}, 1)
-    return [Past(*row) for row in rows]  # type: ignore[arg-type]
+    return [Past(*row) for row in rows]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import delete, select
 
 from pydantic_hivemind.errors import OperationConflict
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import receipts
-from pydantic_hivemind.ledger.statements import Statement, Value, insert_row
+from pydantic_hivemind.ledger.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.model import Outcome
 
 KEPT_SECONDS = 7 * 24 * 3600
@@ -36,14 +36,12 @@ class Receipt:
 
 _FIND = Statement(
     lambda: select(receipts.c.fingerprint, receipts.c.result).where(
-        receipts.c.scope_id == bindparam("scope_id"), receipts.c.operation_id == bindparam("operation_id")
+        receipts.c.scope_id == param("scope_id"), receipts.c.operation_id == param("operation_id")
     )
 )
 _INSERT = Statement(lambda: insert_row(receipts))
 _FORGET = Statement(
-    lambda: delete(receipts).where(
-        receipts.c.scope_id == bindparam("scope_id"), receipts.c.created_at < bindparam("before")
-    )
+    lambda: delete(receipts).where(receipts.c.scope_id == param("scope_id"), receipts.c.created_at < param("before"))
 )
 
 

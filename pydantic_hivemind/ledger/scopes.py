@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import delete, or_, select, update
 
 from pydantic_hivemind.errors import InvalidScope, ScopeExists, ScopeGone, ScopeHasChildren
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import scopes
-from pydantic_hivemind.ledger.statements import Row, Statement, Value, fill, insert_row, slots
+from pydantic_hivemind.ledger.statements import Row, Statement, Value, fill, insert_row, param, slots
 from pydantic_hivemind.ledger.tree import Chain
 from pydantic_hivemind.model import ScopeInfo
 
@@ -32,20 +32,20 @@ class ScopeRow:
 
 
 _COLUMNS = (scopes.c.id, scopes.c.name, scopes.c.ancestors)
-_ALIVE = or_(scopes.c.expires_at.is_(None), scopes.c.expires_at > bindparam("now"))
+_ALIVE = or_(scopes.c.expires_at.is_(None), scopes.c.expires_at > param("now"))
 
-_BY_NAME = Statement(lambda: select(*_COLUMNS).where(scopes.c.name == bindparam("name"), _ALIVE))
-_BY_ID = Statement(lambda count: select(*_COLUMNS).where(scopes.c.id.in_(slots("id", count))))
-_EXPIRY = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == bindparam("id"), _ALIVE).with_for_update())
+_BY_NAME = Statement(lambda: select(*_COLUMNS).where(scopes.c.name == param("name"), _ALIVE))
+_BY_ID: Statement[[int]] = Statement(lambda count: select(*_COLUMNS).where(scopes.c.id.in_(slots("id", count))))
+_EXPIRY = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("id"), _ALIVE).with_for_update())
 _INSERT = Statement(lambda: insert_row(scopes, numbered=True))
 _SET_EXPIRY = Statement(
-    lambda: update(scopes).where(scopes.c.id == bindparam("of_id"), _ALIVE).values(expires_at=bindparam("expires_at"))
+    lambda: update(scopes).where(scopes.c.id == param("of_id"), _ALIVE).values(expires_at=param("expires_at"))
 )
-_PURGE = Statement(lambda: delete(scopes).where(scopes.c.expires_at <= bindparam("now")))
-_EXPIRED = Statement(lambda: select(scopes.c.id).where(scopes.c.expires_at <= bindparam("now")).limit(1))
-_DELETE = Statement(lambda: delete(scopes).where(scopes.c.id == bindparam("id")))
+_PURGE = Statement(lambda: delete(scopes).where(scopes.c.expires_at <= param("now")))
+_EXPIRED = Statement(lambda: select(scopes.c.id).where(scopes.c.expires_at <= param("now")).limit(1))
+_DELETE = Statement(lambda: delete(scopes).where(scopes.c.id == param("id")))
 _CHILDREN = Statement(
-    lambda: select(*_COLUMNS).where(scopes.c.parent_id == bindparam("id"), _ALIVE).order_by(scopes.c.name)
+    lambda: select(*_COLUMNS).where(scopes.c.parent_id == param("id"), _ALIVE).order_by(scopes.c.name)
 )
 
 
@@ -145,7 +145,7 @@ def children(tx: Transaction, scope_id: int) -> list[ScopeRow]:
 def listing(tx: Transaction) -> list[ScopeInfo]:
     """Every live scope, by name."""
     rows = tx.rows(_LIST, {"now": time.time()})
-    return [ScopeInfo(row[0], row[1], bool(row[2]), row[3], row[4]) for row in rows]  # type: ignore[arg-type]
+    return [ScopeInfo(row[0], row[1], bool(row[2]), row[3], row[4]) for row in rows]
 
 
 def destroy(tx: Transaction, scope: ScopeRow, *, cascade: bool) -> None:

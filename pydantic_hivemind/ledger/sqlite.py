@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import URL, Engine, QueuePool, create_engine, event
-from sqlalchemy.engine import Dialect
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pydantic_hivemind.errors import (

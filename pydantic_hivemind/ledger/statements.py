@@ -8,7 +8,7 @@ time a shape of it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Generic
+from typing import Any, Generic
 
 from sqlalchemy import Executable, Insert, Table, bindparam, insert
 from sqlalchemy.engine import Dialect
@@ -18,7 +18,8 @@ from typing_extensions import ParamSpec
 Value = str | int | float | bool | bytes | None
 """What a statement takes and returns: the types every driver knows without conversion."""
 
-Row = tuple[Value, ...]
+Row = tuple[Any, ...]
+"""A row as a driver returns it: what is in it only the statement knows."""
 
 Shape = ParamSpec("Shape")
 
@@ -45,9 +46,14 @@ class Statement(Generic[Shape]):
         return text, {**constants, **values} if constants else values
 
 
-def slots(name: str, count: int) -> list[BindParameter[Value]]:
+def param(name: str) -> BindParameter[Any]:
+    """A parameter, to be given by name."""
+    return bindparam(name)
+
+
+def slots(name: str, count: int) -> list[BindParameter[Any]]:
     """`count` parameters called `name_0`, `name_1` and so on, for an IN."""
-    return [bindparam(f"{name}_{index}") for index in range(count)]
+    return [param(f"{name}_{index}") for index in range(count)]
 
 
 def fill(name: str, values: Sequence[Value]) -> dict[str, Value]:
@@ -57,6 +63,6 @@ def fill(name: str, values: Sequence[Value]) -> dict[str, Value]:
 
 def insert_row(table: Table, *, numbered: bool = False) -> Insert:
     """An INSERT of every column; with `numbered` the database chooses the id and returns it."""
-    named = {column.name: bindparam(column.name) for column in table.columns if not (numbered and column.primary_key)}
+    named = {column.name: param(column.name) for column in table.columns if not (numbered and column.primary_key)}
     statement = insert(table).values(named)
     return statement.returning(*table.primary_key) if numbered else statement

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, and_, bindparam, case, literal, select
+from sqlalchemy import Select, and_, case, literal, select
+from typing_extensions import Unpack
 
 from pydantic_hivemind.errors import NotADirectory, PathNotFound, ScopeGone
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind, heads, scopes, versions
-from pydantic_hivemind.ledger.statements import Row, Statement, fill, slots
+from pydantic_hivemind.ledger.statements import Row, Statement, fill, param, slots
 from pydantic_hivemind.paths import ancestors_of, below
 
 Chain = tuple[int, ...]
@@ -59,23 +60,23 @@ _HEAD = (
 _META = (versions.c.size, versions.c.tags, versions.c.created_at)
 
 
-def _lookup(chain: int, paths: int, *, data: bool) -> Select[*tuple[object, ...]]:
+def _lookup(chain: int, paths: int, *, data: bool) -> Select[Unpack[tuple[Any, ...]]]:
     """The heads at some paths in every scope of a chain, beside a first column that says the scope is alive."""
     head = and_(heads.c.scope_id.in_(slots("scope", chain)), heads.c.path.in_(slots("path", paths)))
     joined = scopes.outerjoin(heads, head).outerjoin(versions, versions.c.id == heads.c.version)
     columns = [scopes.c.expires_at, *_HEAD, *_META]
     if data:
         # Only the file that is read is worth its bytes, not files among its parents.
-        columns.append(case((heads.c.path == bindparam("path_0"), versions.c.data)))
-    return select(*columns).select_from(joined).where(scopes.c.id == bindparam("scope_0"))
+        columns.append(case((heads.c.path == param("path_0"), versions.c.data)))
+    return select(*columns).select_from(joined).where(scopes.c.id == param("scope_0"))
 
 
 def _with_range(chain: int, paths: int, *, children: bool) -> object:
     """As `_lookup`, and also the heads directly in a directory, or anywhere under it."""
     if children:
-        where = heads.c.parent == bindparam("directory")
+        where = heads.c.parent == param("directory")
     else:
-        where = and_(heads.c.path >= bindparam("low"), heads.c.path < bindparam("high"))
+        where = and_(heads.c.path >= param("low"), heads.c.path < param("high"))
     inside = (
         select(literal(None), *_HEAD, *_META)
         .select_from(heads.outerjoin(versions, versions.c.id == heads.c.version))
@@ -84,20 +85,20 @@ def _with_range(chain: int, paths: int, *, children: bool) -> object:
     return _lookup(chain, paths, data=False).union_all(inside)
 
 
-_ALIVE = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == bindparam("scope_0")).with_for_update())
-_ENTRY = Statement(lambda chain, paths: _lookup(chain, paths, data=False))
-_FILE = Statement(lambda chain, paths: _lookup(chain, paths, data=True))
-_CHILDREN = Statement(lambda chain, paths: _with_range(chain, paths, children=True))
-_SUBTREE = Statement(lambda chain, paths: _with_range(chain, paths, children=False))
+_ALIVE = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("scope_0")).with_for_update())
+_ENTRY: Statement[[int, int]] = Statement(lambda chain, paths: _lookup(chain, paths, data=False))
+_FILE: Statement[[int, int]] = Statement(lambda chain, paths: _lookup(chain, paths, data=True))
+_CHILDREN: Statement[[int, int]] = Statement(lambda chain, paths: _with_range(chain, paths, children=True))
+_SUBTREE: Statement[[int, int]] = Statement(lambda chain, paths: _with_range(chain, paths, children=False))
 _OWN = Statement(
     lambda: (
         select(*_HEAD, *_META)
         .select_from(heads.outerjoin(versions, versions.c.id == heads.c.version))
-        .where(heads.c.scope_id == bindparam("scope_id"))
+        .where(heads.c.scope_id == param("scope_id"))
         .order_by(heads.c.path)
     )
 )
-_DATA = Statement(
+_DATA: Statement[[int]] = Statement(
     lambda count: select(versions.c.id, versions.c.data).where(versions.c.id.in_(slots("version", count)))
 )
 
@@ -114,7 +115,7 @@ class View:
         self.layers: list[dict[str, Head]] = [{} for _ in chain]
         for row in rows:
             if row[1] is not None:
-                head = Head(*row[1:11])  # type: ignore[arg-type]
+                head = Head(*row[1:11])
                 self.layers[level_of[head.scope_id]][head.path] = head
 
     @property
@@ -238,7 +239,7 @@ def subtree(tx: Transaction, chain: Chain, directory: str) -> View:
 
 def own(tx: Transaction, scope_id: int) -> list[Head]:
     """Everything a scope has itself, by path: directories come before what is in them."""
-    return [Head(*row) for row in tx.rows(_OWN, {"scope_id": scope_id})]  # type: ignore[arg-type]
+    return [Head(*row) for row in tx.rows(_OWN, {"scope_id": scope_id})]
 
 
 def content(tx: Transaction, head: Head) -> bytes:
@@ -251,6 +252,6 @@ def contents(tx: Transaction, files: Sequence[Head]) -> Iterator[tuple[Head, byt
     for start in range(0, len(files), DATA_BATCH):
         batch = files[start : start + DATA_BATCH]
         rows = tx.rows(_DATA, fill("version", [head.version for head in batch]), len(batch))
-        data = cast("dict[int, bytes]", dict(rows))  # type: ignore[arg-type]
+        data = cast("dict[int, bytes]", dict(rows))
         for head in batch:
             yield head, data[head.version]

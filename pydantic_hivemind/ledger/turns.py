@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, and_, bindparam, delete, literal, or_, select
+from sqlalchemy import Select, and_, delete, literal, or_, select
+from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import checkpoints, conversations, messages, turns
-from pydantic_hivemind.ledger.statements import Statement, Value, fill, insert_row, slots
+from pydantic_hivemind.ledger.statements import Statement, Value, fill, insert_row, param, slots
 
 HASH_BYTES = 16
 """Length of the hashes that messages and turns are known by: no two of 2**60 collide by chance."""
@@ -51,20 +52,20 @@ def step(previous: bytes | None, position: int, data: bytes) -> Turn:
     return Turn(id, previous, message, data, position)
 
 
-_SCOPE = bindparam("scope_id")
+_SCOPE = param("scope_id")
 
-_FOUND = Statement(
+_FOUND: Statement[[int]] = Statement(
     lambda count: select(turns.c.id).where(turns.c.scope_id == _SCOPE, turns.c.id.in_(slots("id", count)))
 )
 _HAS_MESSAGE = Statement(
-    lambda: select(literal(1)).where(messages.c.scope_id == _SCOPE, messages.c.hash == bindparam("hash"))
+    lambda: select(literal(1)).where(messages.c.scope_id == _SCOPE, messages.c.hash == param("hash"))
 )
 _INSERT_TURN = Statement(lambda: insert_row(turns))
 _INSERT_MESSAGE = Statement(lambda: insert_row(messages))
-_POSITION = Statement(lambda: select(turns.c.position).where(turns.c.scope_id == _SCOPE, turns.c.id == bindparam("id")))
+_POSITION = Statement(lambda: select(turns.c.position).where(turns.c.scope_id == _SCOPE, turns.c.id == param("id")))
 
 
-def _history(heads: int) -> Select[*tuple[object, ...]]:
+def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
     of_scope = turns.c.scope_id == _SCOPE
     reached = (
         select(turns.c.id, turns.c.previous, turns.c.message, turns.c.position)
@@ -83,16 +84,16 @@ def _history(heads: int) -> Select[*tuple[object, ...]]:
     )
 
 
-_HISTORY = Statement(_history)
+_HISTORY: Statement[[int]] = Statement(_history)
 
 _TURN = Statement(
-    lambda: select(turns.c.previous, turns.c.message).where(turns.c.scope_id == _SCOPE, turns.c.id == bindparam("id"))
+    lambda: select(turns.c.previous, turns.c.message).where(turns.c.scope_id == _SCOPE, turns.c.id == param("id"))
 )
 
 
-def _needed() -> Select[*tuple[object, ...]]:
+def _needed() -> Select[Unpack[tuple[Any, ...]]]:
     """Whether anything ends at a turn or goes on from it."""
-    id = bindparam("id")
+    id = param("id")
     ends = [
         select(literal(1)).where(table.c.scope_id == _SCOPE, table.c.head == id).exists()
         for table in (checkpoints, conversations)
@@ -102,12 +103,12 @@ def _needed() -> Select[*tuple[object, ...]]:
 
 
 _NEEDED = Statement(_needed)
-_DELETE_TURN = Statement(lambda: delete(turns).where(turns.c.scope_id == _SCOPE, turns.c.id == bindparam("id")))
+_DELETE_TURN = Statement(lambda: delete(turns).where(turns.c.scope_id == _SCOPE, turns.c.id == param("id")))
 _DELETE_MESSAGE = Statement(
     lambda: delete(messages).where(
         messages.c.scope_id == _SCOPE,
-        messages.c.hash == bindparam("hash"),
-        ~select(literal(1)).where(turns.c.scope_id == _SCOPE, turns.c.message == bindparam("hash")).exists(),
+        messages.c.hash == param("hash"),
+        ~select(literal(1)).where(turns.c.scope_id == _SCOPE, turns.c.message == param("hash")).exists(),
     )
 )
 
@@ -154,7 +155,7 @@ def load(tx: Transaction, scope_id: int, heads: Iterable[bytes]) -> list[Stored]
     if not wanted:
         return []
     values: dict[str, Value] = {"scope_id": scope_id, **fill("head", wanted)}
-    return [Stored(*row) for row in tx.rows(_HISTORY, values, len(wanted))]  # type: ignore[arg-type]
+    return [Stored(*row) for row in tx.rows(_HISTORY, values, len(wanted))]
 
 
 def forget(tx: Transaction, scope_id: int, head: bytes | None) -> None:
