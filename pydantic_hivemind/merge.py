@@ -33,12 +33,13 @@ def merge(
     chosen = theirs if strategy == "theirs" else ours
     if ours is None or theirs is None:
         return Merged(chosen, conflict=True)
-    texts = [_lines(side) for side in (base or b"", ours, theirs)]
-    if any(text is None for text in texts):
+    try:
+        texts = Merge3(_lines(base or b""), _lines(ours), _lines(theirs))
+    except ValueError:
         return Merged(chosen, conflict=True)
     merged: list[str] = []
     conflict = False
-    for kind, *sides in Merge3(*texts).merge_groups():
+    for kind, *sides in texts.merge_groups():
         if kind != "conflict":
             _append(merged, sides[0])
         elif union:
@@ -57,14 +58,15 @@ def merge_tags(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) 
     return tuple(sorted({*ours, *theirs} - removed))
 
 
-def _lines(data: bytes) -> list[str] | None:
-    """The lines of a text with their ends; `None` for bytes that are no text."""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return None
+def _lines(data: bytes) -> list[str]:
+    """The lines of a text with their ends.
+
+    Raises:
+        ValueError: The bytes are no text.
+    """
+    text = data.decode()
     if "\0" in text:
-        return None
+        raise ValueError("binary")
     # Not splitlines(): form feeds and other separators are part of a line.
     lines = text.split("\n")
     return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])

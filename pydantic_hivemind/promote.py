@@ -41,11 +41,11 @@ EVERYTHING = Filter(None, None)
 class _Tally:
     """The lists of a report while they grow."""
 
-    applied: list[str] = field(default_factory=list)
-    merged: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    conflicts: list[Conflict] = field(default_factory=list)
+    applied: list[str] = field(default_factory=list[str])
+    merged: list[str] = field(default_factory=list[str])
+    deleted: list[str] = field(default_factory=list[str])
+    skipped: list[str] = field(default_factory=list[str])
+    conflicts: list[Conflict] = field(default_factory=list[Conflict])
 
 
 class Promotion:
@@ -70,7 +70,7 @@ class Promotion:
         self._target = target
         self._id = id
         self._mounts = mounts
-        self._strategy = strategy
+        self._strategy: Strategy = strategy
         self._wanted = wanted
         self._cause = Cause("promote", source.name, id)
         self._tally = _Tally()
@@ -253,10 +253,9 @@ class Promotion:
         """The version that both sides share: the origin, followed up to the target's own chain."""
         version = head.origin
         while version is not None:
-            found = history.one(self._tx, self._source.chain, version)
-            if found is None or found[0].path != head.path or found[1] is None:
+            past, data = history.one(self._tx, self._source.chain, version) or (None, None)
+            if past is None or data is None or past.path != head.path:
                 return None
-            past, data = found
             if past.scope_id in self._target:
                 return past, data
             version = past.origin
@@ -308,7 +307,7 @@ def revert(tx: Transaction, chain: Chain, promotion: str) -> list[str]:
     if not made:
         raise VersionNotFound(f"this scope has no promotion {promotion!r}")
     for past in reversed(made):
-        newest = [version for version in history.of_path(tx, chain[:1], past.path)]
+        newest = history.of_path(tx, chain[:1], past.path)
         if newest[0].version != past.version:
             raise VersionConflict(
                 f"{past.path!r} was changed after the promotion; restore it by itself",
@@ -332,11 +331,10 @@ def undo(tx: Transaction, chain: Chain, path: str) -> None:
     cause = Cause("restore")
     if before is None and len(kept) >= files.KEPT_VERSIONS:
         raise VersionNotFound(f"what {path!r} was before is no longer kept")
-    if before is not None and before.action != "delete":
-        found = history.one(tx, chain, before.version)
+    _, data = (history.one(tx, chain, before.version) if before is not None else None) or (None, None)
+    if before is not None and data is not None:
         view = tree.entry(tx, chain, path)
-        assert found is not None and found[1] is not None
-        files.put(tx, chain, view, path, found[1], cause, tags=_tags(before.tags))
+        files.put(tx, chain, view, path, data, cause, tags=_tags(before.tags))
     elif before is None and kept[0].origin is not None:
         files.drop_own(tx, chain[0], path)
     elif tree.entry(tx, chain, path).find(path) is not None:

@@ -73,7 +73,7 @@ class ScopeReader:
         path = normalize(path)
         view = self._view(path)
         if path == "/":
-            return Stat("/", True, 0, 0, (), 0.0, 0.0, self.name)
+            return Stat("/", is_dir=True, size=0, version=0, tags=(), created_at=0.0, modified_at=0.0, scope=self.name)
         head = view.find(path)
         if head is None:
             raise self._no_file(view, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from typing import Any, cast
@@ -70,13 +70,13 @@ class Database:
             raise
 
     @contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> Generator[Transaction, None, None]:
         """For one query; each statement sees the database at a moment of its own."""
         with self._connection() as connection:
             yield Transaction(connection.cursor(), self._driver.dialect)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Transaction]:
+    def snapshot(self) -> Generator[Transaction, None, None]:
         """For several queries that must see the same moment."""
         with self._connection() as connection:
             cursor = connection.cursor()
@@ -87,7 +87,7 @@ class Database:
                 connection.rollback()
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self) -> Generator[Transaction, None, None]:
         """One transaction: all of it is durable when the block ends, or none of it happened."""
         self._check_process()
         with self._driver.line(), self._connection() as connection:
@@ -110,7 +110,7 @@ class Database:
         self._driver.engine.dispose()
 
     @contextmanager
-    def _connection(self) -> Iterator[DBAPIConnection]:
+    def _connection(self) -> Generator[DBAPIConnection, None, None]:
         if self._closed:
             raise StoreClosed("the hive is closed; open it again")
         self._check_process()
@@ -127,7 +127,7 @@ class Database:
             self._driver.after_fork()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self) -> Generator[None, None, None]:
         try:
             yield
         except HivemindError:

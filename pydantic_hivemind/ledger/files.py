@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy import Delete, delete, func, insert, literal, select, update
 
 from pydantic_hivemind.errors import (
     FileTooLarge,
@@ -102,7 +102,7 @@ _BURY_BELOW = Statement(
 _NEWEST = Statement(lambda: select(func.coalesce(func.max(versions.c.id), 0)))
 
 
-def _prune() -> object:
+def _prune() -> Delete:
     of_path = (versions.c.scope_id == param("scope_id"), versions.c.path == param("path"))
     oldest_kept = (
         select(versions.c.id).where(*of_path).order_by(versions.c.id.desc()).limit(1).offset(KEPT_VERSIONS - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import Column, Select, select
 from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger.database import Transaction
@@ -42,7 +42,7 @@ _COLUMNS = (
 )
 
 
-def _of_chain(chain: int, *columns: object) -> Select[Unpack[tuple[Any, ...]]]:
+def _of_chain(chain: int, *columns: Column[Any]) -> Select[Unpack[tuple[Any, ...]]]:
     return select(*columns).where(versions.c.scope_id.in_(slots("scope", chain)))
 
 

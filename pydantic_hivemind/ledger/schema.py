@@ -45,8 +45,10 @@ Number = BigInteger().with_variant(Integer(), "sqlite")
 Key = Text().with_variant(Text(collation="C"), "postgresql")
 
 
-def _scope_id(**options: bool) -> Column[int]:
-    return Column("scope_id", Number, ForeignKey("scopes.id", ondelete="CASCADE"), nullable=False, **options)
+def _scope_id(*, primary_key: bool = False) -> Column[int]:
+    return Column(
+        "scope_id", Number, ForeignKey("scopes.id", ondelete="CASCADE"), nullable=False, primary_key=primary_key
+    )
 
 
 scopes = Table(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import Select, delete, or_, select, update
+from typing_extensions import Unpack
 
 from pydantic_hivemind.errors import InvalidScope, ScopeExists, ScopeGone, ScopeHasChildren
 from pydantic_hivemind.ledger.database import Transaction
@@ -49,7 +50,7 @@ _CHILDREN = Statement(
 )
 
 
-def _listing() -> object:
+def _listing() -> Select[Unpack[tuple[Any, ...]]]:
     parents = scopes.alias("parents")
     return (
         select(scopes.c.name, parents.c.name, scopes.c.session, scopes.c.created_at, scopes.c.expires_at)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic
 
-from sqlalchemy import Executable, Insert, Table, bindparam, insert
+from sqlalchemy import Insert, SelectBase, Table, UpdateBase, bindparam, insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import BindParameter
 from typing_extensions import ParamSpec
@@ -27,7 +27,7 @@ Shape = ParamSpec("Shape")
 class Statement(Generic[Shape]):
     """A family of statements, one for each shape: the lengths of its lists of parameters."""
 
-    def __init__(self, build: Callable[Shape, Executable]) -> None:
+    def __init__(self, build: Callable[Shape, SelectBase | UpdateBase]) -> None:
         self._build = build
         self._compiled: dict[tuple[str, object], tuple[str, dict[str, Value]]] = {}
 
@@ -38,9 +38,9 @@ class Statement(Generic[Shape]):
         key = (dialect.name, shape)
         found = self._compiled.get(key)
         if found is None:
-            compiled = self._build(*shape, **named).compile(dialect=dialect)  # type: ignore[attr-defined]
+            compiled = self._build(*shape, **named).compile(dialect=dialect)
             # Numbers written into the statement became parameters too.
-            constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+            constants: dict[str, Value] = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
             found = self._compiled[key] = (str(compiled), constants)
         text, constants = found
         return text, {**constants, **values} if constants else values

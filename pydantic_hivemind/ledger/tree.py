@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, and_, case, literal, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, case, literal, select
 from typing_extensions import Unpack
 
 from pydantic_hivemind.errors import NotADirectory, PathNotFound, ScopeGone
@@ -64,14 +64,14 @@ def _lookup(chain: int, paths: int, *, data: bool) -> Select[Unpack[tuple[Any, .
     """The heads at some paths in every scope of a chain, beside a first column that says the scope is alive."""
     head = and_(heads.c.scope_id.in_(slots("scope", chain)), heads.c.path.in_(slots("path", paths)))
     joined = scopes.outerjoin(heads, head).outerjoin(versions, versions.c.id == heads.c.version)
-    columns = [scopes.c.expires_at, *_HEAD, *_META]
+    columns: list[ColumnElement[Any]] = [scopes.c.expires_at, *_HEAD, *_META]
     if data:
         # Only the file that is read is worth its bytes, not files among its parents.
         columns.append(case((heads.c.path == param("path_0"), versions.c.data)))
     return select(*columns).select_from(joined).where(scopes.c.id == param("scope_0"))
 
 
-def _with_range(chain: int, paths: int, *, children: bool) -> object:
+def _with_range(chain: int, paths: int, *, children: bool) -> CompoundSelect[Unpack[tuple[Any, ...]]]:
     """As `_lookup`, and also the heads directly in a directory, or anywhere under it."""
     if children:
         where = heads.c.parent == param("directory")

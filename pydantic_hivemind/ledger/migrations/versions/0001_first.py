@@ -15,6 +15,7 @@ KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
+    """Make every table."""
     op.create_table(
         "scopes",
         sa.Column("id", NUMBER, nullable=False),

@@ -1,0 +1,90 @@
+"""Everything that is checked: `nox` runs it all, `nox -s lint` one part, `nox -s tests-A -- -k promote` one test."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+MOST_LINES = 400
+
+LINES = {"A": "pydantic-deep==0.3.44", "B": "pydantic-deep"}
+"""The two lines of pydantic-deep, which cannot share an environment."""
+
+
+def interpreters() -> list[str]:
+    """The Python interpreters on this machine that the package supports, oldest first."""
+    found: list[str] = []
+    for minor in range(10, 14):
+        kept_by_pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"3.{minor}.*/bin/python"))
+        for candidate in (shutil.which(f"python3.{minor}"), *map(str, kept_by_pyenv)):
+            if candidate is None:
+                continue
+            check = "import sys, sqlite3, venv; print(sys.version_info[1])"
+            answer = subprocess.run([candidate, "-c", check], capture_output=True, text=True, check=False)
+            if answer.stdout.strip() == str(minor):
+                found.append(candidate)
+                break
+    return found or [sys.executable]
+
+
+OLDEST, *_, NEWEST = [*interpreters()[:1], *interpreters()]
+
+
+def install(session: nox.Session, line: str, *groups: str) -> None:
+    wanted = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("-e", ".", LINES[line], *wanted)
+
+
+def run_tests(session: nox.Session, line: str) -> None:
+    install(session, line, "test")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(name="tests-A", python=OLDEST)
+def tests_a(session: nox.Session) -> None:
+    """The tests on the first line of pydantic-deep and the oldest Python there is."""
+    run_tests(session, "A")
+
+
+@nox.session(name="tests-B", python=NEWEST)
+def tests_b(session: nox.Session) -> None:
+    """The tests on the newest pydantic-deep and the newest Python there is."""
+    run_tests(session, "B")
+
+
+@nox.session(python=NEWEST)
+def lint(session: nox.Session) -> None:
+    """Style, types on the newest line, import floors, and the length of files."""
+    install(session, "B", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+    session.run("pyright")
+    tracked = subprocess.run(["git", "ls-files", "*.py"], capture_output=True, text=True, check=True).stdout.split()
+    lengths = {name: len(Path(name).read_text().splitlines()) for name in tracked}
+    too_long = {name: lines for name, lines in lengths.items() if lines > MOST_LINES}
+    if too_long:
+        session.error(f"files above {MOST_LINES} lines: {too_long}")
+
+
+@nox.session(name="types-A", python=OLDEST)
+def types_a(session: nox.Session) -> None:
+    """Types on the first line of pydantic-deep."""
+    install(session, "A", "lint")
+    session.run("pyright")
+
+
+@nox.session(python=NEWEST)
+def docs(session: nox.Session) -> None:
+    """The documentation, without a broken link or reference."""
+    install(session, "B", "docs")
+    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
