@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic_hivemind import promote as promotion
+from pydantic_hivemind.checkpoints import Checkpoints
 from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.errors import EditError, MergeConflict, NotText, VersionNotFound
 from pydantic_hivemind.ledger import files, history, receipts, scopes, tree
@@ -307,6 +308,10 @@ class Scope(ScopeReader):
     def conversation(self, id: str) -> Conversation:
         """A message history kept in this scope."""
         return Conversation(self._database, self._row, id)
+
+    def checkpoints(self) -> Checkpoints:
+        """The states of conversations that agents saved in this scope."""
+        return Checkpoints(self._database, self._row)
 
     def workspace(self) -> WorkspaceBackend:
         """This scope as a pydantic-ai workspace backend (pydantic-deep 0.3.45 and later)."""

@@ -46,6 +46,20 @@ def decode(stored: Sequence[Stored]) -> dict[bytes, ModelMessage]:
     return {turn.id: by_hash[turn.message] for turn in stored}
 
 
+def check_text(text: str, what: str) -> None:
+    """Refuse an id or label that no database can store.
+
+    Raises:
+        CheckpointError: NUL or a lone surrogate.
+    """
+    if "\0" in text:
+        raise CheckpointError(f"{what} cannot contain the NUL character; remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise CheckpointError(f"{what} must be valid Unicode; it contains a lone surrogate") from None
+
+
 class HistoryCache:
     """Remembers the turns of the history that was encoded last, so that a longer one costs what was added.
 

@@ -155,9 +155,9 @@ checkpoints = Table(
     Column("turn", Integer, nullable=False),
     Column("head", LargeBinary(16)),
     Column("message_count", Integer, nullable=False),
-    # ISO 8601 as given, and the moment for ordering.
+    # ISO 8601 as given, and microseconds since the epoch for ordering.
     Column("created_at", Text, nullable=False),
-    Column("created_ts", Float, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
     Column("metadata", Text, nullable=False),
     Index("ix_checkpoints_head", "scope_id", "head"),
     sqlite_with_rowid=False,

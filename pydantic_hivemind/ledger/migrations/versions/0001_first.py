@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("head", sa.LargeBinary(length=16), nullable=True),
         sa.Column("message_count", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Text(), nullable=False),
-        sa.Column("created_ts", sa.Float(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
         sa.Column("metadata", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["scope_id"], ["scopes.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("scope_id", "id"),

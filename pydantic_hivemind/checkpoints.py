@@ -1,0 +1,173 @@
+"""`Checkpoints`: the saved states of conversations in a scope."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from pydantic_hivemind import transcripts
+from pydantic_hivemind.errors import CheckpointError
+from pydantic_hivemind.ledger import checkpoints, tree, turns
+from pydantic_hivemind.ledger.checkpoints import CheckpointRow
+from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.scopes import ScopeRow
+from pydantic_hivemind.transcripts import HistoryCache
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelMessage
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A conversation as it was at some moment. The fields are those of pydantic-deep's `Checkpoint`.
+
+    Attributes:
+        id: Unique in the scope.
+        label: What people call it; need not be unique.
+        turn: The agent's counter of model requests.
+        messages: The history.
+        message_count: As the agent gave it.
+        created_at: Naive or aware; a naive one is ordered as if it were UTC.
+        metadata: Anything that is JSON.
+    """
+
+    id: str
+    label: str
+    turn: int
+    messages: list[ModelMessage]
+    message_count: int
+    created_at: datetime
+    metadata: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one scope, never those of its ancestors or children. Made by `Scope.checkpoints`.
+
+    Each message is stored once, and saving costs what was added since the last save through this object:
+    keep it for as long as the conversation goes on. Every thread may use it.
+    """
+
+    __slots__ = ("_cache", "_database", "_row")
+
+    def __init__(self, database: Database, row: ScopeRow) -> None:
+        self._database = database
+        self._row = row
+        self._cache = HistoryCache()
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Store a snapshot; one of the same id is replaced, and keeps its place.
+
+        Raises:
+            CheckpointError: Part of it is no JSON. Nothing was stored.
+        """
+        transcripts.check_text(snapshot.id, "a checkpoint's id")
+        transcripts.check_text(snapshot.label, "a checkpoint's label")
+        history = self._cache.encode(snapshot.messages)
+        row = CheckpointRow(
+            id=snapshot.id,
+            label=snapshot.label,
+            turn=snapshot.turn,
+            head=history[-1].id if history else None,
+            message_count=snapshot.message_count,
+            created_at=snapshot.created_at.isoformat(),
+            created_us=_microseconds(snapshot.created_at),
+            metadata=_metadata(snapshot.metadata),
+        )
+        with self._database.write() as tx:
+            tree.check_alive(tx, self._row.chain)
+            checkpoints.save(tx, self._row.id, row, history)
+
+    def get(self, id: str) -> Snapshot | None:
+        """The checkpoint of that id."""
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return self._one(tx, checkpoints.get(tx, self._row.id, id))
+
+    def get_by_label(self, label: str) -> Snapshot | None:
+        """Of the checkpoints with that label the one that was saved first."""
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return self._one(tx, checkpoints.by_label(tx, self._row.id, label))
+
+    def list_all(self) -> list[Snapshot]:
+        """Every checkpoint, oldest first."""
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return self._loaded(tx, checkpoints.listing(tx, self._row.id))
+
+    def count(self) -> int:
+        """How many there are."""
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return checkpoints.count(tx, self._row.id)
+
+    def remove(self, id: str) -> bool:
+        """Delete a checkpoint; whether there was one."""
+        with self._database.write() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return self._delete(tx, checkpoints.get(tx, self._row.id, id))
+
+    def remove_oldest(self) -> bool:
+        """Delete the checkpoint that was created first; whether there was one."""
+        with self._database.write() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return self._delete(tx, checkpoints.oldest(tx, self._row.id))
+
+    def clear(self) -> None:
+        """Delete them all."""
+        with self._database.write() as tx:
+            tree.check_alive(tx, self._row.chain)
+            for row in checkpoints.listing(tx, self._row.id):
+                checkpoints.remove(tx, self._row.id, row)
+
+    def _delete(self, tx: Transaction, row: CheckpointRow | None) -> bool:
+        if row is None:
+            return False
+        checkpoints.remove(tx, self._row.id, row)
+        return True
+
+    def _one(self, tx: Transaction, row: CheckpointRow | None) -> Snapshot | None:
+        return None if row is None else self._loaded(tx, [row])[0]
+
+    def _loaded(self, tx: Transaction, rows: Sequence[CheckpointRow]) -> list[Snapshot]:
+        """The rows with their messages; a message in several of them is made once."""
+        stored = {turn.id: turn for turn in turns.load(tx, self._row.id, [row.head for row in rows if row.head])}
+        made = transcripts.decode(list(stored.values()))
+        snapshots: list[Snapshot] = []
+        for row in rows:
+            messages: list[ModelMessage] = []
+            at = row.head
+            while at is not None:
+                messages.append(made[at])
+                at = stored[at].previous
+            messages.reverse()
+            snapshots.append(
+                Snapshot(
+                    id=row.id,
+                    label=row.label,
+                    turn=row.turn,
+                    messages=messages,
+                    message_count=row.message_count,
+                    created_at=datetime.fromisoformat(row.created_at),
+                    metadata=json.loads(row.metadata),
+                )
+            )
+        return snapshots
+
+
+def _microseconds(moment: datetime) -> int:
+    """Microseconds since the epoch: exact, where seconds as a float are not."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def _metadata(metadata: dict[str, Any]) -> str:
+    try:
+        return json.dumps(metadata)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"a checkpoint's metadata must be JSON ({error}); keep text and numbers in it") from None

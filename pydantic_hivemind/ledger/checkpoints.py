@@ -1,0 +1,117 @@
+"""The rows of checkpoints: what is known of each, and the end of its history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import cast
+
+from sqlalchemy import Select, bindparam, delete, func, select, update
+
+from pydantic_hivemind.ledger import turns
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import checkpoints
+from pydantic_hivemind.ledger.statements import Row, Statement, Value, insert_row
+from pydantic_hivemind.ledger.turns import Turn
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """A checkpoint as it is stored.
+
+    Attributes:
+        id: Its id in the scope.
+        label: What people call it; need not be unique.
+        turn: The agent's counter.
+        head: The last turn of its history; `None` for an empty one.
+        message_count: As the agent gave it.
+        created_at: ISO 8601, with an offset or without.
+        created_us: The same in microseconds since the epoch, for ordering.
+        metadata: JSON.
+    """
+
+    id: str
+    label: str
+    turn: int
+    head: bytes | None
+    message_count: int
+    created_at: str
+    created_us: int
+    metadata: str
+
+
+_COLUMNS = [checkpoints.c[name] for name in CheckpointRow.__dataclass_fields__]
+_OF_SCOPE = checkpoints.c.scope_id == bindparam("of_scope")
+_OF_ID = checkpoints.c.id == bindparam("of_id")
+_OLDEST_FIRST = (checkpoints.c.created_us, checkpoints.c.position)
+
+
+def _select(*where: object) -> Select[tuple[object, ...]]:
+    return select(*_COLUMNS).where(_OF_SCOPE, *where)  # type: ignore[arg-type]
+
+
+_GET = Statement(lambda: _select(_OF_ID))
+_BY_LABEL = Statement(
+    lambda: _select(checkpoints.c.label == bindparam("label")).order_by(checkpoints.c.position).limit(1)
+)
+_LIST = Statement(lambda: _select().order_by(*_OLDEST_FIRST))
+_OLDEST = Statement(lambda: _select().order_by(*_OLDEST_FIRST).limit(1))
+_COUNT = Statement(lambda: select(func.count()).where(_OF_SCOPE))
+_NEXT = Statement(lambda: select(func.coalesce(func.max(checkpoints.c.position) + 1, 0)).where(_OF_SCOPE))
+_INSERT = Statement(lambda: insert_row(checkpoints))
+_UPDATE = Statement(
+    lambda: (
+        update(checkpoints)
+        .where(_OF_SCOPE, _OF_ID)
+        .values({name: bindparam(name) for name in CheckpointRow.__dataclass_fields__ if name != "id"})
+    )
+)
+_DELETE = Statement(lambda: delete(checkpoints).where(_OF_SCOPE, _OF_ID))
+
+
+def save(tx: Transaction, scope_id: int, row: CheckpointRow, history: Sequence[Turn]) -> None:
+    """Store a checkpoint and what is new in its history; one of the same id is replaced, in its place."""
+    turns.store(tx, scope_id, history)
+    values: dict[str, Value] = asdict(row)
+    before = get(tx, scope_id, row.id)
+    if before is None:
+        position = tx.rows(_NEXT, {"of_scope": scope_id})[0][0]
+        tx.run(_INSERT, values | {"scope_id": scope_id, "position": position})
+    else:
+        tx.run(_UPDATE, values | {"of_scope": scope_id, "of_id": row.id})
+        turns.forget(tx, scope_id, before.head)
+
+
+def get(tx: Transaction, scope_id: int, id: str) -> CheckpointRow | None:
+    """The checkpoint of that id."""
+    return _first(tx.rows(_GET, {"of_scope": scope_id, "of_id": id}))
+
+
+def by_label(tx: Transaction, scope_id: int, label: str) -> CheckpointRow | None:
+    """Of the checkpoints with that label the one that was saved first."""
+    return _first(tx.rows(_BY_LABEL, {"of_scope": scope_id, "label": label}))
+
+
+def listing(tx: Transaction, scope_id: int) -> list[CheckpointRow]:
+    """Every checkpoint, oldest first."""
+    return [CheckpointRow(*row) for row in tx.rows(_LIST, {"of_scope": scope_id})]  # type: ignore[arg-type]
+
+
+def oldest(tx: Transaction, scope_id: int) -> CheckpointRow | None:
+    """The checkpoint that was created first."""
+    return _first(tx.rows(_OLDEST, {"of_scope": scope_id}))
+
+
+def count(tx: Transaction, scope_id: int) -> int:
+    """How many there are."""
+    return cast(int, tx.rows(_COUNT, {"of_scope": scope_id})[0][0])
+
+
+def remove(tx: Transaction, scope_id: int, row: CheckpointRow) -> None:
+    """Delete a checkpoint and what only its history had."""
+    tx.run(_DELETE, {"of_scope": scope_id, "of_id": row.id})
+    turns.forget(tx, scope_id, row.head)
+
+
+def _first(rows: list[Row]) -> CheckpointRow | None:
+    return CheckpointRow(*rows[0]) if rows else None  # type: ignore[arg-type]
