@@ -1,0 +1,150 @@
+"""Files that agent runs read, change and write back, without losing what others wrote in between.
+
+The tools of the ecosystem load a file, change the text and store it: two of them at once, in one run or in
+several, would each overwrite the other's change. So what a run reads is remembered, and what it then writes is
+merged with the changes it has not seen. Outside a run a write is a plain write.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+
+from pydantic_ai._run_context import get_current_run_context
+
+from pydantic_hivemind.errors import HivemindError, PathNotFound
+from pydantic_hivemind.model import File, Stat
+from pydantic_hivemind.paths import normalize
+from pydantic_hivemind.scopes import Scope
+
+MAX_READS = 256
+"""Reads that are remembered at most: many more than the tool calls that one model response makes at once."""
+
+MAX_BYTES = 8 * 2**20
+"""Their size at most; the latest read is remembered whatever its size."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """One read: who read which file, in which step of the run, and what was there."""
+
+    run_id: str
+    path: str
+    step: int
+    file: File | None
+
+    @property
+    def data(self) -> bytes:
+        return self.file.data if self.file is not None else b""
+
+
+class RunFiles:
+    """Reads and writes whole files of a scope on behalf of agent runs. Safe to use from any thread."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._reads: OrderedDict[_Read, None] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def read(self, path: str) -> File:
+        """As `Scope.read`; a run's later write of the path is taken to be made from this."""
+        try:
+            file = self._scope.read(path)
+        except PathNotFound:
+            self._remember(path, None)
+            raise
+        self._remember(path, file)
+        return file
+
+    def write(self, path: str, data: bytes) -> Stat:
+        """As `Scope.write_bytes`, or as `Scope.merge` if the run has read the path before.
+
+        Raises:
+            MergeConflict: The file changed in the same place since the run read it.
+        """
+        read = self._take(path, data)
+        if read is None:
+            return self._scope.write_bytes(path, data)
+        try:
+            return self._scope.merge(path, data, base=read.file)
+        except HivemindError:
+            # Nothing was written: trying again blindly must not succeed.
+            self._add(read)
+            raise
+
+    def changed(self, path: str) -> None:
+        """The run changed the path by other means: what it read in earlier steps is out of date."""
+        run = _current_run()
+        if run is not None:
+            with self._lock:
+                for read in self._reads_of(run[0], path):
+                    if read.step < run[1]:
+                        self._forget(read)
+
+    # -- what was read -------------------------------------------------------------------------
+
+    def _remember(self, path: str, file: File | None) -> None:
+        run = _current_run()
+        if run is not None:
+            self._add(_Read(run[0], normalize(path), run[1], file))
+
+    def _add(self, read: _Read) -> None:
+        with self._lock:
+            self._reads[read] = None
+            self._size += len(read.data)
+            while len(self._reads) > MAX_READS or (self._size > MAX_BYTES and len(self._reads) > 1):
+                self._forget(next(iter(self._reads)))
+
+    def _take(self, path: str, data: bytes) -> _Read | None:
+        """The read that new content was made from.
+
+        Calls of one step run side by side, and nothing tells them apart. So each read is the base of one
+        write, and among several it is the one that the content resembles most. On a tie the older one:
+        then a change is kept that might have been meant to be replaced, and none is lost.
+        """
+        run = _current_run()
+        if run is None:
+            return None
+        with self._lock:
+            reads = self._reads_of(run[0], path)
+            if not reads:
+                return None
+            last = max(read.step for read in reads)
+            best = min((read for read in reads if read.step == last), key=lambda read: _distance(read.data, data))
+            for read in reads:
+                if read is best or read.step < run[1]:
+                    self._forget(read)
+            return best
+
+    def _reads_of(self, run_id: str, path: str) -> list[_Read]:
+        path = normalize(path)
+        return [read for read in self._reads if read.path == path and read.run_id == run_id]
+
+    def _forget(self, read: _Read) -> None:
+        del self._reads[read]
+        self._size -= len(read.data)
+
+
+def _current_run() -> tuple[str, int] | None:
+    """The id of the agent run this is called in and the number of its step."""
+    context = get_current_run_context()
+    if context is None or context.run_id is None:
+        return None
+    # The ambient context is made when the run begins and keeps the `run_step` it began with.
+    return context.run_id, context.usage.requests
+
+
+def _distance(base: bytes, data: bytes) -> tuple[int, int]:
+    """How many lines were taken from `base` and how many added to make `data`, blank ones aside.
+
+    Taking away weighs more: a note that is appended to a file adds lines only to the version it was made
+    from, and replaces lines in any other.
+    """
+    before, after = _lines(base), _lines(data)
+    return (before - after).total(), (after - before).total()
+
+
+def _lines(data: bytes) -> Counter[bytes]:
+    return Counter(line for line in map(bytes.strip, data.split(b"\n")) if line)
