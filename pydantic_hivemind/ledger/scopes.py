@@ -36,6 +36,11 @@ _COLUMNS = (scopes.c.id, scopes.c.name, scopes.c.ancestors)
 _ALIVE = or_(scopes.c.expires_at.is_(None), scopes.c.expires_at > param("now"))
 
 _BY_NAME = Statement(lambda: select(*_COLUMNS).where(scopes.c.name == param("name"), _ALIVE))
+_SESSION = Statement(
+    lambda: select(*_COLUMNS).where(
+        scopes.c.name == param("name"), scopes.c.parent_id == param("parent_id"), scopes.c.session, _ALIVE
+    )
+)
 _BY_ID: Statement[[int]] = Statement(lambda count: select(*_COLUMNS).where(scopes.c.id.in_(slots("id", count))))
 _EXPIRY = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("id"), _ALIVE).with_for_update())
 _INSERT = Statement(lambda: insert_row(scopes, numbered=True))
@@ -82,6 +87,12 @@ def check_name(name: str) -> None:
 def find(tx: Transaction, name: str) -> ScopeRow | None:
     """The live scope of that name."""
     rows = tx.rows(_BY_NAME, {"name": name, "now": time.time()})
+    return _row(rows[0]) if rows else None
+
+
+def find_session(tx: Transaction, parent_id: int, name: str) -> ScopeRow | None:
+    """The live session of that name directly under a scope."""
+    rows = tx.rows(_SESSION, {"name": name, "parent_id": parent_id, "now": time.time()})
     return _row(rows[0]) if rows else None
 
 
