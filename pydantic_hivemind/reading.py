@@ -33,7 +33,7 @@ class ScopeReader:
         return f"{type(self).__name__}({self.name!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ScopeReader) and self._row.id == other._row.id and self._database is other._database
+        return isinstance(other, ScopeReader) and self._row.id == other._row.id and self._database == other._database
 
     def __hash__(self) -> int:
         return hash(self._row.id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from pydantic_hivemind import promote as promotion
 from pydantic_hivemind.checkpoints import Checkpoints
 from pydantic_hivemind.conversations import Conversation
-from pydantic_hivemind.errors import EditError, MergeConflict, NotText, VersionNotFound
+from pydantic_hivemind.errors import EditError, MergeConflict, NotText, ScopeNotFound, VersionNotFound
 from pydantic_hivemind.ledger import files, history, receipts, scopes, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.files import Cause
@@ -56,17 +56,38 @@ class Scope(ScopeReader):
 
     # -- its own life --------------------------------------------------------------------------
 
-    def spawn(self, name: str | None = None, *, ttl: float | None = None) -> Scope:
+    def spawn(self, name: str | None = None, *, ttl: float | None = None, attach: bool = False) -> Scope:
         """A new session under this scope.
 
         Args:
             name: Its name in the hive; made up if not given.
             ttl: Seconds after which it is removed, if it was not before.
+            attach: Take the session of that name if this scope has it already, and renew it.
         """
         name = f"run-{uuid.uuid4().hex}" if name is None else name
         scopes.check_name(name)
         with self._database.write() as tx:
-            row = scopes.make(tx, name, self._row.chain, session=True, ttl=ttl)
+            row = scopes.find_session(tx, self._row.id, name) if attach else None
+            if row is None:
+                row = scopes.make(tx, name, self._row.chain, session=True, ttl=ttl)
+            else:
+                scopes.renew(tx, row.id, ttl)
+        return self._child(row)
+
+    def watched(self, used: Callable[[], None]) -> Scope:
+        """The same scope as a handle that calls `used` before each operation, of what it opens too."""
+        return Scope(self._database.watched(used), self._mounts, self._row, self._names)
+
+    def session(self, name: str) -> Scope:
+        """The session of that name directly under this scope.
+
+        Raises:
+            ScopeNotFound: There is none; other scopes' sessions do not count.
+        """
+        with self._database.read() as tx:
+            row = scopes.find_session(tx, self._row.id, name)
+        if row is None:
+            raise ScopeNotFound(f"there is no session {name!r} here")
         return self._child(row)
 
     def renew(self, ttl: float | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from typing import Any, cast
@@ -104,6 +104,10 @@ class Database:
                 connection.rollback()
                 raise
 
+    def watched(self, used: Callable[[], None]) -> Database:
+        """The same database, calling `used` before each transaction."""
+        return _WatchedDatabase(self, used)
+
     def close(self) -> None:
         """Close every connection; later calls raise `StoreClosed`."""
         self._closed = True
@@ -179,3 +183,38 @@ class Database:
             raise LedgerTooNew("the ledger was written by a newer pydantic-hivemind; upgrade the package to open it")
         self._driver.mark(cast(Any, connection.connection.cursor()))
         command.upgrade(config, REVISION)
+
+
+class _WatchedDatabase(Database):
+    """Somebody's way to a database: it tells them when it is used, and equals the database itself."""
+
+    def __init__(self, database: Database, used: Callable[[], None]) -> None:
+        self._database = database
+        self._used = used
+
+    def __eq__(self, other: object) -> bool:
+        return self._database == (other._database if isinstance(other, _WatchedDatabase) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._database)
+
+    @contextmanager
+    def read(self) -> Generator[Transaction]:
+        self._used()
+        with self._database.read() as tx:
+            yield tx
+
+    @contextmanager
+    def snapshot(self) -> Generator[Transaction]:
+        self._used()
+        with self._database.snapshot() as tx:
+            yield tx
+
+    @contextmanager
+    def write(self) -> Generator[Transaction]:
+        self._used()
+        with self._database.write() as tx:
+            yield tx
+
+    def close(self) -> None:
+        self._database.close()
