@@ -172,13 +172,14 @@ class View:
         for layer in self.layers:
             blocks: list[str] = []
             for path, head in layer.items():
-                if not low <= path < high or path in seen:
+                if not low <= path < high:
                     continue
-                if blocked and any(parent in blocked for parent in ancestors_of(path)):
+                if head.blocks:
+                    # Even where a nearer scope has the path itself, it hides what farther ones have under it.
+                    blocks.append(path)
+                if path in seen or (blocked and any(parent in blocked for parent in ancestors_of(path))):
                     continue
                 seen.add(path)
-                if head.blocks:
-                    blocks.append(path)
                 if head.kind != Kind.WHITEOUT:
                     yield head
             if any(parent in layer and layer[parent].blocks for parent in around):
