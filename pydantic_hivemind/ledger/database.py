@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib import resources
@@ -56,6 +57,18 @@ class Transaction:
         return self._cursor.rowcount
 
 
+_open: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    # SQLite believes that a child holds the file locks of the connections it inherits, so it must inherit none.
+    for database in list(_open):
+        database.rest()
+
+
+os.register_at_fork(before=_before_fork)
+
+
 class Database:
     """The ledger's database. Safe for threads, other processes, and forks."""
 
@@ -68,6 +81,7 @@ class Database:
         except BaseException:
             driver.engine.dispose()
             raise
+        _open.add(self)
 
     @contextmanager
     def read(self) -> Generator[Transaction, None, None]:
@@ -107,6 +121,10 @@ class Database:
     def watched(self, used: Callable[[], None]) -> Database:
         """The same database, calling `used` before each transaction."""
         return _WatchedDatabase(self, used)
+
+    def rest(self) -> None:
+        """Close the connections that nothing uses at the moment; the next call opens one again."""
+        self._driver.engine.dispose()
 
     def close(self) -> None:
         """Close every connection; later calls raise `StoreClosed`."""
