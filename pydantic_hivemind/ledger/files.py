@@ -175,7 +175,7 @@ def put(
         kind=Kind.FILE,
         opaque=False,
         version=0,
-        origin=own.origin if own is not None else seen.version if seen is not None else None,
+        origin=_origin(view, path, seen),
         created_at=seen.created_at if seen is not None else now,
         size=len(data),
         tags=kept_tags if tags is None else encode_tags(tags),
@@ -218,6 +218,14 @@ def remove(
         raise PathNotFound(f"there is no file or directory {path!r}")
     check_version(seen, expected_version, path)
     own = view.own.get(path)
+    lower = None if _hiding(view, path) else view.find(path, above=1)
+    origin = None
+    if own is not None and own.blocks:
+        origin = own.origin
+    elif lower is not None and lower.kind == Kind.DIRECTORY:
+        origin = _seen_until(tx, chain, path)
+    elif lower is not None and own is None:
+        origin = lower.version
     now = time.time()
     if seen.kind == Kind.DIRECTORY:
         low, high = below(path)
@@ -225,7 +233,6 @@ def remove(
         details: dict[str, Value] = {"source": cause.source, "promotion": cause.promotion, "now": now}
         tx.run(_BURY_BELOW, span | details | {"action": "delete"})
         tx.run(_DELETE_BELOW, span)
-    lower = None if _in_opaque(view, path) else view.find(path, above=1)
     if lower is None:
         if seen.kind == Kind.FILE:
             _add_version(tx, seen._replace(scope_id=chain[0], size=0, modified_at=now), _deletion(cause), None)
@@ -233,10 +240,6 @@ def remove(
         tx.run(_DELETE_HEAD, {"scope_id": chain[0], "path": path})
         return
     _make_parents(tx, chain[0], view, path)
-    if lower.kind == Kind.DIRECTORY:
-        origin = own.origin if own is not None and own.origin is not None else newest_version(tx)
-    else:
-        origin = own.origin if own is not None and own.kind == Kind.FILE else lower.version
     grave = Head(
         scope_id=chain[0],
         path=path,
@@ -263,18 +266,44 @@ def set_origin(tx: Transaction, scope_id: int, path: str, origin: int | None) ->
     tx.run(_SET_ORIGIN, {"of_scope": scope_id, "of_path": path, "origin": origin})
 
 
-def newest_version(tx: Transaction) -> int:
-    """The newest version number of the hive: later changes have greater ones."""
-    return cast(int, tx.rows(_NEWEST, {})[0][0])
-
-
 def _deletion(cause: Cause) -> Cause:
     return Cause("delete", cause.source, cause.promotion)
 
 
-def _in_opaque(view: View, path: str) -> bool:
-    """Whether one of the scope's own directories hides what lower scopes have around a path."""
-    return any(parent in view.own and view.own[parent].blocks for parent in ancestors_of(path))
+def _hiding(view: View, path: str) -> Head | None:
+    """The scope's own entry above a path that hides what lower scopes have there."""
+    above = (view.own.get(parent) for parent in ancestors_of(path))
+    return next((own for own in above if own is not None and own.blocks), None)
+
+
+def _origin(view: View, path: str, seen: Head | None) -> int | None:
+    """The version that a scope's file at a path is a change of, which it keeps from the first change on."""
+    own = view.own.get(path)
+    if own is not None:
+        return own.origin
+    if seen is not None:
+        return seen.version
+    # The scope removed the directory around it, and had seen what was in it then.
+    hiding = _hiding(view, path)
+    hidden = view.find(path, above=1)
+    if hiding is None or hidden is None or hidden.kind != Kind.FILE or hidden.version > (hiding.origin or 0):
+        return None
+    return hidden.version
+
+
+def _seen_until(tx: Transaction, chain: Chain, directory: str) -> int:
+    """The newest version number of the hive, or of what the scope has seen in a directory if that is less.
+
+    What lower scopes changed behind the scope's own changes it has not seen.
+    """
+    view = tree.subtree(tx, chain, directory)
+    newest = cast(int, tx.rows(_NEWEST, {})[0][0])
+    for own in view.own.values():
+        lower = view.find(own.path, above=1)
+        changed = lower is not None and lower.kind == Kind.FILE and lower.version > (own.origin or 0)
+        if lower is not None and changed and own.kind != Kind.DIRECTORY:
+            newest = min(newest, lower.version - 1)
+    return newest
 
 
 def _add_version(tx: Transaction, head: Head, cause: Cause, data: bytes | None) -> int:
