@@ -1,0 +1,194 @@
+"""A scope over another workspace: memory, plans and evicted tool results above, files and commands below.
+
+Commands see only what is below, so a search that runs as a command does not find what is kept in the scope;
+the file operations do.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+
+from pydantic_ai.workspaces import (
+    CommandResult,
+    FileEntry,
+    SupportsCommands,
+    SupportsFilesystem,
+    SupportsRealpath,
+    Workspace,
+    WorkspaceBackend,
+    WorkspaceCommand,
+    WorkspaceRef,
+)
+
+from pydantic_hivemind.adapters.refs import join_refs
+from pydantic_hivemind.mounts import DEFAULT_MOUNTS
+from pydantic_hivemind.paths import is_below
+
+KEPT = tuple(mount.prefix for mount in DEFAULT_MOUNTS if mount.prefix != "/")
+"""The directories that live in the scope, under the root and under the working directory alike: pydantic-deep
+names them relative to the working directory."""
+
+
+def layered(upper: WorkspaceBackend, lower: WorkspaceBackend) -> LayeredWorkspace:
+    """A scope's workspace over another one, which runs commands if the other does."""
+    lower = lower if isinstance(lower, Workspace) else Workspace(lower)
+    kind = LayeredCommands if isinstance(lower.backend, SupportsCommands) else LayeredWorkspace
+    return kind(Workspace(upper), lower)
+
+
+class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
+    """The files of a scope's workspace over those of another one. Made by `layered`."""
+
+    def __init__(self, upper: Workspace, lower: Workspace) -> None:
+        self._upper = upper
+        self._lower = lower
+        self._bases: tuple[str, ...] | None = None
+
+    @property
+    def ref(self) -> WorkspaceRef | None:
+        """Names both; `None` until both exist."""
+        if self._upper.ref is None or self._lower.ref is None:
+            return None
+        return join_refs(self._upper.ref, self._lower.ref)
+
+    async def working_dir(self) -> str:
+        """The working directory of the workspace below."""
+        await self._upper.working_dir()
+        return await self._lower.working_dir()
+
+    async def read_bytes(self, path: str) -> bytes:
+        """A file's bytes."""
+        _, kept = await self._kept(path)
+        return await (self._lower.read_bytes(path) if kept is None else self._upper.read_bytes(kept))
+
+    async def write_bytes(self, path: str, data: bytes) -> None:
+        """Write a file, making the directories above it."""
+        _, kept = await self._kept(path)
+        await (self._lower.write_bytes(path, data) if kept is None else self._upper.write_bytes(kept, data))
+
+    async def make_dir(self, path: str) -> None:
+        """Make a directory and those above it; fine if it is there."""
+        _, kept = await self._kept(path)
+        await (self._lower.make_dir(path) if kept is None else self._upper.make_dir(kept))
+
+    async def exists(self, path: str) -> bool:
+        """Whether there is a file or directory."""
+        _, kept = await self._kept(path)
+        if kept is not None:
+            return await self._upper.exists(kept)
+        return await self._lower.exists(path) or bool(await self._kept_inside(path))
+
+    async def stat(self, path: str) -> FileEntry:
+        """What is known of a file or directory."""
+        base, kept = await self._kept(path)
+        if kept is not None:
+            return _moved(await self._upper.stat(kept), base)
+        try:
+            return await self._lower.stat(path)
+        except FileNotFoundError:
+            if not await self._kept_inside(path):
+                raise
+            return _directory(path)
+
+    async def list_dir(self, path: str) -> list[FileEntry]:
+        """What is directly in a directory, the directories that are kept in the scope included."""
+        base, kept = await self._kept(path)
+        if kept is not None:
+            return [_moved(entry, base) for entry in await self._upper.list_dir(kept)]
+        inside = await self._kept_inside(path)
+        try:
+            entries = {entry.name: entry for entry in await self._lower.list_dir(path)}
+        except FileNotFoundError:
+            if not inside:
+                raise
+            entries = {}
+        for directory in inside:
+            name = posixpath.relpath(directory, path).partition("/")[0]
+            entries[name] = _directory(posixpath.join(path, name))
+        return list(entries.values())
+
+    async def remove(self, path: str) -> None:
+        """Remove a file, or a directory and everything in it, on both sides."""
+        _, kept = await self._kept(path)
+        if kept is not None:
+            await self._upper.remove(kept)
+            return
+        inside = await self._kept_inside(path)
+        try:
+            await self._lower.remove(path)
+        except FileNotFoundError:
+            if not inside:
+                raise
+        for directory in inside:
+            _, kept = await self._kept(directory)
+            if kept is not None:
+                await self._upper.remove(kept)
+
+    async def realpath(self, path: str) -> str:
+        """The path with the links of the workspace below resolved; a scope has none."""
+        base, kept = await self._kept(path)
+        return await self._lower.realpath(path) if kept is None else base + kept
+
+    # -- which side ----------------------------------------------------------------------------
+
+    async def _kept(self, path: str) -> tuple[str, str | None]:
+        """The base that a path is under and its path in the scope, or `None` if it is not kept there."""
+        normal = "/" + posixpath.normpath(path).lstrip("/")
+        for base in await self._all_bases():
+            if is_below(normal, base or "/"):
+                inner = normal[len(base) :]
+                if any(is_below(inner, prefix) for prefix in KEPT):
+                    return base, inner
+        return "", None
+
+    async def _kept_inside(self, path: str) -> list[str]:
+        """The directories below a path that are kept in the scope and exist."""
+        normal = "/" + posixpath.normpath(path).lstrip("/")
+        places = [(base + prefix, prefix) for base in await self._all_bases() for prefix in KEPT]
+        return [place for place, prefix in places if is_below(place, normal) and await self._upper.exists(prefix)]
+
+    async def _all_bases(self) -> tuple[str, ...]:
+        """What the directories that are kept may be preceded by: the working directory, or nothing."""
+        if self._bases is None:
+            self._bases = tuple(dict.fromkeys(((await self.working_dir()).rstrip("/"), "")))
+        return self._bases
+
+
+class LayeredCommands(LayeredWorkspace, SupportsCommands):
+    """The same where the workspace below runs commands. Made by `layered`."""
+
+    async def run(
+        self,
+        command: WorkspaceCommand,
+        *,
+        shell: bool = False,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> CommandResult:
+        """Run a command in the workspace below; only `mv -f` of a path that is kept in the scope happens there.
+
+        The harness's `FileStore` stages what it writes and moves it into place in this way.
+        """
+        if not isinstance(command, str) and list(command[:2]) == ["mv", "-f"] and len(command) == 4:  # noqa: PLR2004
+            source, target = [await self._lower.resolve(path) for path in command[2:]]
+            if (await self._kept(source))[1] is not None or (await self._kept(target))[1] is not None:
+                return await self._move(source, target)
+        return await self._lower.run(command, shell=shell, env=env, timeout=timeout)
+
+    async def _move(self, source: str, target: str) -> CommandResult:
+        try:
+            await self.write_bytes(target, await self.read_bytes(source))
+            await self.remove(source)
+        except OSError as error:
+            return CommandResult(exit_code=1, stdout="", stderr=f"mv: {error}\n")
+        return CommandResult(exit_code=0, stdout="", stderr="")
+
+
+def _moved(entry: FileEntry, base: str) -> FileEntry:
+    """An entry of the scope under the base that it was asked for."""
+    return FileEntry(name=entry.name, path=base + entry.path, is_dir=entry.is_dir, size=entry.size)
+
+
+def _directory(path: str) -> FileEntry:
+    return FileEntry(name=posixpath.basename(path), path=path, is_dir=True, size=None)
