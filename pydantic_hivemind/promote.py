@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pydantic_hivemind.errors import PromotionConflict, VersionConflict, VersionNotFound
+from pydantic_hivemind.errors import PromotionConflict
 from pydantic_hivemind.ledger import files, history, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.files import Cause
@@ -94,7 +95,7 @@ class Promotion:
             elif head.kind == Kind.WHITEOUT:
                 self._promote_whiteout(head)
             else:
-                self._promote_directory(head, own)
+                self._promote_directory(head, _inside(own, head.path))
             settled.add(head.path)
         tally = self._tally
         report = PromotionReport(
@@ -125,8 +126,12 @@ class Promotion:
         view = tree.entry(self._tx, self._target, path)
         seen = view.find(path)
         theirs = tree.content(self._tx, head)
-        base = self._base(head)
+        base = self._base(head, seen)
         blocker = self._file_above(view, path)
+        if seen is not None and seen.kind == Kind.DIRECTORY and base is None and not self._newer(path, head.origin):
+            # The directory that the source removed, as it was then.
+            self._remove(path)
+            view, seen = tree.entry(self._tx, self._target, path), None
         if blocker is not None or (seen is not None and seen.kind == Kind.DIRECTORY):
             # A file on one side stands where the other has a directory.
             self._settle_kind(head, blocker or path, base, theirs)
@@ -159,36 +164,39 @@ class Promotion:
         path = head.path
         view = tree.entry(self._tx, self._target, path)
         seen = None if self._file_above(view, path) else view.find(path)
-        base = self._base(head)
+        base = self._base(head, seen)
         if seen is None or (seen.kind == Kind.DIRECTORY and base is not None):
             # Gone already; or the file that was removed is now a directory that nobody here has seen.
             self._tally.skipped.append(path)
         elif seen.kind == Kind.DIRECTORY:
             self._delete_directory(path, head.origin or 0)
         else:
-            ours = tree.content(self._tx, seen)
-            unchanged = base is not None and (seen.version == base[0].version or base[1] == ours)
+            unchanged = self._unchanged(base, seen)
             if not unchanged:
-                self._conflict(path, base, ours, None)
+                self._conflict(path, base, tree.content(self._tx, seen), None)
             if unchanged or self._strategy == "theirs":
                 self._remove(path)
 
-    def _promote_directory(self, head: Head, own: Sequence[Head]) -> None:
+    def _promote_directory(self, head: Head, inside: Sequence[Head]) -> None:
         path = head.path
         view = tree.entry(self._tx, self._target, path)
         blocker = self._file_above(view, path)
         seen = view.find(path) if blocker is None else None
+        if seen is not None and seen.kind == Kind.FILE and self._unchanged(self._base(head, seen), seen):
+            # The file that the source removed, as it was then.
+            self._remove(path)
+            view, seen = tree.entry(self._tx, self._target, path), None
         if blocker is not None or (seen is not None and seen.kind == Kind.FILE):
-            if any(is_below(other.path, path) and other.kind == Kind.FILE for other in own):
+            if any(other.kind == Kind.FILE for other in inside):
                 return  # Each file in it meets the same obstacle and reports it.
             self._settle_kind(head, blocker or path, None, None)
             return
         if head.opaque and seen is not None:
-            mine = {other.path for other in own if is_below(other.path, path)}
+            mine = {path, *(other.path for other in inside)}
             self._delete_inside(path, head.origin or 0, spare=mine)
         if seen is None:
             files.make_dir(self._tx, self._target, view, path)
-            if not any(other.path != path and is_below(other.path, path) for other in own):
+            if not inside:
                 self._tally.applied.append(path)
 
     # -- parts of it ---------------------------------------------------------------------------
@@ -249,8 +257,17 @@ class Promotion:
                 return parent
         return None
 
-    def _base(self, head: Head) -> tuple[Past, bytes] | None:
-        """The version that both sides share: the origin, followed up to the target's own chain."""
+    def _unchanged(self, base: tuple[Past, bytes] | None, seen: Head) -> bool:
+        """Whether the target's file is still what both sides began with."""
+        return base is not None and (seen.version == base[0].version or base[1] == tree.content(self._tx, seen))
+
+    def _newer(self, directory: str, since: int | None) -> bool:
+        """Whether a directory of the target has files that the source had not seen when it removed it."""
+        inside = tree.subtree(self._tx, self._target, directory).inside(directory)
+        return any(head.kind == Kind.FILE and head.version > (since or 0) for head in inside)
+
+    def _base(self, head: Head, seen: Head | None) -> tuple[Past, bytes] | None:
+        """The version that both sides share: the origin, followed up to the target's chain or to what it has."""
         version = head.origin
         while version is not None:
             past, data = history.one(self._tx, self._source.chain, version) or (None, None)
@@ -258,33 +275,54 @@ class Promotion:
                 return None
             if past.scope_id in self._target:
                 return past, data
+            if seen is not None and seen.kind == Kind.FILE and data == tree.content(self._tx, seen):
+                return past, data
             version = past.origin
         return None
 
     # -- afterwards ----------------------------------------------------------------------------
 
     def _let_go(self, own: Sequence[Head], settled: set[str]) -> None:
-        """What was promoted to the parent shows through from there; a copy would hide its later changes.
-
-        Scopes between the source and a farther target may hide it, so there the copy stays, as a change of
-        what was promoted.
-        """
-        if self._target[0] != self._source.chain[1]:
-            for head in own:
-                if head.path in settled and head.kind == Kind.FILE:
-                    seen = tree.entry(self._tx, self._target, head.path).find(head.path)
-                    if seen is not None and seen.kind == Kind.FILE:
-                        files.set_origin(self._tx, self._source.id, head.path, seen.version)
-            return
+        """What was promoted shows through from the target; a copy would hide its later changes."""
+        level = self._source.chain.index(self._target[0])
+        # A directory that hides lower ones must stay while it holds something of its own, and with it what is in it.
+        hiding = [
+            head.path
+            for head in own
+            if head.opaque
+            and (level > 1 or any(other.path not in settled for other in (head, *_inside(own, head.path))))
+        ]
         needed: set[str] = set()
         for head in reversed(own):
-            holds = head.path in needed
-            if head.path in settled and not (head.kind == Kind.DIRECTORY and holds):
+            holds = head.kind == Kind.DIRECTORY and head.path in needed
+            hidden = any(is_below(head.path, directory) for directory in hiding)
+            if head.path in settled and not holds and not hidden and self._shows_through(head, level):
                 files.drop_own(self._tx, self._source.id, head.path)
-            elif head.kind == Kind.DIRECTORY and not holds and not head.opaque and self._is_there(head.path):
+            elif head.kind == Kind.DIRECTORY and not holds and not hidden and self._is_there(head.path):
                 files.drop_own(self._tx, self._source.id, head.path)
             else:
                 needed.update(ancestors_of(head.path))
+                if head.path in settled and head.kind == Kind.FILE:
+                    self._follow(head)
+
+    def _shows_through(self, head: Head, level: int) -> bool:
+        """Whether the source would see what the target has if it had nothing of its own."""
+        if level == 1:
+            return True
+        view = tree.entry(self._tx, self._source.chain, head.path)
+        seen, received = view.find(head.path, above=1), view.find(head.path, above=level)
+        both = seen is not None and received is not None and seen.kind == received.kind == Kind.DIRECTORY
+        return seen == received or (both and head.kind == Kind.DIRECTORY)
+
+    def _follow(self, head: Head) -> None:
+        """Make the source's file what the target has now, and a change of that."""
+        received, data = tree.file(self._tx, self._target, head.path)
+        seen = received.find(head.path)
+        if seen is None or data is None:
+            return
+        view = tree.entry(self._tx, self._source.chain, head.path)
+        files.put(self._tx, self._source.chain, view, head.path, data, Cause("merge"), tags=seen.tag_list())
+        files.set_origin(self._tx, self._source.id, head.path, seen.version)
 
     def _is_there(self, path: str) -> bool:
         """Whether the target has a directory of its own or inherited at the path."""
@@ -292,53 +330,18 @@ class Promotion:
         return seen is not None and seen.kind == Kind.DIRECTORY
 
 
+def _inside(own: Sequence[Head], directory: str) -> Sequence[Head]:
+    """What a scope itself has under a directory, of everything it has by path."""
+    low, high = below(directory)
+    return own[bisect_left(own, low, key=_path) : bisect_left(own, high, key=_path)]
+
+
+def _path(head: Head) -> str:
+    return head.path
+
+
 def _tags(encoded: str) -> tuple[str, ...]:
     return tuple(json.loads(encoded))
-
-
-def revert(tx: Transaction, chain: Chain, promotion: str) -> list[str]:
-    """Undo what a promotion did to a scope; the paths, in order.
-
-    Raises:
-        VersionNotFound: The scope received no such promotion, or it is no longer kept.
-        VersionConflict: One of its paths was changed since.
-    """
-    made = history.of_promotion(tx, chain[0], promotion)
-    if not made:
-        raise VersionNotFound(f"this scope has no promotion {promotion!r}")
-    for past in reversed(made):
-        newest = history.of_path(tx, chain[:1], past.path)
-        if newest[0].version != past.version:
-            raise VersionConflict(
-                f"{past.path!r} was changed after the promotion; restore it by itself",
-                expected=past.version,
-                actual=newest[0].version,
-            )
-        undo(tx, chain, past.path)
-    return sorted({past.path for past in made})
-
-
-def undo(tx: Transaction, chain: Chain, path: str) -> None:
-    """Put back what a scope had at a path before its own last change there.
-
-    Raises:
-        VersionNotFound: The scope never changed it, or what was before is no longer kept.
-    """
-    kept = history.of_path(tx, chain[:1], path)
-    if not kept:
-        raise VersionNotFound(f"this scope has not changed {path!r}")
-    before = kept[1] if len(kept) > 1 else None
-    cause = Cause("restore")
-    if before is None and len(kept) >= files.KEPT_VERSIONS:
-        raise VersionNotFound(f"what {path!r} was before is no longer kept")
-    _, data = (history.one(tx, chain, before.version) if before is not None else None) or (None, None)
-    if before is not None and data is not None:
-        view = tree.entry(tx, chain, path)
-        files.put(tx, chain, view, path, data, cause, tags=_tags(before.tags))
-    elif before is None and kept[0].origin is not None:
-        files.drop_own(tx, chain[0], path)
-    elif tree.entry(tx, chain, path).find(path) is not None:
-        files.remove(tx, chain, path, cause)
 
 
 def changes(tx: Transaction, source: ScopeRow, target: Chain) -> Iterator[Change]:
@@ -362,8 +365,7 @@ def changes(tx: Transaction, source: ScopeRow, target: Chain) -> Iterator[Change
 
 def _hidden(tx: Transaction, source: ScopeRow, target: Chain, head: Head) -> Iterator[Change]:
     """The files of the target that the source removed with their directory."""
-    low, high = below(head.path)
-    mine = {own.path for own in tree.own(tx, source.id) if low <= own.path < high}
+    mine = {own.path for own in _inside(tree.own(tx, source.id), head.path)}
     inside = sorted(tree.subtree(tx, target, head.path).inside(head.path), key=lambda other: other.path)
     gone = [other for other in inside if other.kind == Kind.FILE and other.path not in mine]
     for other, data in tree.contents(tx, gone):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic_hivemind import promote as promotion
+from pydantic_hivemind import undo
 from pydantic_hivemind.checkpoints import Checkpoints
 from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.errors import EditError, MergeConflict, NotText, ScopeNotFound, VersionNotFound
@@ -129,11 +130,8 @@ class Scope(ScopeReader):
         operation_id: str | None = None,
     ) -> Stat:
         """Write a file of UTF-8 text; line ends stay as they are."""
-        try:
-            data = text.encode()
-        except UnicodeEncodeError:
-            raise NotText("the text contains a lone surrogate; write the bytes it stands for") from None
-        return self.write_bytes(path, data, tags=tags, expected_version=expected_version, operation_id=operation_id)
+        return self.write_bytes(
+            path, _encoded(text), tags=tags, expected_version=expected_version, operation_id=operation_id)
 
     def edit(
         self,
@@ -159,10 +157,15 @@ class Scope(ScopeReader):
             text = decoded(path, data)
             count = text.count(old) if old else 0
             if count == 0:
-                raise EditError(f"the text to replace is not in {path!r}; read the file and copy it exactly")
+                raise EditError(
+                    f"the text to replace is not in {path!r}; read the file and copy it exactly", occurrences=0
+                )
             if count > 1 and not replace_all:
-                raise EditError(f"the text to replace is in {path!r} {count} times; give more of it, or replace all")
-            changed = text.replace(old, new).encode()
+                raise EditError(
+                    f"the text to replace is in {path!r} {count} times; give more of it, or replace all",
+                    occurrences=count,
+                )
+            changed = _encoded(text.replace(old, new))
             stat = self._put(tx, path, changed, Cause("edit"), view=view, expected_version=expected_version)
             return Edited(stat, count)
 
@@ -247,7 +250,7 @@ class Scope(ScopeReader):
             view = tree.entry(tx, self._row.chain, path)
             files.check_version(view.find(path), expected_version, path)
             if version is None:
-                promotion.undo(tx, self._row.chain, path)
+                undo.undo(tx, self._row.chain, path)
             else:
                 found = history.one(tx, self._row.chain, version)
                 if found is None or found[0].path != path:
@@ -286,7 +289,7 @@ class Scope(ScopeReader):
             strategy: What to do where both sides changed the same: fail, keep `ours` (the ancestor's), or
                 take `theirs` (this scope's).
             dry_run: Report the same and change nothing.
-            operation_id: Makes a retry return the first report; also the report's id.
+            operation_id: Makes a retry return the first report.
 
         Raises:
             PromotionConflict: Both sides changed the same and the strategy is `merge`.
@@ -294,7 +297,8 @@ class Scope(ScopeReader):
         """
         level = self._level_of(to)
         wanted = promotion.Filter(None if tags is None else frozenset(tags), None if paths is None else any_glob(paths))
-        identity = operation_id or uuid.uuid4().hex
+        # Not the operation id: another scope may use the same one for its promotion.
+        identity = uuid.uuid4().hex
 
         def promote(tx: Transaction) -> PromotionReport:
             run = promotion.Promotion(
@@ -322,7 +326,7 @@ class Scope(ScopeReader):
         """
         with self._database.write() as tx:
             tree.check_alive(tx, self._row.chain)
-            return promotion.revert(tx, self._row.chain, promotion_id)
+            return undo.revert(tx, self._row.chain, promotion_id)
 
     # -- what it opens -------------------------------------------------------------------------
 
