@@ -11,7 +11,7 @@ from pydantic_hivemind import promote as promotion
 from pydantic_hivemind import undo
 from pydantic_hivemind.checkpoints import Checkpoints
 from pydantic_hivemind.conversations import Conversation
-from pydantic_hivemind.errors import EditError, MergeConflict, NotText, ScopeNotFound, VersionNotFound
+from pydantic_hivemind.errors import EditError, MergeConflict, ScopeNotFound, VersionNotFound
 from pydantic_hivemind.ledger import files, history, receipts, scopes, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.files import Cause
@@ -22,7 +22,7 @@ from pydantic_hivemind.merge import merge
 from pydantic_hivemind.model import Edited, File, Outcome, PromotionReport, Stat, Strategy
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.patterns import any_glob
-from pydantic_hivemind.reading import ScopeReader, decoded
+from pydantic_hivemind.reading import ScopeReader, decoded, encoded
 
 if TYPE_CHECKING:
     from pydantic_ai.workspaces import WorkspaceBackend
@@ -51,7 +51,8 @@ class Scope(ScopeReader):
     @property
     def children(self) -> tuple[Scope, ...]:
         """The scopes that read through to it directly, by name."""
-        with self._database.read() as tx:
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
             rows = scopes.children(tx, self._row.id)
         return tuple(self._child(row) for row in rows)
 
@@ -72,7 +73,7 @@ class Scope(ScopeReader):
             if row is None:
                 row = scopes.make(tx, name, self._row.chain, session=True, ttl=ttl)
             else:
-                scopes.renew(tx, row.id, ttl)
+                scopes.renew(tx, row, ttl)
         return self._child(row)
 
     def watched(self, used: Callable[[], None]) -> Scope:
@@ -92,9 +93,9 @@ class Scope(ScopeReader):
         return self._child(row)
 
     def renew(self, ttl: float | None) -> None:
-        """Let the scope live `ttl` seconds from now on, or for good."""
+        """Let the scope live `ttl` seconds from now on, or as long as its parent."""
         with self._database.write() as tx:
-            scopes.renew(tx, self._row.id, ttl)
+            scopes.renew(tx, self._row, ttl)
 
     def destroy(self, *, cascade: bool = False) -> None:
         """Remove the scope and everything in it, for good; with `cascade` also the scopes under it."""
@@ -131,7 +132,8 @@ class Scope(ScopeReader):
     ) -> Stat:
         """Write a file of UTF-8 text; line ends stay as they are."""
         return self.write_bytes(
-            path, _encoded(text), tags=tags, expected_version=expected_version, operation_id=operation_id)
+            path, encoded(text), tags=tags, expected_version=expected_version, operation_id=operation_id
+        )
 
     def edit(
         self,
@@ -165,7 +167,7 @@ class Scope(ScopeReader):
                     f"the text to replace is in {path!r} {count} times; give more of it, or replace all",
                     occurrences=count,
                 )
-            changed = _encoded(text.replace(old, new))
+            changed = encoded(text.replace(old, new))
             stat = self._put(tx, path, changed, Cause("edit"), view=view, expected_version=expected_version)
             return Edited(stat, count)
 

@@ -118,12 +118,8 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
     now = time.time()
     expires_at = _expiry(now, ttl)
     if parent:
-        rows = tx.rows(_EXPIRY, {"id": parent[0], "now": now})
-        if not rows:
-            raise ScopeGone("the parent scope is gone; ask the hive for it again")
         # A child cannot outlive what it reads through.
-        limits = [limit for limit in (expires_at, cast("float | None", rows[0][0])) if limit is not None]
-        expires_at = min(limits, default=None)
+        expires_at = _earliest(expires_at, _expiry_of(tx, parent[0], now))
     if find(tx, name) is not None:
         raise ScopeExists(f"a scope named {name!r} exists already; choose another name")
     values: dict[str, Value] = {
@@ -138,15 +134,36 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
     return ScopeRow(scope_id, name, (scope_id, *parent))
 
 
-def renew(tx: Transaction, scope_id: int, ttl: float | None) -> None:
-    """Let a scope live `ttl` seconds from now, or for good.
+def renew(tx: Transaction, scope: ScopeRow, ttl: float | None) -> None:
+    """Let a scope live `ttl` seconds from now, or for good, but no longer than its parent.
 
     Raises:
         ScopeGone: It is not there any more.
     """
     now = time.time()
-    if not tx.run(_SET_EXPIRY, {"of_id": scope_id, "now": now, "expires_at": _expiry(now, ttl)}):
+    before = _expiry_of(tx, scope.id, now)
+    above = [_expiry_of(tx, scope.chain[1], now)] if len(scope.chain) > 1 else []
+    _set_expiry(tx, scope.id, now, before, _earliest(_expiry(now, ttl), *above))
+
+
+def _set_expiry(tx: Transaction, scope_id: int, now: float, before: float | None, after: float | None) -> None:
+    """Change when a scope ends, and with it those under it that would end with it or would outlive it."""
+    tx.run(_SET_EXPIRY, {"of_id": scope_id, "now": now, "expires_at": after})
+    for child in children(tx, scope_id):
+        ends = _expiry_of(tx, child.id, now)
+        if (before is not None and ends == before) or _earliest(ends, after) != ends:
+            _set_expiry(tx, child.id, now, ends, after)
+
+
+def _expiry_of(tx: Transaction, scope_id: int, now: float) -> float | None:
+    rows = tx.rows(_EXPIRY, {"id": scope_id, "now": now})
+    if not rows:
         raise ScopeGone("the scope was destroyed or its ttl has run out")
+    return cast("float | None", rows[0][0])
+
+
+def _earliest(*ends: float | None) -> float | None:
+    return min((end for end in ends if end is not None), default=None)
 
 
 def children(tx: Transaction, scope_id: int) -> list[ScopeRow]:
