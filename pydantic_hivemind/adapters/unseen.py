@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pydantic_ai._run_context import get_current_run_context
 
-from pydantic_hivemind.errors import HivemindError, PathNotFound
+from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.model import File, Stat
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.scopes import Scope
@@ -50,20 +50,23 @@ class RunFiles:
 
     def read(self, path: str) -> File:
         """As `Scope.read`; a run's later write of the path is taken to be made from this."""
+        path = normalize(path)
         try:
             file = self._scope.read(path)
-        except PathNotFound:
+        except HivemindError:
+            # A tool that could not read goes on as if there were nothing.
             self._remember(path, None)
             raise
         self._remember(path, file)
         return file
 
     def write(self, path: str, data: bytes) -> Stat:
-        """As `Scope.write_bytes`, or as `Scope.merge` if the run has read the path before.
+        """As `Scope.write_bytes`, or as `Scope.merge` if the run has read the path since it last wrote it.
 
         Raises:
             MergeConflict: The file changed in the same place since the run read it.
         """
+        path = normalize(path)
         read = self._take(path, data)
         if read is None:
             return self._scope.write_bytes(path, data)
@@ -79,7 +82,7 @@ class RunFiles:
         run = _current_run()
         if run is not None:
             with self._lock:
-                for read in self._reads_of(run[0], path):
+                for read in self._reads_of(run[0], normalize(path)):
                     if read.step < run[1]:
                         self._forget(read)
 
@@ -88,7 +91,7 @@ class RunFiles:
     def _remember(self, path: str, file: File | None) -> None:
         run = _current_run()
         if run is not None:
-            self._add(_Read(run[0], normalize(path), run[1], file))
+            self._add(_Read(run[0], path, run[1], file))
 
     def _add(self, read: _Read) -> None:
         with self._lock:
@@ -100,26 +103,24 @@ class RunFiles:
     def _take(self, path: str, data: bytes) -> _Read | None:
         """The read that new content was made from.
 
-        Calls of one step run side by side, and nothing tells them apart. So each read is the base of one
-        write, and among several it is the one that the content resembles most. On a tie the older one:
-        then a change is kept that might have been meant to be replaced, and none is lost.
+        What was read in an earlier step has been seen by the model, so the latest counts. Calls of one step
+        run side by side and nothing tells them apart, so there each read is the base of one write, and among
+        several it is the one that the content resembles most. On a tie the older one: then a change is kept
+        that might have been meant to be replaced, and none is lost.
         """
         run = _current_run()
         if run is None:
             return None
         with self._lock:
             reads = self._reads_of(run[0], path)
-            if not reads:
-                return None
-            last = max(read.step for read in reads)
-            best = min((read for read in reads if read.step == last), key=lambda read: _distance(read.data, data))
+            now = [read for read in reads if read.step == run[1]]
+            best = min(now or reads[-1:], key=lambda read: _distance(read.data, data), default=None)
             for read in reads:
                 if read is best or read.step < run[1]:
                     self._forget(read)
             return best
 
     def _reads_of(self, run_id: str, path: str) -> list[_Read]:
-        path = normalize(path)
         return [read for read in self._reads if read.path == path and read.run_id == run_id]
 
     def _forget(self, read: _Read) -> None:

@@ -1,0 +1,189 @@
+"""`HivemindBackend`: a scope as a file storage backend of pydantic-ai-backends."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
+
+from pydantic_hivemind.adapters.unseen import RunFiles
+from pydantic_hivemind.errors import (
+    EditError,
+    HivemindError,
+    InvalidPath,
+    IsADirectory,
+    NotADirectory,
+    NotText,
+    PathNotFound,
+)
+from pydantic_hivemind.model import Stat
+from pydantic_hivemind.paths import normalize
+from pydantic_hivemind.scopes import Scope
+
+
+class HivemindBackend:
+    """The `BackendProtocol` of pydantic-ai-backends over a scope: `DeepAgentDeps(backend=HivemindBackend(scope))`.
+
+    Texts, numbering and orderings are those of its `StateBackend`. The methods of the protocol return their
+    failures, each in its way, and raise none. Safe to use from any thread.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._files = RunFiles(scope)
+
+    @property
+    def scope(self) -> Scope:
+        """The scope whose files these are."""
+        return self._scope
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._scope!r})"
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file; false for a directory."""
+        try:
+            return not self._scope.stat(_checked(path)).is_dir
+        except HivemindError:
+            return False
+
+    def ls_info(self, path: str) -> list[FileInfo]:
+        """What is directly in a directory, directories first; for a file the file itself."""
+        try:
+            path = _checked(path)
+            try:
+                found = self._scope.list_dir(path)
+            except NotADirectory:
+                found = [self._scope.stat(path)]
+        except HivemindError:
+            return []
+        found.sort(key=lambda stat: not stat.is_dir)
+        return [_info(stat) for stat in found]
+
+    def read_bytes(self, path: str) -> bytes:
+        """A file's bytes; none if it cannot be read."""
+        try:
+            return self._files.read(_checked(path)).data
+        except HivemindError:
+            return b""
+
+    def read(self, path: str, offset: int = 0, limit: int = 2000) -> str:
+        """Some lines of a text file with their numbers, or a text that begins with `Error: `."""
+        try:
+            path = _checked(path)
+            data = self._scope.read_bytes(path)
+            lines = data.decode().split("\n")
+        except HivemindError as error:
+            return f"Error: {_reason(error, path)}"
+        except UnicodeDecodeError:
+            return f"Error: File '{path}' is binary; read it as bytes instead"
+        if offset >= len(lines):
+            return f"Error: Offset {offset} exceeds file length ({len(lines)} lines)"
+        end = min(offset + limit, len(lines))
+        numbered = "\n".join([f"{index + 1:>6}\t{lines[index]}" for index in range(offset, end)])
+        if end < len(lines):
+            return f"{numbered}\n\n... ({len(lines) - end} more lines)"
+        return numbered
+
+    def write(self, path: str, content: str | bytes) -> WriteResult:
+        """Write a file, making the directories above it."""
+        try:
+            path = _checked(path)
+            self._files.write(path, content if isinstance(content, bytes) else _encoded(content))
+        except HivemindError as error:
+            return WriteResult(error=_reason(error, path))
+        return WriteResult(path=path)
+
+    def edit(self, path: str, old_string: str, new_string: str, replace_all: bool = False) -> EditResult:  # noqa: FBT001, FBT002
+        """Replace text in a file; of two edits at once both land."""
+        try:
+            path = _checked(path)
+            edited = self._scope.edit(path, old_string, new_string, replace_all=replace_all)
+            self._files.changed(path)
+        except NotText:
+            return EditResult(error=f"File '{path}' is binary and cannot be edited as text")
+        except EditError as error:
+            if error.occurrences == 0:
+                return EditResult(error=f"String '{old_string}' not found in file")
+            return EditResult(
+                error=f"String '{old_string}' found {error.occurrences} times. "
+                "Use replace_all=True to replace all, or provide more context."
+            )
+        except HivemindError as error:
+            return EditResult(error=_reason(error, path))
+        return EditResult(path=path, occurrences=edited.occurrences)
+
+    def glob_info(self, pattern: str, path: str = "/") -> list[FileInfo]:
+        """The files under a directory whose path there matches a glob, by path."""
+        try:
+            return [_info(stat) for stat in self._scope.glob(pattern, _checked(path), hidden=False)]
+        except HivemindError:
+            return []
+
+    def grep_raw(
+        self,
+        pattern: str,
+        path: str | None = None,
+        glob: str | None = None,
+        ignore_hidden: bool = True,  # noqa: FBT001, FBT002
+    ) -> list[GrepMatch] | str:
+        """The lines that match a regular expression, by path, or a text that begins with `Error: `."""
+        try:
+            re.compile(pattern)
+            under = "/" if path is None else _checked(path)
+            found = self._scope.grep(pattern, under, glob=glob or None, hidden=not ignore_hidden)
+        except (re.error, OverflowError, RecursionError) as error:
+            return f"Error: Invalid regex pattern: {error}"
+        except PathNotFound:
+            return []
+        except HivemindError as error:
+            return f"Error: {_reason(error, path or '/')}"
+        return [GrepMatch(path=file, line_number=number, line=line) for file, number, line in found]
+
+    def delete(self, path: str) -> None:
+        """Remove a file, or a directory and everything in it; fine if there is nothing.
+
+        Not of the protocol: pydantic-deep's forks call it to merge a branch, and report what it raises.
+        """
+        path = _checked(path)
+        try:
+            self._scope.remove(path)
+        except PathNotFound:
+            return
+        self._files.changed(path)
+
+
+def _checked(path: str) -> str:
+    """A normal path, without the forms that every backend refuses because a host might read them otherwise."""
+    if ".." in path:
+        raise InvalidPath("Path cannot contain '..'")
+    if path.startswith("~"):
+        raise InvalidPath("Path cannot start with '~'")
+    if path[1:2] == ":":
+        raise InvalidPath("Windows absolute paths are not allowed")
+    return normalize(path)
+
+
+def _encoded(text: str) -> bytes:
+    """Text as it was decoded: bytes that were no UTF-8 may stand in it as surrogates."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise NotText("the text contains a lone surrogate; write the bytes it stands for") from None
+
+
+def _reason(error: HivemindError, path: str) -> str:
+    """What went wrong, in the words of the other backends where they have some."""
+    if isinstance(error, PathNotFound):
+        return f"File '{path}' not found"
+    if isinstance(error, IsADirectory):
+        return f"'{path}' is a directory"
+    return str(error)
+
+
+def _info(stat: Stat) -> FileInfo:
+    if stat.is_dir:
+        return FileInfo(name=stat.name, path=stat.path, is_dir=True, size=None)
+    modified = datetime.fromtimestamp(stat.modified_at, timezone.utc).isoformat()
+    return FileInfo(name=stat.name, path=stat.path, is_dir=False, size=stat.size, modified_at=modified)
