@@ -121,7 +121,14 @@ class FileTooLarge(PathError, OSError):
 
 
 class EditError(HivemindError, ValueError):
-    """The text to replace is not in the file, or is there more than once."""
+    """The text to replace is not in the file, or is there more than once.
+
+    `occurrences` is how many times.
+    """
+
+    def __init__(self, message: str, *, occurrences: int) -> None:
+        super().__init__(message)
+        self.occurrences = occurrences
 
 
 class InvalidPattern(HivemindError, ValueError):

@@ -103,6 +103,9 @@ class ScopeReader:
             under: Directory or file.
             glob: Only files whose path matches this glob from the root.
             hidden: Whether to look in files whose path below `under` has a name that begins with a dot.
+
+        Raises:
+            InvalidPattern: `pattern` is no regular expression, or `glob` no glob.
         """
         search = LineSearch(pattern)
         under = normalize(under)
@@ -159,7 +162,7 @@ class ScopeReader:
         view = tree.subtree(tx, self._row.chain, under)
         itself = view.find(under)
         if itself is not None and itself.kind == Kind.FILE:
-            return [itself]
+            return [itself] if wanted(under) else []
         found = [head for head in view.inside(under) if head.kind == Kind.FILE and wanted(head.path)]
         return sorted(found, key=lambda head: head.path)
 
@@ -204,3 +207,11 @@ def decoded(path: str, data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         raise NotText(f"{path!r} is not UTF-8 text; read its bytes instead") from None
+
+
+def encoded(text: str) -> bytes:
+    """A file's text as bytes. Raises `NotText`."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise NotText("the text contains a lone surrogate; write the bytes it stands for") from None
