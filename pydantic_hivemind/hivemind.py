@@ -72,7 +72,9 @@ class Hivemind:
             InvalidScope: The name cannot be used, or the scope has another parent.
         """
         scopes.check_name(name)
-        above = parent if isinstance(parent, Scope) or parent is None else self.scope(parent, create=False)
+        above = self.scope(parent, create=False) if isinstance(parent, str) else parent
+        if above is not None and not above.is_kept_in(self._database):
+            raise InvalidScope(f"the parent of the scope {name!r} is a scope of another hive; name one of this hive")
         with self._database.snapshot() as tx:
             row = scopes.find(tx, name)
             found = None if row is None else self._handle(tx, row)

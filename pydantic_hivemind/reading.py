@@ -64,9 +64,7 @@ class ScopeReader:
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory."""
         path = normalize(path)
-        if path == "/":
-            return True
-        return self._view(path).find(path) is not None
+        return self._view(path).find(path) is not None or path == "/"
 
     def stat(self, path: str) -> Stat:
         """What is known of a file or directory."""
@@ -145,6 +143,10 @@ class ScopeReader:
         with self._database.snapshot() as tx:
             tree.check_alive(tx, self._row.chain)
             return list(promotion.changes(tx, self._row, self._row.chain[level:]))
+
+    def is_kept_in(self, database: Database) -> bool:
+        """Whether it is a scope of that database."""
+        return self._database == database
 
     @property
     def chain_ids(self) -> tuple[int, ...]:

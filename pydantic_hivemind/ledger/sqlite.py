@@ -83,6 +83,8 @@ class SqliteDriver:
         # The driver opens no transactions by itself: reads need none, writes say BEGIN IMMEDIATE.
         connection.isolation_level = None
         cursor = connection.cursor()
+        # Before anything changes the file, which the journal mode does.
+        self.holds_ledger(cursor)
         self._use_wal(cursor)
         cursor.execute(f"PRAGMA synchronous = {self._durability}")
         cursor.execute("PRAGMA foreign_keys = ON")
