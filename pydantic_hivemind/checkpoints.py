@@ -136,8 +136,8 @@ class Checkpoints:
 
     def _loaded(self, tx: Transaction, rows: Sequence[CheckpointRow]) -> list[Snapshot]:
         """The rows with their messages; a message in several of them is made once."""
-        stored = {turn.id: turn for turn in turns.load(tx, self._row.id, [row.head for row in rows if row.head])}
-        made = transcripts.decode(list(stored.values()))
+        stored = turns.load(tx, self._row.id, [row.head for row in rows if row.head])
+        made = transcripts.decode(stored)
         snapshots: list[Snapshot] = []
         for row in rows:
             messages: list[ModelMessage] = []

@@ -23,6 +23,7 @@ class Conversation:
     __slots__ = ("_database", "_id", "_row")
 
     def __init__(self, database: Database, row: ScopeRow, id: str) -> None:
+        transcripts.check_text(id, "a conversation's id")
         self._database = database
         self._row = row
         self._id = id
@@ -41,22 +42,30 @@ class Conversation:
         return list(transcripts.decode(stored).values())
 
     def append(self, messages: Sequence[ModelMessage]) -> None:
-        """Add messages, as `result.new_messages()` gives them; of two appends at once both land."""
+        """Add messages, as `result.new_messages()` gives them; of two appends at once both land.
+
+        Raises:
+            CheckpointError: One of them holds something that is no JSON. None was added.
+        """
+        data = [transcripts.encode(message) for message in messages]
         with self._database.write() as tx:
             tree.check_alive(tx, self._row.chain)
             head = conversations.head(tx, self._row.id, self._id)
-            count = 0 if head is None else turns.position(tx, self._row.id, head) + 1
-            self._store(tx, list(transcripts.encode(messages, after=head, position=count)), head)
+            last = None if head is None else turns.position(tx, self._row.id, head)
+            self._store(tx, turns.follow(head, 0 if last is None else last + 1, data), head)
 
     def replace(self, messages: Sequence[ModelMessage]) -> None:
-        """Keep these messages instead, as after a rewind or a summary; what they share is stored once."""
-        history = list(transcripts.encode(messages))
+        """Keep these messages instead, as after a rewind or a summary; what they share is stored once.
+
+        Raises:
+            CheckpointError: One of them holds something that is no JSON. Nothing was changed.
+        """
+        history = turns.follow(None, 0, [transcripts.encode(message) for message in messages])
         with self._database.write() as tx:
             tree.check_alive(tx, self._row.chain)
             head = conversations.head(tx, self._row.id, self._id)
             self._store(tx, history, None)
-            if head is not None:
-                turns.forget(tx, self._row.id, head)
+            turns.forget(tx, self._row.id, head)
 
     def clear(self) -> None:
         """Forget all messages."""

@@ -7,11 +7,11 @@ stored everything before it is stored too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, delete, literal, or_, select
+from sqlalchemy.sql.dml import ReturningDelete
 from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger.database import Transaction
@@ -21,12 +21,11 @@ from pydantic_hivemind.ledger.statements import Statement, Value, fill, insert_r
 HASH_BYTES = 16
 """Length of the hashes that messages and turns are known by: no two of 2**60 collide by chance."""
 
-LOOKUP_BATCH = 200
-"""Turns that are looked for in one query, when a history is stored that no earlier save has prepared."""
+HEADS_PER_QUERY = 200
+"""Histories that are loaded in one query; databases limit its parameters, SQLite to 32,766."""
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """One step of a history, ready to be stored."""
 
     id: bytes
@@ -52,17 +51,24 @@ def step(previous: bytes | None, position: int, data: bytes) -> Turn:
     return Turn(id, previous, message, data, position)
 
 
-_SCOPE = param("scope_id")
+def follow(previous: bytes | None, position: int, messages: Iterable[bytes]) -> list[Turn]:
+    """The turns that add messages to a history."""
+    added: list[Turn] = []
+    for data in messages:
+        added.append(step(previous, position + len(added), data))
+        previous = added[-1].id
+    return added
 
-_FOUND: Statement[[int]] = Statement(
-    lambda count: select(turns.c.id).where(turns.c.scope_id == _SCOPE, turns.c.id.in_(slots("id", count)))
-)
+
+_SCOPE = param("scope_id")
+_AT = (turns.c.scope_id == _SCOPE, turns.c.id == param("id"))
+
+_POSITION = Statement(lambda: select(turns.c.position).where(*_AT))
 _HAS_MESSAGE = Statement(
     lambda: select(literal(1)).where(messages.c.scope_id == _SCOPE, messages.c.hash == param("hash"))
 )
 _INSERT_TURN = Statement(lambda: insert_row(turns))
 _INSERT_MESSAGE = Statement(lambda: insert_row(messages))
-_POSITION = Statement(lambda: select(turns.c.position).where(turns.c.scope_id == _SCOPE, turns.c.id == param("id")))
 
 
 def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
@@ -86,24 +92,22 @@ def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
 
 _HISTORY: Statement[[int]] = Statement(_history)
 
-_TURN = Statement(
-    lambda: select(turns.c.previous, turns.c.message).where(turns.c.scope_id == _SCOPE, turns.c.id == param("id"))
-)
 
-
-def _needed() -> Select[Unpack[tuple[Any, ...]]]:
-    """Whether anything ends at a turn or goes on from it."""
-    id = param("id")
-    ends = [
-        select(literal(1)).where(table.c.scope_id == _SCOPE, table.c.head == id).exists()
-        for table in (checkpoints, conversations)
+def _drop() -> ReturningDelete[Unpack[tuple[Any, ...]]]:
+    """Delete a turn, unless something ends at it or goes on from it."""
+    next = turns.alias("next")
+    uses = [
+        select(literal(1)).where(table.c.scope_id == _SCOPE, column == param("id")).exists()
+        for table, column in (
+            (checkpoints, checkpoints.c.head),
+            (conversations, conversations.c.head),
+            (next, next.c.previous),
+        )
     ]
-    goes_on = select(literal(1)).where(turns.c.scope_id == _SCOPE, turns.c.previous == id).exists()
-    return select(literal(1)).where(or_(*ends, goes_on))
+    return delete(turns).where(*_AT, ~or_(*uses)).returning(turns.c.previous, turns.c.message)
 
 
-_NEEDED = Statement(_needed)
-_DELETE_TURN = Statement(lambda: delete(turns).where(turns.c.scope_id == _SCOPE, turns.c.id == param("id")))
+_DROP = Statement(_drop)
 _DELETE_MESSAGE = Statement(
     lambda: delete(messages).where(
         messages.c.scope_id == _SCOPE,
@@ -113,24 +117,14 @@ _DELETE_MESSAGE = Statement(
 )
 
 
-def known(tx: Transaction, scope_id: int, id: bytes) -> bool:
-    """Whether the history that ends with a turn is stored."""
-    return bool(tx.rows(_FOUND, {"scope_id": scope_id} | fill("id", [id]), 1))
-
-
 def store(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> None:
-    """Store the turns of a history that are not stored yet, given in order."""
-    first = 0
-    end = len(history)
-    while end > 0 and first == 0:
-        start = max(0, end - LOOKUP_BATCH)
-        batch = history[start:end]
-        rows = tx.rows(_FOUND, {"scope_id": scope_id} | fill("id", [turn.id for turn in batch]), len(batch))
-        found = {row[0] for row in rows}
-        if found:
-            first = 1 + max(index for index in range(start, end) if history[index].id in found)
-        end = start
-    for turn in history[first:]:
+    """Store the turns of a history that are not stored yet, given in order: the cost is theirs alone."""
+    fresh: list[Turn] = []
+    for turn in reversed(history):
+        if position(tx, scope_id, turn.id) is not None:
+            break
+        fresh.append(turn)
+    for turn in reversed(fresh):
         values: dict[str, Value] = {"scope_id": scope_id, "hash": turn.message, "data": turn.data}
         if not tx.rows(_HAS_MESSAGE, values):
             tx.run(_INSERT_MESSAGE, values)
@@ -144,30 +138,30 @@ def store(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> None:
         tx.run(_INSERT_TURN, values)
 
 
-def position(tx: Transaction, scope_id: int, id: bytes) -> int:
-    """How many turns come before one."""
-    return cast(int, tx.rows(_POSITION, {"scope_id": scope_id, "id": id})[0][0])
+def position(tx: Transaction, scope_id: int, id: bytes) -> int | None:
+    """How many turns come before one; `None` if it is not stored."""
+    rows = tx.rows(_POSITION, {"scope_id": scope_id, "id": id})
+    return rows[0][0] if rows else None
 
 
-def load(tx: Transaction, scope_id: int, heads: Iterable[bytes]) -> list[Stored]:
-    """Every turn of the histories that end with `heads`, earlier ones first, each once."""
+def load(tx: Transaction, scope_id: int, heads: Iterable[bytes]) -> dict[bytes, Stored]:
+    """Every turn of the histories that end with `heads` by id, those of a history in order."""
     wanted = sorted(set(heads))
-    if not wanted:
-        return []
-    values: dict[str, Value] = {"scope_id": scope_id, **fill("head", wanted)}
-    return [Stored(*row) for row in tx.rows(_HISTORY, values, len(wanted))]
+    loaded: dict[bytes, Stored] = {}
+    for start in range(0, len(wanted), HEADS_PER_QUERY):
+        batch = wanted[start : start + HEADS_PER_QUERY]
+        values: dict[str, Value] = {"scope_id": scope_id, **fill("head", batch)}
+        for row in tx.rows(_HISTORY, values, len(batch)):
+            turn = Stored(*row)
+            loaded[turn.id] = turn
+    return loaded
 
 
 def forget(tx: Transaction, scope_id: int, head: bytes | None) -> None:
     """Delete the end of a history that nothing uses any more, back to where others join it."""
     while head is not None:
-        at: dict[str, Value] = {"scope_id": scope_id, "id": head}
-        if tx.rows(_NEEDED, at):
+        dropped = tx.rows(_DROP, {"scope_id": scope_id, "id": head})
+        if not dropped:
             return
-        rows = tx.rows(_TURN, at)
-        if not rows:
-            return
-        previous, message = cast("tuple[bytes | None, bytes]", rows[0])
-        tx.run(_DELETE_TURN, at)
+        head, message = dropped[0]
         tx.run(_DELETE_MESSAGE, {"scope_id": scope_id, "hash": message})
-        head = previous
