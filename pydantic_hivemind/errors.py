@@ -16,7 +16,7 @@
     |   |-- NotText                 (ValueError)
     |   `-- FileTooLarge            (OSError, EFBIG)
     |-- EditError                   (ValueError)         the text to replace is absent or ambiguous
-    |-- InvalidPattern              (ValueError)         not a regular expression
+    |-- InvalidPattern              (ValueError)         not a regular expression, or no glob
     |-- ConflictError               somebody else changed it first; read again and decide
     |   |-- VersionConflict
     |   |-- MergeConflict           (OSError)            an unseen change overlaps this one
@@ -132,7 +132,7 @@ class EditError(HivemindError, ValueError):
 
 
 class InvalidPattern(HivemindError, ValueError):
-    """A pattern that is not a regular expression."""
+    """A pattern that is not a regular expression, or a glob with too many alternatives."""
 
 
 class ConflictError(HivemindError):

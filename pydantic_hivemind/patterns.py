@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from wcmatch import glob
+from wcmatch._wcparse import PatternLimitException
 
 from pydantic_hivemind.errors import InvalidPattern
 from pydantic_hivemind.model import Match
@@ -20,9 +21,15 @@ def glob_matcher(pattern: str, *, under: str = "/", hidden: bool = True) -> Call
     """Whether a path matches a glob (`*`, `?`, `[...]`, `{a,b}`, `**`) that starts at the directory `under`.
 
     Without `hidden`, wildcards do not match names that begin with a dot, as in a shell.
+
+    Raises:
+        InvalidPattern: It stands for more than a thousand others.
     """
     root = "" if under == "/" else glob.escape(under, unix=True)
-    matcher = glob.compile(f"{root}/{pattern.lstrip('/')}", flags=_FLAGS | (glob.DOTGLOB if hidden else 0))
+    try:
+        matcher = glob.compile(f"{root}/{pattern.lstrip('/')}", flags=_FLAGS | (glob.DOTGLOB if hidden else 0))
+    except PatternLimitException:
+        raise InvalidPattern("the glob has too many alternatives; search with several") from None
     return matcher.match
 
 
@@ -38,28 +45,35 @@ def is_hidden(path: str, *, under: str = "/") -> bool:
 
 
 class LineSearch:
-    """A regular expression to look for in each line of many files."""
+    """A regular expression to look for in each line of many files.
+
+    Raises:
+        InvalidPattern: It is none.
+    """
 
     def __init__(self, pattern: str) -> None:
         try:
             self._line = re.compile(pattern)
-            # A line that matches by itself also matches where it stands in the text, unless the pattern
-            # looks around it, speaks of the whole text, or cannot give back what it took. So one search
-            # of the text tells whether its lines are worth looking at.
-            whole = not re.search(r"\(\?|\\[AZ]|[*+?}]\+", pattern)
-            self._text = re.compile(pattern, re.MULTILINE) if whole else None
-        except re.error as error:
+            self._text = re.compile(pattern, re.MULTILINE) if not _BOUND_TO_LINE.search(pattern) else None
+        except (re.error, OverflowError, RecursionError) as error:
             raise InvalidPattern(f"not a regular expression: {error}") from None
 
-    def matches(self, path: str, data: bytes) -> Iterator[Match]:
+    def matches(self, path: str, data: bytes) -> list[Match]:
         """The matching lines of a file; none of a file that is no text."""
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            return
+            return []
         if self._text is not None and not self._text.search(text):
-            return
+            return []
         search = self._line.search
-        for number, line in enumerate(text.split("\n"), start=1):
-            if search(line):
-                yield Match(path, number, line)
+        return [Match(path, number, line) for number, line in enumerate(text.split("\n"), start=1) if search(line)]
+
+
+_BOUND_TO_LINE = re.compile(r"\(\?(?!:|i[:)]|P<)|\\[AZz\d]|[*+?}]\+")
+"""What lets a pattern match a line by itself, but not where the line stands in a text.
+
+Nearly every pattern that matches a line also matches there, so that one search of the text tells whether its
+lines are worth looking at. The exceptions: a pattern that looks around itself, speaks of the whole text or
+changes what `^` means, cannot give back what it took, or repeats what a group took.
+"""

@@ -139,7 +139,7 @@ class HivemindBackend:
             return []
         except HivemindError as error:
             return f"Error: {_reason(error, path or '/')}"
-        return [GrepMatch(path=file, line_number=number, line=line) for file, number, line in found]
+        return [{"path": file, "line_number": number, "line": line} for file, number, line in found]
 
     def delete(self, path: str) -> None:
         """Remove a file, or a directory and everything in it; fine if there is nothing.
