@@ -18,8 +18,10 @@ from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.workspaces import (
     FileEntry,
+    SupportsCommands,
     SupportsFilesystem,
     SupportsRealpath,
+    Workspace,
     WorkspaceBackend,
     WorkspaceRef,
     WorkspaceUnavailableError,
@@ -194,6 +196,12 @@ class HivemindWorkspace(AbstractCapability[Any]):
         """The last one replaces those before it: two scopes are never mixed."""
         return capabilities[-1]
 
+    @property
+    def runs_commands(self) -> bool:
+        """Whether the workspace below, if there is one, may run commands."""
+        over = self.over.backend if isinstance(self.over, Workspace) else self.over
+        return isinstance(over, AbstractCapability | SupportsCommands)
+
     def get_workspace(self, ctx: RunContext[Any], *, ref: WorkspaceRef | None) -> WorkspaceBackend | None:
         """The run's workspace, or `None` for a ref that another capability knows.
 
@@ -215,7 +223,9 @@ class HivemindWorkspace(AbstractCapability[Any]):
             )
         if self.over is None:
             return upper if below is None else None
-        lower = self.over if isinstance(self.over, WorkspaceBackend) else self.over.get_workspace(ctx, ref=below)
+        if not isinstance(self.over, AbstractCapability):
+            return layered(upper, self.over)
+        lower = self.over.get_workspace(ctx, ref=below)
         return None if lower is None else layered(upper, lower)
 
     def backend(self, ref: WorkspaceRef | None = None) -> WorkspaceBackend:
@@ -225,11 +235,9 @@ class HivemindWorkspace(AbstractCapability[Any]):
         """
         mine, _ = (None, None) if ref is None else split_ref(ref)
         upper = self._attached(mine) if mine is not None and self.parent is None else self._session(mine)
-        if self.over is None:
-            return upper
-        if isinstance(self.over, WorkspaceBackend):
-            return layered(upper, self.over)
-        raise UserError("A capability in `over` supplies its workspace to runs only; give it a workspace backend.")
+        if isinstance(self.over, AbstractCapability):
+            raise UserError("A capability in `over` supplies its workspace to runs only; give it a workspace backend.")
+        return upper if self.over is None else layered(upper, self.over)
 
     async def destroy(self, ref: WorkspaceRef) -> None:
         """Destroy the session or scope that `backend(ref)` would open; fine if it is gone."""
