@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from merge3 import Merge3
 
+from pydantic_hivemind.journals import is_journal, merge_journals
 from pydantic_hivemind.model import Strategy
 
 
@@ -19,9 +20,15 @@ class Merged:
 
 
 def merge(
-    base: bytes | None, ours: bytes | None, theirs: bytes | None, *, union: bool, strategy: Strategy = "merge"
+    path: str,
+    base: bytes | None,
+    ours: bytes | None,
+    theirs: bytes | None,
+    *,
+    union: bool,
+    strategy: Strategy = "merge",
 ) -> Merged:
-    """Merge two files that began as `base`; `None` stands for "no file".
+    """Merge the two sides of a file that began as `base`; `None` stands for "no file".
 
     Lines that both sides changed are a conflict, settled by the strategy (`merge` leaves `ours` in place).
     With `union` the additions of both are kept instead, `ours` first and identical lines once.
@@ -33,6 +40,8 @@ def merge(
     chosen = theirs if strategy == "theirs" else ours
     if ours is None or theirs is None:
         return Merged(chosen, conflict=True)
+    if is_journal(path):
+        return Merged(merge_journals(base, ours, theirs), conflict=False)
     try:
         texts = Merge3(_lines(base or b""), _lines(ours), _lines(theirs))
     except ValueError:

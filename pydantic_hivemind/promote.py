@@ -202,7 +202,7 @@ class Promotion:
     # -- parts of it ---------------------------------------------------------------------------
 
     def _merge(self, path: str, base: bytes | None, ours: bytes | None, theirs: bytes | None) -> Merged:
-        return merge(base, ours, theirs, union=self._mounts.of(path).union, strategy=self._strategy)
+        return merge(path, base, ours, theirs, union=self._mounts.of(path).union, strategy=self._strategy)
 
     def _conflict(self, path: str, base: tuple[Past, bytes] | None, ours: bytes | None, theirs: bytes | None) -> None:
         self._tally.conflicts.append(Conflict(path, base[1] if base is not None else None, ours, theirs))

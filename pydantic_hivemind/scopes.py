@@ -189,7 +189,7 @@ class Scope(ScopeReader):
 
         def write(tx: Transaction) -> Stat:
             view, now = tree.file(tx, self._row.chain, path)
-            merged = merge(base.data if base else None, now, data, union=self._mounts.of(path).union)
+            merged = merge(path, base.data if base else None, now, data, union=self._mounts.of(path).union)
             if merged.conflict or merged.data is None:
                 raise MergeConflict(f"{path!r} changed in the same place since it was read; read it again")
             return self._put(tx, path, merged.data, Cause("write" if merged.data == data else "merge"), view=view)
