@@ -1,0 +1,226 @@
+"""`Session` and `SessionManager`: ephemeral scopes, with the life of the sandboxes of pydantic-ai-backends."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import pydantic_ai_backends
+from anyio import CancelScope
+from anyio.to_thread import run_sync
+from typing_extensions import Self
+
+from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.names import escape
+from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError
+from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.model import PromotionReport, Strategy
+from pydantic_hivemind.scopes import Scope
+
+IDLE_TIMEOUT = 3600
+"""Seconds without use after which a session may be removed: the default of pydantic-ai-backends."""
+
+RENEWAL = 0.25
+"""Part of the idle timeout after which a use is written to the ledger, so that hardly any operation pays for it.
+
+The ttl is longer by the same part: no session expires before it was idle for the whole timeout.
+"""
+
+
+class Session(HivemindBackend):
+    """The backend of one run: a scope of its own under `parent`, which ends by promote or is discarded.
+
+    As a context manager, synchronous or not, it is discarded when the block ends; what was promoted stays in
+    the parent. A crash leaves it to its ttl, which every use extends.
+
+    Args:
+        parent: The scope it reads through to.
+        session_id: Two sessions of the same id and parent are one, in all processes; made up if not given.
+        idle_timeout: Seconds without use after which it expires.
+    """
+
+    def __init__(self, parent: Scope, session_id: str | None = None, *, idle_timeout: int = IDLE_TIMEOUT) -> None:
+        self.session_id = uuid.uuid4().hex if session_id is None else session_id
+        self.idle_timeout = idle_timeout
+        self.ttl = idle_timeout * (1 + RENEWAL)
+        self.last_activity = time.time()
+        self._parent = parent
+        self._renew_at = 0.0
+        self._starting = Lock()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            # What `start` sets is all that can be missing, so that the first use starts the session.
+            if name not in {"_scope", "_files"}:
+                raise AttributeError(f"a session has no attribute {name!r}")
+            self.start()
+            return self.__dict__[name]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.session_id!r})"
+
+    @property
+    def name(self) -> str:
+        """The name of its scope."""
+        return f"{self._parent.name}#{escape(self.session_id)}"
+
+    def start(self) -> None:
+        """Make the scope, or attach to the one another process has made. The first use does it too."""
+        with self._starting:
+            scope = self._parent.spawn(self.name, ttl=self.ttl, attach=True)
+            self._renew_at = time.time() + self.idle_timeout * RENEWAL
+            super().__init__(scope.watched(partial(self._used, scope)))
+
+    def stop(self) -> None:
+        """Discard it; fine if it is gone."""
+        if self._started:
+            with suppress(ScopeGone):
+                self.scope.destroy(cascade=True)
+
+    def is_alive(self) -> bool:
+        """Whether it was started and is not gone. Counts as a use."""
+        try:
+            return self._started and self.scope.stat("/").is_dir
+        except ScopeGone:
+            return False
+
+    def touch(self, at: float | None = None) -> None:
+        """Note a use, now or at another time, in seconds since the epoch. Does not wait for the store."""
+        self.last_activity = max(self.last_activity, time.time() if at is None else at)
+
+    def promote(
+        self,
+        to: Scope | str | None = None,
+        *,
+        tags: Sequence[str] | None = None,
+        paths: str | Sequence[str] | None = None,
+        strategy: Strategy = "merge",
+        dry_run: bool = False,
+        operation_id: str | None = None,
+    ) -> PromotionReport:
+        """Merge what the run changed into the parent, as `Scope.promote`; the session goes on."""
+        return self.scope.promote(
+            to, tags=tags, paths=paths, strategy=strategy, dry_run=dry_run, operation_id=operation_id
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        await run_sync(self.start)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with CancelScope(shield=True):
+            await run_sync(self.stop)
+
+    @property
+    def _started(self) -> bool:
+        return "_scope" in self.__dict__
+
+    def _used(self, scope: Scope) -> None:
+        now = time.time()
+        self.last_activity = now
+        if now >= self._renew_at:
+            self._renew_at = now + self.idle_timeout * RENEWAL
+            # What the caller came for may still work, and if not it says so itself.
+            with suppress(StoreError, ScopeGone):
+                scope.renew(self.ttl)
+
+
+class SessionManager(pydantic_ai_backends.SessionManager):
+    """Makes, reuses and expires sessions under one scope, as pydantic-ai-backends' manager does with sandboxes.
+
+    Args:
+        hive: The store.
+        parent: The scope, or its name, that sessions are made under and promoted to.
+        default_idle_timeout: Seconds without use after which a session expires.
+        max_sessions: How many may be open at once in this process; `SessionLimitExceeded` beyond it.
+        on_release: Called with the id of a session that was stopped.
+    """
+
+    def __init__(
+        self,
+        hive: Hivemind,
+        parent: Scope | str,
+        *,
+        default_idle_timeout: int = IDLE_TIMEOUT,
+        max_sessions: int | None = None,
+        on_release: Callable[[str], None] | None = None,
+    ) -> None:
+        above = hive.scope(parent) if isinstance(parent, str) else parent
+        super().__init__(
+            sandbox_factory=lambda session_id: Session(above, session_id, idle_timeout=default_idle_timeout),
+            default_idle_timeout=default_idle_timeout,
+            max_sessions=max_sessions,
+            on_release=on_release,
+        )
+        self._hive = hive
+
+    async def get_or_create(self, session_id: str, runtime: Any = None) -> Session:
+        """The session of that id: the one open here, one that another process made, or a new one."""
+        return await super().get_or_create(session_id, runtime)
+
+    @asynccontextmanager
+    async def session(self, session_id: str | None = None) -> AsyncGenerator[Session]:
+        """A session that is released when the block ends."""
+        session = await self.get_or_create(uuid.uuid4().hex if session_id is None else session_id)
+        try:
+            yield session
+        finally:
+            with CancelScope(shield=True):
+                await self.release(session.session_id)
+
+    async def promote(
+        self,
+        session_id: str,
+        to: Scope | str | None = None,
+        *,
+        tags: Sequence[str] | None = None,
+        paths: str | Sequence[str] | None = None,
+        strategy: Strategy = "merge",
+        dry_run: bool = False,
+        operation_id: str | None = None,
+    ) -> PromotionReport:
+        """`Session.promote` for an open session.
+
+        Raises:
+            ScopeNotFound: No session of that id is open here.
+        """
+        session: Session | None = self._sessions.get(session_id)
+        if session is None:
+            raise ScopeNotFound(f"no session {session_id!r} is open; get or create it first")
+        options = {"tags": tags, "paths": paths, "strategy": strategy}
+        return await run_sync(partial(session.promote, to, dry_run=dry_run, operation_id=operation_id, **options))
+
+    async def cleanup_idle(self, max_idle: int | None = None) -> int:
+        """Release the sessions that no process has used for too long; how many were open here.
+
+        Also removes what crashed processes left behind.
+        """
+        await run_sync(self._look_around)
+        return await super().cleanup_idle(max_idle)
+
+    def _look_around(self) -> None:
+        """Remove expired scopes, and note when other processes used the sessions that are open here."""
+        expiry = {scope.name: scope.expires_at for scope in self._hive.scopes()}
+        session: Session
+        for session in self.sessions.values():
+            expires_at = expiry.get(session.name)
+            if expires_at is not None:
+                session.touch(expires_at - session.ttl)

@@ -1,0 +1,389 @@
+"""Sessions: isolated until promoted, shared by processes, and gone when nobody uses them."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+
+import pydantic_ai_backends
+import pytest
+
+from pydantic_hivemind.adapters.sessions import Session, SessionManager
+from pydantic_hivemind.errors import InvalidScope, PromotionConflict, ScopeExists, ScopeGone, ScopeNotFound
+from pydantic_hivemind.hivemind import Hivemind
+
+
+@pytest.fixture
+def hive(tmp_path):
+    with Hivemind.open(tmp_path / "hive", durability="normal") as hive:
+        yield hive
+
+
+@pytest.fixture
+def user(hive):
+    return hive.scope("user/ada")
+
+
+def session_names(hive):
+    return [scope.name for scope in hive.scopes() if scope.session]
+
+
+# -- the manager behaves as the one of pydantic-ai-backends ------------------------------------
+
+
+class Sandbox:
+    """What the manager of pydantic-ai-backends asks of a sandbox, and no more."""
+
+    def __init__(self):
+        self.running = False
+        self.last_activity = time.time()
+
+    def start(self):
+        self.running = True
+
+    def stop(self):
+        self.running = False
+
+    def is_alive(self):
+        return self.running
+
+    def touch(self):
+        self.last_activity = time.time()
+
+
+async def reuses(make):
+    manager = make()
+    first, again, other = [await manager.get_or_create(id) for id in ("a", "a", "b")]
+    return first is again, first is other, first.is_alive(), len(manager), sorted(manager.sessions), "a" in manager
+
+
+async def releases(make):
+    released = []
+    manager = make(on_release=released.append)
+    session = await manager.get_or_create("a")
+    outcomes = [await manager.release("a"), await manager.release("a"), await manager.release("never")]
+    return outcomes, released, session.is_alive(), "a" in manager, manager.session_count
+
+
+async def limits(make):
+    manager = make(max_sessions=2)
+    await manager.get_or_create("a")
+    await manager.get_or_create("b")
+    with pytest.raises(RuntimeError) as caught:
+        await manager.get_or_create("c")
+    await manager.get_or_create("a")
+    await manager.release("a")
+    await manager.get_or_create("c")
+    return type(caught.value), caught.value.limit, str(caught.value), sorted(manager.sessions)
+
+
+async def replaces_the_dead(make):
+    manager = make()
+    first = await manager.get_or_create("a")
+    first.stop()
+    second = await manager.get_or_create("a")
+    return first is second, second.is_alive(), len(manager)
+
+
+async def is_asked_at_once(make):
+    manager = make()
+    sessions = await asyncio.gather(*(manager.get_or_create("a") for _ in range(8)))
+    return len(set(map(id, sessions))), len(manager)
+
+
+async def cleans_up(make):
+    released = []
+    manager = make(default_idle_timeout=1, on_release=released.append)
+    idle = await manager.get_or_create("idle")
+    busy = await manager.get_or_create("busy")
+    nobody = await manager.cleanup_idle()
+    await asyncio.sleep(1.1)
+    busy.touch()
+    one = await manager.cleanup_idle()
+    await asyncio.sleep(0.01)
+    forced = await manager.cleanup_idle(max_idle=0)
+    return nobody, one, forced, released, idle.is_alive(), busy.is_alive()
+
+
+async def cleans_up_in_the_background(make):
+    released = asyncio.Event()
+    manager = make(default_idle_timeout=1, on_release=lambda _: released.set())
+    await manager.get_or_create("a")
+    manager.start_cleanup_loop(interval=0.05)
+    manager.start_cleanup_loop(interval=0.05)
+    await released.wait()
+    manager.stop_cleanup_loop()
+    return len(manager)
+
+
+async def shuts_down(make):
+    released = []
+    manager = make(on_release=released.append)
+    sessions = [await manager.get_or_create(id) for id in "abc"]
+    manager.start_cleanup_loop()
+    stopped = await manager.shutdown()
+    return stopped, sorted(released), [session.is_alive() for session in sessions], len(manager)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        reuses,
+        releases,
+        limits,
+        replaces_the_dead,
+        is_asked_at_once,
+        cleans_up,
+        cleans_up_in_the_background,
+        shuts_down,
+    ],
+)
+def test_manager_behaves_as_that_of_pydantic_ai_backends(hive, user, scenario):
+    async def theirs():
+        return await scenario(
+            lambda **options: pydantic_ai_backends.SessionManager(sandbox_factory=lambda _: Sandbox(), **options)
+        )
+
+    async def ours():
+        return await scenario(lambda **options: SessionManager(hive, user, **options))
+
+    assert asyncio.run(ours()) == asyncio.run(theirs())
+
+
+def test_needs_no_docker():
+    code = "import sys, pydantic_hivemind.adapters.sessions; sys.exit('docker' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# -- what a session leaves behind --------------------------------------------------------------
+
+
+def test_reads_the_parent_and_writes_to_itself(user):
+    user.write_text("/a.txt", "of the user")
+    with Session(user) as session:
+        assert session.read_bytes("/a.txt") == b"of the user"
+        session.write("/a.txt", "of the run")
+        assert session.read_bytes("/a.txt") == b"of the run"
+        assert user.read_text("/a.txt") == "of the user"
+
+
+def test_what_was_promoted_stays_and_the_rest_is_gone(hive, user):
+    with Session(user, "run-1") as session:
+        session.scope.write_text("/kept.md", "kept", tags=["keep"])
+        session.write("/scratch.md", "scratch")
+        assert session.promote(tags=["keep"]).applied == ("/kept.md",)
+    assert [stat.path for stat in user.glob("**")] == ["/kept.md"]
+    assert session_names(hive) == []
+    assert not session.is_alive()
+    with pytest.raises(ScopeGone):
+        session.promote()
+
+
+def test_a_run_that_raises_leaves_nothing(hive, user):
+    async def run():
+        async with Session(user) as session:
+            await asyncio.to_thread(session.write, "/a.txt", "half done")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())
+    assert user.glob("**") == []
+    assert session_names(hive) == []
+
+
+def test_a_run_that_is_cancelled_leaves_nothing(hive, user):
+    async def run(writing):
+        manager = SessionManager(hive, user)
+        async with manager.session("outer"), Session(user, "inner") as session:
+            session.write("/a.txt", "half done")
+            writing.set()
+            await asyncio.sleep(3600)
+
+    async def cancel():
+        writing = asyncio.Event()
+        task = asyncio.create_task(run(writing))
+        await writing.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert user.glob("**") == []
+    assert session_names(hive) == []
+
+
+def test_manager_session_lasts_for_the_block(hive, user):
+    async def run():
+        manager = SessionManager(hive, "user/ada")
+        async with manager.session("run-1") as session:
+            session.write("/a.txt", "done")
+            assert await manager.get_or_create("run-1") is session
+            report = await manager.promote("run-1", operation_id="once")
+            assert await manager.promote("run-1", operation_id="once") == report
+        return report, len(manager)
+
+    report, left = asyncio.run(run())
+    assert (report.target, report.applied, left) == ("user/ada", ("/a.txt",), 0)
+    assert user.read_text("/a.txt") == "done"
+
+
+def test_a_conflict_fails_the_promotion_and_the_session_goes_on(user):
+    user.write_text("/a.txt", "base")
+    with Session(user) as session:
+        session.write("/a.txt", "of the run")
+        user.write_text("/a.txt", "of the user")
+        with pytest.raises(PromotionConflict):
+            session.promote()
+        assert user.read_text("/a.txt") == "of the user"
+        session.promote(strategy="theirs")
+    assert user.read_text("/a.txt") == "of the run"
+
+
+def test_a_session_with_sessions_under_it_is_discarded_whole(hive, user):
+    with Session(user, "outer") as outer:
+        inner = Session(outer.scope, "inner")
+        inner.write("/a.txt", "deep")
+        assert len(session_names(hive)) == 2
+    assert session_names(hive) == []
+    assert inner.read("/a.txt").startswith("Error: ")
+
+
+def test_the_first_use_starts_it(hive, user):
+    session = Session(user)
+    assert not session.is_alive()
+    session.stop()
+    assert session_names(hive) == []
+    assert session.write("/a.txt", "x").error is None
+    assert session.is_alive()
+    session.stop()
+    assert session.write("/a.txt", "x").error is not None
+    session.start()
+    assert not session.exists("/a.txt")
+
+
+# -- names -------------------------------------------------------------------------------------
+
+
+def test_no_two_sessions_share_a_name(hive):
+    parents = ["a", "b#c", "b#", "a%23b", "a/b", "a%2523b"]
+    ids = ["", "b", "#", "b#c", "%23", "%2523", "c", "/", "%2F", "..", "B", "b ", "\u00e9", "e\u0301"]
+    sessions = [Session(hive.scope(parent), id) for parent in parents for id in ids]
+    assert len({session.name for session in sessions}) == len(sessions)
+    for number, session in enumerate(sessions):
+        session.write("/mine.txt", str(number))
+    assert [session.read_bytes("/mine.txt").decode() for session in sessions] == list(map(str, range(len(sessions))))
+
+
+def test_never_takes_a_scope_that_is_no_session(hive, user):
+    hive.scope("user/ada#notes", parent=user).write_text("/a.txt", "precious")
+    session = Session(user, "notes")
+    with pytest.raises(ScopeExists):
+        session.start()
+    session.stop()
+    assert hive.scope("user/ada#notes").read_text("/a.txt") == "precious"
+
+
+@pytest.mark.parametrize("id", ["nul\0", "\ud800", "x" * 600])
+def test_an_id_that_cannot_be_a_name_is_refused(hive, user, id):
+    with pytest.raises(InvalidScope):
+        asyncio.run(SessionManager(hive, user).get_or_create(id))
+
+
+def test_promoting_an_unknown_session_names_nobody_else(hive, user):
+    bob = hive.scope("user/bob")
+    with Session(bob, "run-1"), pytest.raises(ScopeNotFound) as caught:
+        asyncio.run(SessionManager(hive, user).promote("run-1"))
+    assert "bob" not in str(caught.value)
+
+
+# -- several processes, and crashes ------------------------------------------------------------
+
+
+def test_two_processes_that_ask_for_one_session_get_one_scope(hive, user, tmp_path):
+    with Hivemind.open(tmp_path / "hive") as elsewhere:
+        mine = Session(user, "chat")
+        theirs = Session(elsewhere.scope("user/ada"), "chat")
+        mine.write("/a.txt", "from here")
+        assert theirs.read_bytes("/a.txt") == b"from here"
+        theirs.stop()
+        assert not mine.is_alive()
+        assert mine.read("/a.txt").startswith("Error: ")
+
+
+def test_a_session_that_another_process_uses_is_not_idle(hive, user, tmp_path):
+    async def run(elsewhere):
+        manager = SessionManager(hive, user, default_idle_timeout=1)
+        theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=1)
+        mine = await manager.get_or_create("chat")
+        for _ in range(6):
+            await asyncio.sleep(0.3)
+            theirs.write("/a.txt", str(time.time()))
+        assert time.time() - mine.last_activity > 1
+        assert await manager.cleanup_idle() == 0
+        assert mine.is_alive()
+        assert theirs.is_alive()
+
+    with Hivemind.open(tmp_path / "hive") as elsewhere:
+        asyncio.run(run(elsewhere))
+
+
+def expiry(hive, session):
+    return next(scope.expires_at for scope in hive.scopes() if scope.name == session.name)
+
+
+def test_use_is_written_to_the_ledger_now_and_then(hive, user):
+    with Session(user, idle_timeout=2) as session:
+        first = expiry(hive, session)
+        for number in range(20):
+            session.write("/a.txt", str(number))
+        assert expiry(hive, session) == first
+        time.sleep(0.5)
+        assert session.read_bytes("/a.txt")
+        assert expiry(hive, session) > first
+
+
+@pytest.mark.parametrize("use", ["backend", "scope", "conversation", "workspace"])
+def test_every_use_counts(hive, user, use):
+    with Session(user, idle_timeout=1) as session:
+        first = expiry(hive, session)
+        time.sleep(0.25)
+        if use == "backend":
+            session.ls_info("/")
+        elif use == "scope":
+            session.scope.list_dir("/")
+        elif use == "conversation":
+            session.scope.conversation("chat").load()
+        else:
+            pytest.importorskip("pydantic_ai.workspaces")
+            asyncio.run(session.scope.workspace().exists("/a.txt"))
+        assert expiry(hive, session) > first
+
+
+CRASH = """
+import os, signal, sys
+from pydantic_hivemind.adapters.sessions import Session
+from pydantic_hivemind.hivemind import Hivemind
+session = Session(Hivemind.open(sys.argv[1]).scope("user/ada"), "crashed", idle_timeout=1)
+session.write("/a.txt", "half done")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("look", ["cleanup", "spawn", "cleanup_idle"])
+def test_what_a_crashed_process_left_expires(hive, user, tmp_path, look):
+    died = subprocess.run([sys.executable, "-c", CRASH, str(tmp_path / "hive")], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert session_names(hive) == ["user/ada#crashed"]
+    time.sleep(1.3)
+    if look == "cleanup":
+        assert hive.cleanup() == 1
+    elif look == "spawn":
+        user.spawn("next")
+        assert hive.cleanup() == 0
+    else:
+        asyncio.run(SessionManager(hive, user).cleanup_idle())
+        assert hive.cleanup() == 0
+    assert "user/ada#crashed" not in session_names(hive)
+    assert not Session(user, "crashed").exists("/a.txt")
+    assert user.glob("**") == []
