@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai import Agent
+
+from pydantic_hivemind import Hivemind, Scope
+from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
+
+from .scripted import scripted_model
+
+MakeAgent = Callable[..., Agent[DeepAgentDeps, str]]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def hive(tmp_path: Path) -> Iterator[Hivemind]:
+    with Hivemind.open(tmp_path / "hive") as hive:
+        yield hive
+
+
+@pytest.fixture
+def project(hive: Hivemind) -> Scope:
+    return hive.scope("project/acme")
+
+
+@pytest.fixture
+def ada(hive: Hivemind, project: Scope) -> Scope:
+    return hive.scope("user/ada", parent=project)
+
+
+@pytest.fixture
+def make_agent() -> MakeAgent:
+    """Makes deep agents on the scripted model, without what needs a network or writes to the host."""
+
+    def make(**options: Any) -> Agent[DeepAgentDeps, str]:
+        quiet = {
+            "web_search": False,
+            "web_fetch": False,
+            "thinking": False,
+            "cost_tracking": False,
+            "include_history_archive": False,
+            "include_skills": False,
+        }
+        return create_deep_agent(scripted_model(), **{**quiet, **options})
+
+    return make
+
+
+def deps_of(scope: Scope, **fields: Any) -> DeepAgentDeps:
+    return DeepAgentDeps(backend=HivemindBackend(scope), **fields)
