@@ -146,11 +146,9 @@ class Promotion:
             self._conflict(path, base, ours, theirs)
             if self._strategy == "merge":
                 return
-        tags = merge_tags(
-            _tags(base[0].tags) if base is not None else (),
-            seen.tag_list() if seen is not None else (),
-            head.tag_list(),
-        )
+        tags = head.tag_list()
+        if seen is not None:
+            tags = merge_tags(_tags(base[0].tags) if base is not None else (), seen.tag_list(), tags)
         if seen is not None and outcome.data == ours and tags == seen.tag_list():
             self._tally.skipped.append(path)
         elif outcome.data is None:

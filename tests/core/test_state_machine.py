@@ -1,0 +1,220 @@
+"""Random operations on a chain of three scopes, compared with dicts after every step."""
+
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from layers import check_layers
+
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.errors import EditError, HivemindError, PromotionConflict
+from pydantic_hivemind.paths import parent_of
+from pydantic_hivemind.testing.model import ScopeModel
+from pydantic_hivemind.testing.strategies import crowded_paths
+
+LEVELS = st.sampled_from([0, 1, 2])
+LINES = st.sampled_from([b"1", b"2", b"3\n", b"\r\n", b"\xff", b""])
+NAMES = ["project", "user", "run"]
+
+
+class ChainMachine(RuleBasedStateMachine):
+    """Level 0 is the root, 2 the leaf. Files and directories compete for the same few names."""
+
+    @initialize()
+    def start(self):
+        self.directory = tempfile.mkdtemp(prefix="hivemind-")
+        self.hive = Hivemind.open(self.directory, durability="normal")
+        self.scopes, self.models = [], []
+        self.versions = [{}, {}, {}]
+        for _ in NAMES:
+            self.grow()
+
+    def teardown(self):
+        if hasattr(self, "hive"):
+            self.hive.close()
+            shutil.rmtree(self.directory)
+
+    def grow(self):
+        level = len(self.scopes)
+        if level == 0:
+            self.scopes.append(self.hive.scope(NAMES[0]))
+            self.models.append(ScopeModel())
+        else:
+            self.scopes.append(self.scopes[-1].spawn(NAMES[level]))
+            self.models.append(ScopeModel(self.models[-1]))
+        self.versions[level] = {}
+
+    def both(self, level, operation, *arguments):
+        """Do the same to a scope and its model; both succeed, or fail in the same way."""
+        try:
+            expected = None
+            getattr(self.models[level], operation)(*arguments)
+        except OSError as error:
+            expected = type(error)
+        name = "write_bytes" if operation == "write" else operation
+        if expected is None:
+            return getattr(self.scopes[level], name)(*arguments)
+        with pytest.raises(expected) as raised:
+            getattr(self.scopes[level], name)(*arguments)
+        assert isinstance(raised.value, HivemindError)
+        return None
+
+    @rule(level=LEVELS, path=crowded_paths(), data=LINES)
+    def write(self, level, path, data):
+        stat = self.both(level, "write", path, data)
+        if stat is not None:
+            assert (stat.path, stat.size, stat.is_dir) == (path, len(data), False)
+            self.versions[level][stat.version] = (path, data)
+
+    @rule(level=LEVELS, path=crowded_paths())
+    def make_dir(self, level, path):
+        self.both(level, "make_dir", path)
+
+    @rule(level=LEVELS, path=crowded_paths())
+    def remove(self, level, path):
+        self.both(level, "remove", path)
+
+    @rule(level=LEVELS, path=crowded_paths(), tags=st.lists(st.sampled_from("xy"), max_size=2))
+    def tag(self, level, path, tags):
+        model = self.models[level]
+        try:
+            data = model.read(path).data
+        except OSError as error:
+            with pytest.raises(type(error)):
+                self.scopes[level].tag(path, tags)
+        else:
+            model.write(path, data, frozenset(tags))
+            self.scopes[level].tag(path, tags)
+
+    @rule(level=LEVELS, path=crowded_paths(), data=st.data())
+    def edit(self, level, path, data):
+        model = self.models[level]
+        try:
+            before = model.read(path).data
+        except OSError as error:
+            with pytest.raises(type(error)):
+                self.scopes[level].edit(path, "1", "2")
+        else:
+            if before == b"1":
+                model.write(path, b"2")
+                assert self.scopes[level].edit(path, "1", "2").occurrences == 1
+            else:
+                with pytest.raises(EditError):
+                    self.scopes[level].edit(path, "1", "2")
+
+    @rule(level=LEVELS, data=st.data())
+    def restore(self, level, data):
+        known = [(number, *what) for number, what in self.versions[level].items()]
+        if known:
+            version, path, content = data.draw(st.sampled_from(known))
+            if version in {past.version for past in self.scopes[level].history(path)}:
+                try:
+                    self.models[level].write(path, content, frozenset(self.tags_of(level, path, version)))
+                except OSError as error:
+                    with pytest.raises(type(error)):
+                        self.scopes[level].restore(path, version)
+                else:
+                    self.scopes[level].restore(path, version)
+
+    def tags_of(self, level, path, version):
+        return next(past.tags for past in self.scopes[level].history(path) if past.version == version)
+
+    @rule(level=st.sampled_from([1, 2]), cascade=st.booleans())
+    def destroy_and_spawn(self, level, cascade):
+        if level < len(self.scopes) - 1 and not cascade:
+            with pytest.raises(HivemindError):
+                self.scopes[level].destroy()
+            return
+        self.scopes[level].destroy(cascade=cascade)
+        del self.scopes[level:], self.models[level:]
+        while len(self.scopes) < len(NAMES):
+            self.grow()
+
+    # -- what must hold ------------------------------------------------------------------------
+
+    @invariant()
+    def same_trees(self):
+        if not hasattr(self, "hive"):
+            return
+        for scope, model in zip(self.scopes, self.models, strict=True):
+            tree = model.tree()
+            files = {path: file for path, file in tree.items() if file is not None}
+            assert [stat.path for stat in scope.glob("**")] == sorted(files)
+            for path, file in tree.items():
+                stat = scope.stat(path)
+                assert stat.is_dir == (file is None)
+                if file is not None:
+                    assert scope.read_bytes(path) == file.data
+                    assert set(stat.tags) == file.tags
+            directories = ["/", *(path for path, file in tree.items() if file is None)]
+            for directory in directories:
+                inside = sorted(path for path in tree if parent_of(path) == directory)
+                assert [stat.path for stat in scope.list_dir(directory)] == inside
+            for path in ("/a", "/b", "/a/a", "/a/b", "/a/a/a", "/a/b/a", "/b/a-/b"):
+                assert scope.exists(path) == (path in tree)
+            found = {match.path for match in scope.grep("^[1-3]$")}
+            assert found == {path for path, file in files.items() if file.data.strip() in {b"1", b"2", b"3"}}
+
+    @invariant()
+    def sound_layers(self):
+        if hasattr(self, "hive"):
+            check_layers(self.directory)
+
+
+class PromotionMachine(ChainMachine):
+    """With promotions, where a name is always a file's or always a directory's."""
+
+    @rule(level=LEVELS, path=crowded_paths(), data=LINES)
+    def write(self, level, path, data):
+        super().write(level, path + ".txt", data)
+
+    @rule(level=LEVELS, path=crowded_paths(), data=LINES)
+    def edit(self, level, path, data):
+        if path + ".txt" in self.models[level].tree():
+            self.both(level, "write", path + ".txt", data)
+
+    @rule(level=LEVELS, path=crowded_paths(), file=st.booleans())
+    def remove(self, level, path, file):
+        super().remove(level, path + ".txt" * file)
+
+    @rule(level=st.sampled_from([1, 2]), strategy=st.sampled_from(["merge", "theirs"]))
+    def promote(self, level, strategy):
+        model = self.models[level]
+        collisions = model.collisions()
+        preview = self.scopes[level].promote(strategy=strategy, dry_run=True)
+        if preview.conflicts and strategy == "merge":
+            assert collisions
+            with pytest.raises(PromotionConflict) as raised:
+                self.scopes[level].promote(strategy=strategy)
+            assert raised.value.report.conflicts == preview.conflicts
+            return
+        report = self.scopes[level].promote(strategy=strategy)
+        assert (report.applied, report.merged, report.deleted) == (preview.applied, preview.merged, preview.deleted)
+        if strategy == "merge":
+            for path, (began, there) in collisions.items():
+                mine = model.own.get(path)
+                sides = [side.data if side is not None else None for side in (began, mine, there)]
+                # Not seen, and yet nothing was lost: both sides agree, or one had not changed the bytes.
+                assert sides[2] in sides[:2] or sides[0] == sides[1]
+        model.promote()
+
+    @rule(level=st.sampled_from([1, 2]), data=st.data())
+    def promote_some(self, level, data):
+        model = self.models[level]
+        own = sorted({*model.own, *model.hidden})
+        if own:
+            chosen = data.draw(st.sets(st.sampled_from(own), min_size=1))
+            self.scopes[level].promote(paths=sorted(chosen), strategy="theirs")
+            model.promote(chosen)
+
+
+SETTINGS = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
+TestChain = ChainMachine.TestCase
+TestChain.settings = SETTINGS
+TestPromotion = PromotionMachine.TestCase
+TestPromotion.settings = SETTINGS
