@@ -33,7 +33,9 @@ texts = st.text(st.sampled_from(["a", "b", "ä", " ", "\t", "\n", "\n", "\r", "\
 contents = st.one_of(
     texts, texts.map(str.encode), st.binary(max_size=6), st.sampled_from(["\udcff\n", b"\xff\xfe", "", b"a\nb\nc\nd\n"])
 )
-globs = st.sampled_from(["*", "**", "**/*", "*.md", "**/*.md", "/d/*", "d/**/*", ".deep/**/*.md", "[ab]*", "?.md", "", "d"])
+globs = st.sampled_from(
+    ["*", "**", "**/*", "*.md", "**/*.md", "/d/*", "d/**/*", ".deep/**/*.md", "[ab]*", "?.md", "", "d"]
+)
 regexes = st.sampled_from(["a", "^b", "", "$", "ä|b", r"\s", "(", "[", "a{2", r"\Aa", "(?i)A", "*"])
 
 calls = st.one_of(
@@ -139,7 +141,9 @@ local_calls = st.one_of(
     st.tuples(st.just("read"), st.sampled_from(DIRECTORIES)),
     st.tuples(st.just("write"), st.sampled_from(FILES), st.sampled_from(["a", "a\nb", "b\na\nb", "ä\n\na"])),
     st.tuples(st.just("edit"), st.sampled_from(FILES), st.sampled_from("abc"), st.sampled_from("xy"), st.booleans()),
-    st.tuples(st.just("glob_info"), st.sampled_from(["*.md", "**/*.txt", "d/*.md"]), st.sampled_from(["/", "/d", "/%_"])),
+    st.tuples(
+        st.just("glob_info"), st.sampled_from(["*.md", "**/*.txt", "d/*.md"]), st.sampled_from(["/", "/d", "/%_"])
+    ),
     st.tuples(st.just("grep_raw"), st.sampled_from(["a", "^b$", "("]), st.sampled_from(FILES)),
 )
 
