@@ -32,7 +32,9 @@ EVERYTHING = "<everything>"
 def script(*steps: dict[str, Any] | list[dict[str, Any]] | str) -> str:
     """A prompt: each step is a call, or calls to make at once; a text ends the run."""
     ends = isinstance(steps[-1], str) if steps else False
-    return START + json.dumps([step if isinstance(step, list | str) else [step] for step in steps] + [["done"], []][ends])
+    return START + json.dumps(
+        [step if isinstance(step, list | str) else [step] for step in steps] + [["done"], []][ends]
+    )
 
 
 def call(tool: str, *, repeat_while: str | None = None, **arguments: Any) -> dict[str, Any]:
@@ -72,9 +74,7 @@ async def _respond(messages: list[ModelMessage], info: AgentInfo) -> ModelRespon
     if step[0]["repeat_while"]:
         await anyio.sleep(0.01)
     results = "\n".join(_results(messages))
-    return ModelResponse(
-        parts=[ToolCallPart(each["tool"], _filled(each["arguments"], results)) for each in step]
-    )
+    return ModelResponse(parts=[ToolCallPart(each["tool"], _filled(each["arguments"], results)) for each in step])
 
 
 def _script_of(message: ModelMessage) -> list[Any] | None:

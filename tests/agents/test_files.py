@@ -43,7 +43,11 @@ async def test_file_tools_see_one_tree(make_agent: MakeAgent, project: Scope, ad
     project.write_text("/docs/guide.md", "shared words\n")
     steps = [
         call("write_file", path="docs/mine.md", content="own words\n"),
-        [call("glob", pattern="docs/*.md"), call("grep", pattern="words", output_mode="content"), call("ls", path="docs")],
+        [
+            call("glob", pattern="docs/*.md"),
+            call("grep", pattern="words", output_mode="content"),
+            call("ls", path="docs"),
+        ],
         EVERYTHING,
     ]
     result = await make_agent().run(script(*steps), deps=deps_of(ada))
@@ -53,9 +57,7 @@ async def test_file_tools_see_one_tree(make_agent: MakeAgent, project: Scope, ad
     assert not project.exists("/docs/mine.md")
 
 
-async def test_an_edit_of_an_inherited_file_is_the_users_own(
-    make_agent: MakeAgent, project: Scope, ada: Scope
-) -> None:
+async def test_an_edit_of_an_inherited_file_is_the_users_own(make_agent: MakeAgent, project: Scope, ada: Scope) -> None:
     project.write_text("/docs/guide.md", "one\ntwo\n")
     agent = make_agent(edit_format="str_replace")
     steps = [
@@ -96,7 +98,9 @@ async def test_context_files_come_from_the_scope(make_agent: MakeAgent, project:
 
 async def test_subagents_share_the_scope(make_agent: MakeAgent, project: Scope, ada: Scope) -> None:
     ada.write_text("/brief.md", "paint it green")
-    work = script(call("read_file", path="/brief.md"), call("write_file", path="/result.md", content="green"), EVERYTHING)
+    work = script(
+        call("read_file", path="/brief.md"), call("write_file", path="/result.md", content="green"), EVERYTHING
+    )
     agent = make_agent()
     steps = [call("task", description=work, subagent_type="general-purpose"), EVERYTHING]
     result = await agent.run(script(*steps), deps=deps_of(ada))
