@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from pydantic_hivemind.ledger import checkpoints, tree, turns
 from pydantic_hivemind.ledger.checkpoints import CheckpointRow
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.transcripts import HistoryCache
+from pydantic_hivemind.transcripts import HistoryCache, is_storable
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -84,15 +84,11 @@ class Checkpoints:
 
     def get(self, id: str) -> Snapshot | None:
         """The checkpoint of that id."""
-        with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
-            return self._one(tx, checkpoints.get(tx, self._row.id, id))
+        return self._find(checkpoints.get, id)
 
     def get_by_label(self, label: str) -> Snapshot | None:
         """Of the checkpoints with that label the one that was saved first."""
-        with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
-            return self._one(tx, checkpoints.by_label(tx, self._row.id, label))
+        return self._find(checkpoints.by_label, label)
 
     def list_all(self) -> list[Snapshot]:
         """Every checkpoint, oldest first."""
@@ -108,15 +104,11 @@ class Checkpoints:
 
     def remove(self, id: str) -> bool:
         """Delete a checkpoint; whether there was one."""
-        with self._database.write() as tx:
-            tree.check_alive(tx, self._row.chain)
-            return self._delete(tx, checkpoints.get(tx, self._row.id, id))
+        return self._delete(lambda tx: checkpoints.get(tx, self._row.id, id) if is_storable(id) else None)
 
     def remove_oldest(self) -> bool:
         """Delete the checkpoint that was created first; whether there was one."""
-        with self._database.write() as tx:
-            tree.check_alive(tx, self._row.chain)
-            return self._delete(tx, checkpoints.oldest(tx, self._row.id))
+        return self._delete(lambda tx: checkpoints.oldest(tx, self._row.id))
 
     def clear(self) -> None:
         """Delete them all."""
@@ -125,14 +117,19 @@ class Checkpoints:
             for row in checkpoints.listing(tx, self._row.id):
                 checkpoints.remove(tx, self._row.id, row)
 
-    def _delete(self, tx: Transaction, row: CheckpointRow | None) -> bool:
-        if row is None:
-            return False
-        checkpoints.remove(tx, self._row.id, row)
-        return True
+    def _find(self, query: Callable[[Transaction, int, str], CheckpointRow | None], text: str) -> Snapshot | None:
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            row = query(tx, self._row.id, text) if is_storable(text) else None
+            return None if row is None else self._loaded(tx, [row])[0]
 
-    def _one(self, tx: Transaction, row: CheckpointRow | None) -> Snapshot | None:
-        return None if row is None else self._loaded(tx, [row])[0]
+    def _delete(self, choose: Callable[[Transaction], CheckpointRow | None]) -> bool:
+        with self._database.write() as tx:
+            tree.check_alive(tx, self._row.chain)
+            row = choose(tx)
+            if row is not None:
+                checkpoints.remove(tx, self._row.id, row)
+            return row is not None
 
     def _loaded(self, tx: Transaction, rows: Sequence[CheckpointRow]) -> list[Snapshot]:
         """The rows with their messages; a message in several of them is made once."""

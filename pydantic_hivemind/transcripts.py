@@ -42,18 +42,22 @@ def decode(stored: Mapping[bytes, Stored]) -> dict[bytes, ModelMessage]:
     return dict(zip(stored, made, strict=True))
 
 
+def is_storable(text: str) -> bool:
+    """Whether every database can store a text: it has no NUL and no lone surrogate."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def check_text(text: str, what: str) -> None:
-    """Refuse an id or label that no database can store.
+    """Refuse an id or label that cannot be stored.
 
     Raises:
-        CheckpointError: NUL or a lone surrogate.
+        CheckpointError: It has a NUL or a lone surrogate.
     """
-    if "\0" in text:
-        raise CheckpointError(f"{what} cannot contain the NUL character; remove it")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise CheckpointError(f"{what} must be valid Unicode; it contains a lone surrogate") from None
+    if not is_storable(text):
+        raise CheckpointError(f"{what} cannot have a NUL or a lone surrogate in it; remove them")
 
 
 class HistoryCache:
