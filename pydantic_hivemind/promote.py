@@ -137,11 +137,10 @@ class Promotion:
             self._settle_kind(head, blocker or path, base, theirs)
             return
         if seen is not None and base is not None and seen.version == base[0].version:
-            outcome = Merged(theirs, conflict=False)
-            ours: bytes | None = None
+            ours: bytes | None = base[1]
         else:
             ours = None if seen is None else tree.content(self._tx, seen)
-            outcome = self._merge(path, None if base is None else base[1], ours, theirs)
+        outcome = self._merge(path, None if base is None else base[1], ours, theirs)
         if outcome.conflict:
             self._conflict(path, base, ours, theirs)
             if self._strategy == "merge":

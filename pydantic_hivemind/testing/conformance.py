@@ -1,10 +1,6 @@
-"""`ScopeSuite`: the contract of a scope, one rule per test. Subclass it with a `hive` fixture:
+"""`ScopeSuite`: the contract of a scope, one rule per test.
 
-class TestMyStore(ScopeSuite):
-    @pytest.fixture
-    def hive(self, tmp_path):
-        with Hivemind.open(tmp_path) as hive:
-            yield hive
+Subclass it with a `hive` fixture that yields an open, empty store and closes it.
 """
 
 from __future__ import annotations
@@ -20,6 +16,7 @@ from pydantic_hivemind.errors import (
     ScopeHasChildren,
 )
 from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.ledger.scopes import MAX_DEPTH
 from pydantic_hivemind.scopes import Scope
 from pydantic_hivemind.testing.changes import ChangeRules
 
@@ -222,19 +219,19 @@ class ScopeSuite(ChangeRules):
 
     # -- the life of scopes --------------------------------------------------------------------
 
-    def test_sixteen_scopes_deep(self, root: Scope) -> None:
+    def test_the_longest_chain(self, root: Scope) -> None:
         """The longest chain reads, hides and lists as a short one; a longer one is refused."""
         scope = root
         root.write_text("/all", "root")
-        for depth in range(2, 17):
+        for depth in range(2, MAX_DEPTH + 1):
             scope = scope.spawn(f"level-{depth}")
             scope.write_text(f"/{depth}", str(depth))
         assert scope.read_text("/all") == "root"
-        assert len(scope.list_dir("/")) == 16
-        with pytest.raises(ValueError, match="at most 16"):
+        assert len(scope.list_dir("/")) == MAX_DEPTH
+        with pytest.raises(ValueError, match="at most"):
             scope.spawn()
 
-    def test_destroy_leaves_nothing(self, hive: Hivemind, root: Scope, child: Scope) -> None:
+    def test_destroy_leaves_nothing(self, root: Scope, child: Scope) -> None:
         """The handle is dead, the parent as it was, and a scope of the same name begins empty."""
         child.write_text("/f", "x")
         child.destroy()

@@ -1,0 +1,257 @@
+"""Promotion past the parent, by filter, into memory, and taking it back."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from layers import check_layers
+from test_promotion import lists, tree
+
+from pydantic_hivemind.errors import PromotionConflict, VersionConflict, VersionNotFound
+from pydantic_hivemind.merge import merge
+
+MEMORY = "/.deep/memory/main/MEMORY.md"
+
+
+@pytest.fixture
+def project(hive):
+    return hive.scope("project")
+
+
+@pytest.fixture
+def user(hive, project):
+    return hive.scope("user", parent=project)
+
+
+@pytest.fixture
+def run(user):
+    return user.spawn("run")
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+def test_memory_keeps_the_additions_of_both(user, run):
+    """The target's first, identical lines once."""
+    user.write_text(MEMORY, "# Memory\n- base\n")
+    run.edit(MEMORY, "- base\n", "- base\n- same\n- theirs\n")
+    user.edit(MEMORY, "- base\n", "- base\n- same\n- ours\n")
+    report = run.promote()
+    assert report.merged == (MEMORY,)
+    assert user.read_text(MEMORY) == "# Memory\n- base\n- same\n- ours\n- theirs\n"
+
+
+def test_memory_that_both_began(user, run):
+    """Without a base everything is an addition."""
+    run.write_text(MEMORY, "# Memory\n- theirs")
+    user.write_text(MEMORY, "# Memory\n- ours")
+    run.promote()
+    assert user.read_text(MEMORY).splitlines() == ["# Memory", "- ours", "- theirs"]
+
+
+BASE = st.lists(st.sampled_from(["- one", "- two", "- three", "- four"]), unique=True, min_size=1)
+
+
+@given(base=BASE, data=st.data())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_memory_loses_no_line_and_brings_none_back(base, data):
+    """Every addition is there once; what one side deleted and the other left alone stays deleted."""
+    sides = []
+    for name in ("ours", "theirs"):
+        kept = [line for line in base if data.draw(st.booleans(), label=f"{name} keeps {line}")]
+        added = data.draw(st.lists(st.sampled_from([f"- {name} 1", f"- {name} 2", "- both"]), unique=True), label=name)
+        sides.append(kept + added)
+    ours, theirs = sides
+    merged = merge(MEMORY, _text(base), _text(ours), _text(theirs), union=True)
+    assert not merged.conflict
+    lines = merged.data.decode().splitlines() if merged.data else []
+    additions = {line for side in sides for line in side} - set(base)
+    assert additions <= set(lines)
+    assert all(lines.count(line) == 1 for line in additions)
+    assert not {line for line in base if line not in ours or line not in theirs} & set(lines)
+    assert {line for line in base if line in ours and line in theirs} <= set(lines)
+
+
+def _text(lines):
+    return "".join(line + "\n" for line in lines).encode()
+
+
+# -- filters ---------------------------------------------------------------------------------------
+
+
+def test_by_tag(user, run):
+    """Files with one of the tags; a deletion counts by the tags of what was deleted."""
+    user.write_text("/gone", "x", tags=["keep"])
+    user.write_text("/stays", "x")
+    run.write_text("/a", "1", tags=["keep", "other"])
+    run.write_text("/b", "2", tags=["other"])
+    run.remove("/gone")
+    run.remove("/stays")
+    report = run.promote(tags=["keep"])
+    assert (report.applied, report.deleted, report.skipped) == (("/a",), ("/gone",), ("/b", "/stays"))
+    assert sorted(tree(user)) == ["/a", "/stays"]
+    assert sorted(tree(run)) == ["/a", "/b"]
+    run.promote()
+    assert sorted(tree(user)) == ["/a", "/b"]
+
+
+def test_by_path(user, run):
+    """Globs from the root."""
+    for path in ("/notes/a.md", "/notes/deep/b.md", "/notes/c.txt", "/other/d.md"):
+        run.write_text(path, path)
+    assert run.promote(paths="/notes/**/*.md").applied == ("/notes/a.md", "/notes/deep/b.md")
+    assert run.promote(paths=["/notes/*", "/nothing"]).applied == ("/notes/c.txt",)
+    assert sorted(tree(user)) == ["/notes/a.md", "/notes/c.txt", "/notes/deep/b.md"]
+
+
+def test_tags_merge(user, run):
+    """Both sides' new tags, without those that either took away."""
+    user.write_text("/f", "x", tags=["a", "b"])
+    run.tag("/f", ["b", "c"])
+    user.tag("/f", ["a", "b", "d"])
+    run.promote()
+    assert user.stat("/f").tags == ("b", "c", "d")
+
+
+# -- past the parent -------------------------------------------------------------------------------
+
+
+def test_to_a_grandparent(tmp_path, project, user, run):
+    """The scope between is not written, and everybody sees what was promoted."""
+    run.write_text("/f", "1")
+    report = run.promote("project")
+    assert (report.target, report.applied) == ("project", ("/f",))
+    assert user.read_text("/f") == project.read_text("/f") == "1"
+    assert (user.diff(), run.diff()) == ([], [])
+    project.write_text("/f", "2")
+    assert run.read_text("/f") == "2"
+    check_layers(tmp_path / "hive")
+
+
+def test_to_a_grandparent_past_another_version(tmp_path, project, user, run):
+    """The scope between keeps its own and hides the promoted one from itself, not from the run."""
+    project.write_text("/f", "1\n2\n3\n4\n5\n")
+    user.edit("/f", "1", "user")
+    run.edit("/f", "3", "run")
+    project.edit("/f", "5", "project")
+    run.promote("project")
+    assert project.read_text("/f") == run.read_text("/f") == "user\n2\nrun\n4\nproject\n"
+    assert user.read_text("/f") == "user\n2\n3\n4\n5\n"
+    once = tree(project)
+    assert lists(run.promote(project))[0:3] == ((), (), ())
+    assert tree(project) == once
+    check_layers(tmp_path / "hive")
+
+
+def test_after_the_parent_was_promoted(project, user, run):
+    """What came from the parent is no conflict with itself."""
+    project.write_text("/f", "1")
+    user.write_text("/f", "2")
+    run.write_text("/f", "3")
+    user.promote()
+    assert run.promote("project").conflicts == ()
+    assert project.read_text("/f") == "3"
+
+
+def test_a_deletion_to_a_grandparent(project, user, run):
+    """It still hides what the scope between has."""
+    project.write_text("/f", "1")
+    user.write_text("/f", "1")
+    run.remove("/f")
+    run.promote("project")
+    assert (project.exists("/f"), user.exists("/f"), run.exists("/f")) == (False, True, False)
+
+
+# -- history and revert ----------------------------------------------------------------------------
+
+
+def test_history_names_the_source(user, run):
+    """Who promoted what from where."""
+    run.write_text("/f", "1")
+    report = run.promote()
+    (version,) = user.history("/f")
+    assert (version.action, version.source, version.promotion, version.scope) == ("promote", "run", report.id, "user")
+
+
+def test_revert_undoes_exactly(tmp_path, user, project, run):
+    """Additions, edits, deletions, of the target's own files and inherited ones, of files and directories."""
+    for scope in (project, user):
+        for name in ("edit", "gone", "d/one", "d/sub/two", "file", "dir/in"):
+            scope.write_text(f"/{scope.name}/{name}", name, tags=["t"])
+    for name in ("project", "user"):
+        run.write_text(f"/{name}/edit", "changed", tags=["u"])
+        run.write_text(f"/{name}/new/deep/f", "new")
+        run.remove(f"/{name}/gone")
+        run.remove(f"/{name}/d")
+        run.remove(f"/{name}/file")
+        run.write_text(f"/{name}/file/now", "directory")
+        run.remove(f"/{name}/dir")
+        run.write_text(f"/{name}/dir", "file")
+    before = tree(user)
+    report = run.promote()
+    assert tree(user) != before
+    user.revert(report.id)
+    assert tree(user) == before
+    check_layers(tmp_path / "hive")
+    project.write_text("/project/edit", "later")
+    assert user.read_text("/project/edit") == "later"
+
+
+@pytest.mark.parametrize("change", ["write", "remove", "promote"])
+def test_revert_refuses_what_changed_since(user, run, change):
+    """And changes nothing."""
+    run.write_text("/a", "1")
+    run.write_text("/b", "1")
+    report = run.promote()
+    if change == "write":
+        user.write_text("/b", "2")
+    elif change == "remove":
+        user.remove("/b")
+    else:
+        user.promote(paths="/b")
+    before = tree(user)
+    with pytest.raises(VersionConflict):
+        user.revert(report.id)
+    assert tree(user) == before
+
+
+def test_revert_of_what_is_not_there(project, user, run):
+    """A promotion belongs to the scope that received it, and is undone once."""
+    run.write_text("/a", "1")
+    report = run.promote()
+    for scope in (project, run):
+        with pytest.raises(VersionNotFound):
+            scope.revert(report.id)
+    assert user.revert(report.id) == ["/a"]
+    with pytest.raises(VersionConflict):
+        user.revert(report.id)
+
+
+def test_runs_with_the_same_operation_id(user):
+    """Each promotion is its own, and is undone by itself."""
+    reports = []
+    for name in ("one", "two"):
+        run = user.spawn(name)
+        run.write_text(f"/{name}", name)
+        reports.append(run.promote(operation_id="promote"))
+    user.revert(reports[0].id)
+    assert sorted(tree(user)) == ["/two"]
+
+
+def test_restore_after_a_promotion(project, user):
+    """What was there before a change is what was visible, not an older content of the scope's own."""
+    user.write_text("/f", "1")
+    user.promote()
+    project.write_text("/f", "2")
+    user.write_text("/f", "3")
+    user.restore("/f")
+    assert user.read_text("/f") == "2"
+
+
+def test_a_conflict_past_the_parent_names_both_sides(project, user, run):
+    project.write_text("/f", "base")
+    run.write_text("/f", "theirs")
+    project.write_text("/f", "ours")
+    with pytest.raises(PromotionConflict) as raised:
+        run.promote("project")
+    (conflict,) = raised.value.report.conflicts
+    assert (conflict.base, conflict.ours, conflict.theirs) == (b"base", b"ours", b"theirs")
