@@ -1,0 +1,155 @@
+"""Each user's scope, agent dependencies and conversations, for the handlers of a FastAPI app."""
+
+# No `from __future__ import annotations` here: FastAPI reads the annotations of these functions, and those
+# that name an argument of the function around them cannot be read from text.
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+from anyio import CancelScope
+from anyio.to_thread import run_sync
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.requests import HTTPConnection
+
+from pydantic_hivemind import errors
+from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
+from pydantic_hivemind.adapters.names import escape
+from pydantic_hivemind.conversations import Conversation
+from pydantic_hivemind.deep import DeepAgentDeps
+from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.scopes import Scope
+
+STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
+    errors.ScopeGone: HTTPStatus.GONE,
+    errors.ScopeNotFound: HTTPStatus.NOT_FOUND,
+    errors.ScopeExists: HTTPStatus.CONFLICT,
+    errors.ScopeHasChildren: HTTPStatus.CONFLICT,
+    errors.InvalidScope: HTTPStatus.BAD_REQUEST,
+    errors.InvalidPath: HTTPStatus.BAD_REQUEST,
+    errors.PathNotFound: HTTPStatus.NOT_FOUND,
+    errors.NotText: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.FileTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.PathError: HTTPStatus.CONFLICT,
+    errors.EditError: HTTPStatus.CONFLICT,
+    errors.InvalidPattern: HTTPStatus.BAD_REQUEST,
+    errors.ConflictError: HTTPStatus.CONFLICT,
+    errors.VersionNotFound: HTTPStatus.NOT_FOUND,
+    errors.CheckpointError: HTTPStatus.BAD_REQUEST,
+    errors.StoreFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.StoreBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StoreClosed: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""The status of each error; the nearest base of an error decides, and any other is a 500."""
+
+_EXPLAINED = (errors.PathError, errors.EditError, errors.InvalidPattern, errors.VersionNotFound)
+"""Errors whose text is about what the caller sent; that of the others names scopes, which are the app's affair."""
+
+
+def hivemind_lifespan(
+    store: str | Path | Callable[[], Hivemind],
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """The lifespan of an app with a hive: `FastAPI(lifespan=hivemind_lifespan("./hivemind"))`.
+
+    An app with a lifespan of its own enters it there: `async with hivemind_lifespan("./hivemind")(app): ...`.
+
+    Args:
+        store: The directory of the store, or a function that opens the hive.
+    """
+    open_hive = store if callable(store) else partial(Hivemind.open, store)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        hive = await run_sync(open_hive)
+        app.state.hivemind = hive
+        try:
+            yield
+        finally:
+            with CancelScope(shield=True):
+                await run_sync(hive.close)
+
+    return lifespan
+
+
+def get_hive(connection: HTTPConnection) -> Hivemind:
+    """Dependency: the app's hive."""
+    hive = getattr(connection.app.state, "hivemind", None)
+    if not isinstance(hive, Hivemind):
+        raise TypeError("the app has no hive; make it with FastAPI(lifespan=hivemind_lifespan(...))")
+    return hive
+
+
+def user_scope(user: Callable[..., Any], *, project: str | Callable[..., Any] | None = None) -> Callable[..., Scope]:
+    """Makes a dependency: the scope of the user who sends the request.
+
+    Args:
+        user: The app's own dependency that tells the user's id, as text. It must have made sure of it: whoever
+            has the id has the scope.
+        project: The id of a project, or a dependency that tells it. The users of a project read its scope,
+            `project/<id>`, and each user has another scope in each project.
+    """
+    if project is None:
+
+        def of_user(hive: Annotated[Hivemind, Depends(get_hive)], user_id: Annotated[str, Depends(user)]) -> Scope:
+            return hive.scope(f"user/{_part(user_id)}")
+
+        return of_user
+
+    def of_member(
+        hive: Annotated[Hivemind, Depends(get_hive)],
+        user_id: Annotated[str, Depends(user)],
+        project_id: Annotated[str, Depends(project if callable(project) else lambda: project)],
+    ) -> Scope:
+        parent = hive.scope(f"project/{_part(project_id)}")
+        return hive.scope(f"{parent.name}/user/{_part(user_id)}", parent)
+
+    return of_member
+
+
+def deep_deps(scope: Callable[..., Scope]) -> Callable[..., DeepAgentDeps]:
+    """Makes a dependency: what a deep agent needs to run for a user.
+
+    Args:
+        scope: What `user_scope` made.
+    """
+
+    def of_scope(own: Annotated[Scope, Depends(scope)]) -> DeepAgentDeps:
+        return DeepAgentDeps(backend=HivemindBackend(own), checkpoint_store=HivemindCheckpointStore(own))
+
+    return of_scope
+
+
+def user_conversation(scope: Callable[..., Scope]) -> Callable[..., Conversation]:
+    """Makes a dependency: the user's conversation that `conversation_id` names, in the route's path or query.
+
+    Args:
+        scope: What `user_scope` made.
+    """
+
+    def of_scope(conversation_id: str, own: Annotated[Scope, Depends(scope)]) -> Conversation:
+        return own.conversation(conversation_id)
+
+    return of_scope
+
+
+async def hivemind_error(_: Request, error: Exception) -> JSONResponse:
+    """Exception handler: `app.add_exception_handler(HivemindError, hivemind_error)`.
+
+    Answers with the error's name and, where it is about what the caller sent, its text.
+    """
+    kinds = type(error).__mro__
+    status = next((STATUSES[kind] for kind in kinds if kind in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
+    detail = str(error) if isinstance(error, _EXPLAINED) else status.phrase
+    return JSONResponse({"error": type(error).__name__, "detail": detail}, status)
+
+
+def _part(id: object) -> str:
+    """An id that the app's dependency told, as a part of a scope's name."""
+    if not isinstance(id, str) or not id:
+        raise TypeError("the dependency that tells the user's or project's id must return text that is not empty")
+    return escape(id)
