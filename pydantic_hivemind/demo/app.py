@@ -1,0 +1,157 @@
+"""The server of the demo: chats and runs of a deep agent, for the users of one project.
+
+`python -m pydantic_hivemind.demo.app STORE FD` serves it on a listening socket that it inherits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from typing import Annotated
+
+import uvicorn
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
+from pydantic import BaseModel
+from pydantic_ai.messages import ModelMessage, TextPart, UserPromptPart
+
+from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
+from pydantic_hivemind.adapters.fastapi import (
+    deep_deps,
+    hivemind_error,
+    hivemind_lifespan,
+    user_conversation,
+    user_scope,
+)
+from pydantic_hivemind.adapters.sessions import Session
+from pydantic_hivemind.conversations import Conversation
+from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
+from pydantic_hivemind.demo import SERVICE_LOG
+from pydantic_hivemind.demo.model import scripted_model
+from pydantic_hivemind.errors import HivemindError
+from pydantic_hivemind.scopes import Scope
+
+
+def current_user(x_user: Annotated[str, Header()]) -> str:
+    """Who sends the request; an app asks its authentication instead."""
+    return x_user
+
+
+_of_user = user_scope(current_user, project="acme")
+UserScope = Annotated[Scope, Depends(_of_user)]
+UserDeps = Annotated[DeepAgentDeps, Depends(deep_deps(_of_user))]
+UserConversation = Annotated[Conversation, Depends(user_conversation(_of_user))]
+
+
+async def service_log() -> str:
+    """The log of the service: more than a model can read."""
+    return SERVICE_LOG
+
+
+async def deploy() -> str:
+    """Deploy the service; it does not work."""
+    raise RuntimeError("the cluster does not answer")
+
+
+async def migrate() -> str:
+    """Migrate the service; it takes longer than anybody waits."""
+    await asyncio.sleep(3600)
+    return "done"
+
+
+_agent = create_deep_agent(
+    scripted_model(),
+    tools=[service_log, deploy, migrate],
+    include_checkpoints=True,
+    include_skills=False,
+    web_search=False,
+    web_fetch=False,
+    cost_tracking=False,
+)
+router = APIRouter()
+
+
+class Message(BaseModel):
+    """What a user says."""
+
+    text: str
+
+
+@router.post("/chat/{conversation_id}")
+async def chat(message: Message, deps: UserDeps, conversation: UserConversation) -> str:
+    """Say something in a conversation."""
+    history = await run_sync(conversation.load)
+    result = await _agent.run(message.text, deps=deps, message_history=history)
+    await run_sync(conversation.append, result.new_messages())
+    return result.output
+
+
+@router.get("/chat/{conversation_id}")
+def messages(conversation: UserConversation) -> list[str]:
+    """What was said in a conversation."""
+    return [text for message in conversation.load() for text in _texts(message)]
+
+
+@router.post("/runs")
+async def run(message: Message, scope: UserScope) -> list[str]:
+    """Let the agent work in a session; what it wrote is promoted if it succeeds. The paths."""
+    async with Session(scope) as session:
+        await _agent.run(message.text, deps=DeepAgentDeps(backend=session))
+        report = await run_sync(session.promote)
+    return [*report.applied, *report.merged]
+
+
+@router.get("/runs")
+def runs(scope: UserScope) -> int:
+    """How many runs of the user are under way."""
+    return len(scope.children)
+
+
+@router.get("/files")
+def files(scope: UserScope) -> list[str]:
+    """The files the user can read."""
+    return [stat.path for stat in scope.glob("**")]
+
+
+@router.get("/files/{path:path}")
+def file(path: str, scope: UserScope) -> Response:
+    """One of them."""
+    return Response(scope.read_bytes(path), media_type="text/plain")
+
+
+@router.put("/project/{path:path}")
+async def share(path: str, request: Request, scope: UserScope) -> None:
+    """Write a file that the whole project reads."""
+    assert scope.parent is not None
+    await run_sync(scope.parent.write_bytes, path, await request.body())
+
+
+@router.get("/checkpoints")
+async def checkpoints(scope: UserScope) -> list[str]:
+    """The ids of the user's checkpoints."""
+    return [checkpoint.id for checkpoint in await HivemindCheckpointStore(scope).list_all()]
+
+
+def create_app(store: str) -> FastAPI:
+    """The app over the store in a directory."""
+    app = FastAPI(lifespan=hivemind_lifespan(store))
+    app.add_exception_handler(HivemindError, hivemind_error)
+    app.include_router(router)
+    return app
+
+
+def serve(app: FastAPI, listener: int) -> None:
+    """Serve an app on the listening socket of that file descriptor."""
+    config = uvicorn.Config(app, log_level="warning")
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=listener)])
+
+
+def _texts(message: ModelMessage) -> list[str]:
+    """What a message says to people; memory that is put into the conversation is no bare text."""
+    parts = [part for part in message.parts if isinstance(part, (UserPromptPart, TextPart))]
+    return [part.content for part in parts if isinstance(part.content, str)]
+
+
+if __name__ == "__main__":
+    serve(create_app(sys.argv[1]), int(sys.argv[2]))

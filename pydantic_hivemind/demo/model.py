@@ -1,0 +1,66 @@
+"""A model that needs no key and no network: it does what the user's message says.
+
+`Remember: ...` writes memory, `Plan: ...` has the planner save a plan, `Read: /path` reads a file,
+`Use: name` calls another tool, and `Recall` reads memory. Lines are done at once, paragraphs one after the
+other. It answers with what the tools returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+
+_TOOLS: dict[str, Callable[[str], tuple[str, dict[str, str]]]] = {
+    "Remember": lambda text: ("write_memory", {"content": f"- {text}"}),
+    "Plan": lambda text: ("task", {"description": text, "subagent_type": "planner"}),
+    "Read": lambda path: ("read_file", {"path": path}),
+    "Use": lambda name: (name, {}),
+    "Recall": lambda _: ("read_memory", {"file": "MEMORY.md"}),
+}
+"""The tool that the first word of a line asks for, with arguments for every pydantic-deep."""
+
+
+def scripted_model() -> FunctionModel:
+    """The model, for `create_deep_agent(model=...)` and every subagent."""
+    return FunctionModel(_respond, model_name="scripted")
+
+
+def _respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    start = max(index for index, message in enumerate(messages) if any(_prompts(message)))
+    prompt = "\n".join(_prompts(messages[start]))
+    turn = messages[start + 1 :]
+    steps = prompt.split("\n\n")
+    step = sum(isinstance(message, ModelResponse) for message in turn)
+    plans = any(tool.name == "save_plan" for tool in info.function_tools)
+    if plans and step == 0:
+        return ModelResponse([ToolCallPart("save_plan", {"title": "Plan", "content": prompt})])
+    if not plans and step < len(steps):
+        lines = [line.partition(":") for line in steps[step].splitlines()]
+        calls = [_call(info, *_TOOLS[word](text.strip())) for word, _, text in lines if word in _TOOLS]
+        return ModelResponse(calls or [TextPart(f"You said: {prompt}")])
+    results = [part for message in turn for part in message.parts if isinstance(part, ToolReturnPart)]
+    return ModelResponse([TextPart("\n".join(part.model_response_str() for part in results))])
+
+
+def _call(info: AgentInfo, name: str, arguments: dict[str, str]) -> ToolCallPart:
+    """A call with those of the arguments that the tool takes."""
+    known = {
+        key for tool in info.function_tools if tool.name == name for key in tool.parameters_json_schema["properties"]
+    }
+    return ToolCallPart(name, {key: value for key, value in arguments.items() if key in known})
+
+
+def _prompts(message: ModelMessage) -> Iterator[str]:
+    """What the user says in a message. Only that is bare text: memory may come along in the same message."""
+    return (
+        part.content for part in message.parts if isinstance(part, UserPromptPart) and isinstance(part.content, str)
+    )
