@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import weakref
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib import resources
@@ -15,6 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
 from pydantic_hivemind.errors import HivemindError, LedgerTooNew, StoreClosed
+from pydantic_hivemind.ledger.forks import Gate
 from pydantic_hivemind.ledger.schema import REVISION
 from pydantic_hivemind.ledger.sqlite import SqliteDriver
 from pydantic_hivemind.ledger.statements import Row, Shape, Statement, Value
@@ -57,31 +56,19 @@ class Transaction:
         return self._cursor.rowcount
 
 
-_open: weakref.WeakSet[Database] = weakref.WeakSet()
-
-
-def _before_fork() -> None:
-    # SQLite believes that a child holds the file locks of the connections it inherits, so it must inherit none.
-    for database in list(_open):
-        database.rest()
-
-
-os.register_at_fork(before=_before_fork)
-
-
 class Database:
     """The ledger's database. Safe for threads, other processes, and forks."""
 
     def __init__(self, driver: SqliteDriver) -> None:
         self._driver = driver
         self._closed = False
-        self._process = os.getpid()
+        self._gate = Gate(self)
         try:
-            self._bring_up_to_date()
+            with self._gate.passing():
+                self._bring_up_to_date()
         except BaseException:
             driver.engine.dispose()
             raise
-        _open.add(self)
 
     @contextmanager
     def read(self) -> Generator[Transaction, None, None]:
@@ -103,7 +90,6 @@ class Database:
     @contextmanager
     def write(self) -> Generator[Transaction, None, None]:
         """One transaction: all of it is durable when the block ends, or none of it happened."""
-        self._check_process()
         with self._driver.line(), self._connection() as connection:
             cursor = connection.cursor()
             cursor.execute(self._driver.begin_write)
@@ -122,9 +108,13 @@ class Database:
         """The same database, calling `used` before each transaction."""
         return _WatchedDatabase(self, used)
 
-    def rest(self) -> None:
-        """Close the connections that nothing uses at the moment; the next call opens one again."""
+    def before_fork(self) -> None:
+        """Close the connections; the next call opens one again."""
         self._driver.engine.dispose()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child."""
+        self._driver.after_fork()
 
     def close(self) -> None:
         """Close every connection; later calls raise `StoreClosed`."""
@@ -135,18 +125,12 @@ class Database:
     def _connection(self) -> Generator[DBAPIConnection, None, None]:
         if self._closed:
             raise StoreClosed("the hive is closed; open it again")
-        self._check_process()
-        with self._translated():
+        with self._gate.passing(), self._translated():
             pooled = self._driver.engine.raw_connection()
             try:
                 yield cast(DBAPIConnection, pooled)
             finally:
                 pooled.close()
-
-    def _check_process(self) -> None:
-        if self._process != os.getpid():
-            self._process = os.getpid()
-            self._driver.after_fork()
 
     @contextmanager
     def _translated(self) -> Generator[None, None, None]:

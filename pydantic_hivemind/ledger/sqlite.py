@@ -75,7 +75,7 @@ class SqliteDriver:
         return self._line
 
     def after_fork(self) -> None:
-        """Forget connections and locks that belong to the process this one was forked from."""
+        """In a forked child: replace the locks, which a thread that is not here may have held."""
         self._line = threading.Lock()
         self.engine.dispose(close=False)
 

@@ -1,0 +1,96 @@
+"""Keeping forks apart: nobody is in the database while the process forks, and the child inherits nothing.
+
+SQLite believes that a child holds the file locks of the connections it inherits, and a lock that another
+thread holds at that moment stays locked in the child for good.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Forking(Protocol):
+    """What wants to know of forks."""
+
+    def before_fork(self) -> None:
+        """Let go of everything that a child must not inherit."""
+        ...
+
+    def after_fork(self) -> None:
+        """In the child: replace the locks of the parent."""
+        ...
+
+
+class Gate:
+    """Lets any number of threads in, and none during a fork."""
+
+    def __init__(self, owner: Forking) -> None:
+        self._owner = owner
+        self._reset()
+        _gates.add(self)
+
+    def _reset(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._forks = 0
+
+    @contextmanager
+    def passing(self) -> Generator[None, None, None]:
+        """Wait for forks to be over, and keep them waiting meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._forks)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    def shut(self) -> None:
+        """Wait until nobody is inside, and let nobody in."""
+        with self._changed:
+            self._forks += 1
+            self._changed.wait_for(lambda: not self._inside)
+        self._owner.before_fork()
+
+    def open(self) -> None:
+        """In the parent, after the fork."""
+        with self._changed:
+            self._forks -= 1
+            self._changed.notify_all()
+
+    def renew(self) -> None:
+        """In the child."""
+        self._reset()
+        self._owner.after_fork()
+
+
+_gates: weakref.WeakSet[Gate] = weakref.WeakSet()
+_shut = threading.local()
+
+
+def _before() -> None:
+    _shut.gates = list(_gates)
+    for gate in _shut.gates:
+        gate.shut()
+
+
+def _after_in_parent() -> None:
+    for gate in _shut.gates:
+        gate.open()
+    del _shut.gates
+
+
+def _after_in_child() -> None:
+    for gate in list(_gates):
+        gate.renew()
+    del _shut.gates
+
+
+os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
