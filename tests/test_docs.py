@@ -9,36 +9,37 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import dataclasses
+import importlib
 import inspect
+import os
 import re
 import shutil
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+import typer
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, UserPromptPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 import pydantic_hivemind
-from pydantic_hivemind import errors
+from pydantic_hivemind import cli, deep, errors
 
+TITLES = {"", ' title="pydantic-deep 0.3.44"', ' title="pydantic-deep 0.3.45 and later"'}
+OTHER_LINE = ' title="pydantic-deep 0.3.45 and later"' if deep.TAKES_BACKEND else ' title="pydantic-deep 0.3.44"'
+ADAPTERS = ["backend", "checkpoints", "fastapi", "sessions", *([] if deep.TAKES_BACKEND else ["workspace"])]
+COMMANDS = typer.main.get_group(cli.app).commands
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w+)(?P<info>.*)\n(?P<code>(?:.*\n)*?)(?P=indent)```$", re.MULTILINE)
+BLOCK = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w+)(?P<info>.*)\n(?P<code>(?:.*\n)*?)(?P=indent)```$", re.MULTILINE
+)
 
 
 def blocks(page: Path, language: str) -> list[re.Match[str]]:
     return [block for block in BLOCK.finditer(page.read_text()) if block["language"] == language]
-
-
-def line() -> str:
-    """The title of blocks for the line of pydantic-deep that is installed."""
-    from pydantic_deep import DeepAgentDeps
-
-    has_backend = "backend" in {field.name for field in dataclasses.fields(DeepAgentDeps)}
-    return "pydantic-deep 0.3.44" if has_backend else "pydantic-deep 0.3.45 and later"
 
 
 def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -72,11 +73,13 @@ def test_the_python_of_a_page_runs(
     asyncio.set_event_loop(loop)
     try:
         for block in blocks(page, "python"):
-            if "pydantic-deep" in block["info"] and f'title="{line()}"' not in block["info"]:
+            assert block["info"] in TITLES
+            if block["info"] == OTHER_LINE:
                 continue
             code = textwrap.dedent(block["code"])
             where = page.read_text().count("\n", 0, block.start("code"))
-            compiled = compile("\n" * where + code, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            compiled = compile("\n" * where + code, str(page), "exec", flags=flags, dont_inherit=True)
             outcome = eval(compiled, namespace)
             if inspect.iscoroutine(outcome):
                 loop.run_until_complete(outcome)
@@ -90,7 +93,8 @@ def test_the_python_of_a_page_runs(
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_are_known(page: Path) -> None:
-    known = {"git", "nox", "hivemind"}  # Readers have these, or have just installed them.
+    known = {"nox", "mkdocs"}  # Installed by the words before them, and not needed here.
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for block in blocks(page, "bash"):
         for step in re.split(r"&&|\||\n", textwrap.dedent(block["code"])):
             words = step.partition("#")[0].split()
@@ -98,9 +102,11 @@ def test_the_commands_of_a_page_are_known(page: Path) -> None:
                 words.pop(0)
             if not words:
                 continue
-            assert words[0] in known or shutil.which(words[0]), f"{page.name}: {step}"
-            if words[0] == "python" and not words[1].startswith("-"):
+            assert words[0] in known or shutil.which(words[0], path=places), f"{page.name}: {step}"
+            if words[0] == "python":
                 assert (ROOT / words[1]).is_file(), f"{page.name}: {step}"
+            if words[0] == "hivemind":
+                assert words[1] in COMMANDS, f"{page.name}: {step}"
 
 
 def test_every_page_is_in_the_navigation() -> None:
@@ -109,14 +115,28 @@ def test_every_page_is_in_the_navigation() -> None:
 
 
 def test_every_public_name_is_documented() -> None:
+    reference = "\n".join(page.read_text() for page in PAGES if page.parent.name == "reference")
+    public = {*pydantic_hivemind.__all__, *deep.__all__}
+    for module in ADAPTERS:
+        home = importlib.import_module(f"pydantic_hivemind.adapters.{module}")
+        for name, value in vars(home).items():
+            is_function = inspect.isfunction(value) and module == "fastapi"  # Elsewhere functions are for the adapters.
+            if (inspect.isclass(value) or is_function) and value.__module__ == home.__name__:
+                public.add(name)
+    missing = {name for name in public if not name.startswith("_") and not re.search(rf"\b{name}\b", reference)}
+    assert not missing
+
+
+def test_every_command_is_documented() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
-    public = {name for name in pydantic_hivemind.__all__ if not re.search(rf"\b{name}\b", text)}
-    assert not public
+    assert [name for name in COMMANDS if f"hivemind {name}" not in text] == []
 
 
 def test_every_error_is_documented() -> None:
     text = (ROOT / "docs/reference/errors.md").read_text()
-    tree = [error for error in vars(errors).values() if inspect.isclass(error) and issubclass(error, errors.HivemindError)]
+    tree = [
+        error for error in vars(errors).values() if inspect.isclass(error) and issubclass(error, errors.HivemindError)
+    ]
     assert [error.__name__ for error in tree if f"`{error.__name__}`" not in text] == []
 
 
