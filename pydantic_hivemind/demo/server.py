@@ -84,12 +84,12 @@ class Server:
 
     def call(self, user: str, method: str, path: str, body: str | dict[str, str] | None = None) -> Answer:
         """Send a request as a user: text as it is, anything else as JSON. Status 0 if no answer comes."""
-        is_text = body is None or isinstance(body, str)
-        data = body if is_text else json.dumps(body)
-        headers = {"X-User": user, "Content-Type": "text/plain" if is_text else "application/json"}
+        headers = {"X-User": user}
+        if isinstance(body, dict):
+            body, headers["Content-Type"] = json.dumps(body), "application/json"
         connection = HTTPConnection(*self._socket.getsockname(), timeout=ANSWER_TIMEOUT)
         try:
-            connection.request(method, path, data, headers)
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             text = response.read().decode()
         except (OSError, HTTPException):
