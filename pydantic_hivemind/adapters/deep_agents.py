@@ -56,13 +56,12 @@ class DeepAgentDeps(UpstreamDeps):
         Raises:
             RuntimeError: It cannot be stored.
         """
-        path = await super().upload_file(name, content, upload_dir=upload_dir)
         if self.backend is not None:
-            result = await cast(AsyncBackend, self.backend).write(path, content)
+            # At once: these dependencies may never see a run, as when one request uploads and another asks.
+            result = await cast(AsyncBackend, self.backend).write(f"{upload_dir.rstrip('/')}/{name}", content)
             if result.error:
-                del self.uploads[path]
                 raise RuntimeError(f"Failed to upload file: {result.error}")
-        return path
+        return await super().upload_file(name, content, upload_dir=upload_dir)
 
     async def write_uploads(self, workspace: Workspace) -> None:
         """Called when a run starts: bring the uploads into its workspace."""

@@ -1,0 +1,193 @@
+"""A scope over a directory of this machine: what is kept where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pydantic_ai.workspaces.conformance")
+
+from pydantic_ai import Agent
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models.test import TestModel
+from pydantic_ai.workspaces import (
+    LocalWorkspaceBackend,
+    ReadOnlyWorkspace,
+    Workspace,
+    WorkspaceBackend,
+    WorkspaceReadOnlyError,
+    WorkspaceRef,
+)
+from pydantic_ai.workspaces.conformance import WorkspaceBackendSuite
+
+from pydantic_hivemind import Hivemind, Scope
+from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.layered import layered
+from pydantic_hivemind.adapters.workspace import HivemindWorkspace
+
+pytestmark = pytest.mark.anyio
+
+ROUTED = [".deep/memory", "plans", ".deep/large_tool_results", "large_tool_results"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def hive(tmp_path: Path) -> Iterator[Hivemind]:
+    with Hivemind.open(tmp_path / "hive") as hive:
+        yield hive
+
+
+@pytest.fixture
+def scope(hive: Hivemind) -> Scope:
+    return hive.scope("user/ada")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "project"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def workspace(scope: Scope, directory: Path) -> Workspace:
+    return Workspace(layered(scope.workspace(), LocalWorkspaceBackend(directory)))
+
+
+class TestContract(WorkspaceBackendSuite):
+    """What is below still keeps every rule, commands included."""
+
+    @pytest.fixture
+    def backend(self, workspace: Workspace) -> WorkspaceBackend:
+        return workspace.backend
+
+
+@pytest.mark.parametrize("kept", ROUTED)
+@pytest.mark.parametrize("absolute", [False, True])
+async def test_what_is_kept_is_in_the_scope(
+    workspace: Workspace, scope: Scope, directory: Path, kept: str, *, absolute: bool
+) -> None:
+    path = f"{'/' if absolute else ''}{kept}/main/note.md"
+    await workspace.write_text(path, "kept")
+    assert scope.read_text(f"/{kept}/main/note.md") == "kept"
+    assert list(directory.iterdir()) == []
+    for spelling in (f"{kept}/main/note.md", f"/{kept}/main/note.md", f"{directory}/{kept}/main/note.md"):
+        assert await workspace.read_text(spelling) == "kept"
+        assert await workspace.exists(spelling)
+    (entry,) = await workspace.list_dir(f"{kept}/main")
+    assert (entry.name, entry.path, entry.size) == ("note.md", f"{directory}/{kept}/main/note.md", 4)
+    assert await workspace.realpath(f"{kept}/main/note.md") == f"{directory}/{kept}/main/note.md"
+    await workspace.remove(path)
+    assert not scope.exists(f"/{kept}/main/note.md")
+
+
+async def test_everything_else_is_below(workspace: Workspace, scope: Scope, directory: Path) -> None:
+    for path in ("main.py", "plans.md", "src/plans/x", ".deep/other/x", "memory/x"):
+        await workspace.write_text(path, "below")
+        assert (directory / path).read_text() == "below"
+    assert scope.list_dir("/") == []
+    assert (await workspace.run(["cat", "main.py"])).stdout == "below"
+
+
+async def test_listings_show_both(workspace: Workspace, directory: Path) -> None:
+    (directory / "src").mkdir()
+    (directory / ".deep").mkdir()
+    (directory / ".deep" / "mine").write_text("x")
+    assert sorted(entry.name for entry in await workspace.list_dir(".")) == [".deep", "src"]
+    await workspace.write_text("plans/a.md", "a")
+    await workspace.write_text(".deep/memory/main/MEMORY.md", "m")
+    assert sorted(entry.name for entry in await workspace.list_dir(".")) == [".deep", "plans", "src"]
+    entries = {entry.name: entry for entry in await workspace.list_dir(".deep")}
+    assert sorted(entries) == ["memory", "mine"]
+    assert entries["memory"].is_dir
+    assert entries["memory"].path == f"{directory}/.deep/memory"
+
+
+async def test_a_parent_of_what_is_kept_need_not_exist_below(workspace: Workspace, scope: Scope) -> None:
+    with pytest.raises(FileNotFoundError):
+        await workspace.list_dir(".deep")
+    assert not await workspace.exists(".deep")
+    await workspace.write_text(".deep/memory/main/MEMORY.md", "m")
+    assert await workspace.exists(".deep")
+    assert (await workspace.stat(".deep")).is_dir
+    assert [entry.name for entry in await workspace.list_dir(".deep")] == ["memory"]
+    await workspace.remove(".deep")
+    assert not scope.exists("/.deep/memory")
+    with pytest.raises(FileNotFoundError):
+        await workspace.remove(".deep")
+
+
+async def test_the_working_directory_cannot_be_removed(workspace: Workspace, scope: Scope) -> None:
+    await workspace.write_text("plans/a.md", "a")
+    with pytest.raises(ValueError, match="remove"):
+        await workspace.remove(".")
+    assert scope.read_text("/plans/a.md") == "a"
+
+
+async def test_moving_into_place_happens_where_the_file_is(workspace: Workspace, scope: Scope, directory: Path) -> None:
+    await workspace.write_text("plans/.tmp-a.md", "new")
+    await workspace.write_text("plans/a.md", "old")
+    result = await workspace.run(["mv", "-f", "plans/.tmp-a.md", f"{directory}/plans/a.md"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [stat.path for stat in scope.list_dir("/plans")] == ["/plans/a.md"]
+    assert scope.read_text("/plans/a.md") == "new"
+    missing = await workspace.run(["mv", "-f", "plans/missing", "plans/a.md"])
+    assert missing.exit_code == 1
+    assert str(directory) not in missing.stderr
+    await workspace.write_text("out.md", "from below")
+    assert (await workspace.run(["mv", "-f", "out.md", "plans/out.md"])).exit_code == 0
+    assert scope.read_text("/plans/out.md") == "from below"
+    assert not (directory / "out.md").exists()
+
+
+async def test_what_is_below_may_be_read_only(scope: Scope, directory: Path) -> None:
+    (directory / "main.py").write_text("print()")
+    lower = ReadOnlyWorkspace(Workspace(LocalWorkspaceBackend(directory)))
+    workspace = Workspace(layered(scope.workspace(), lower))
+    assert await workspace.read_text("main.py") == "print()"
+    with pytest.raises(WorkspaceReadOnlyError):
+        await workspace.write_text("main.py", "x")
+    with pytest.raises(WorkspaceReadOnlyError):
+        await workspace.run(["true"])
+    await workspace.write_text("plans/a.md", "kept")
+    assert scope.read_text("/plans/a.md") == "kept"
+
+
+async def test_the_ref_leads_back_to_both(hive: Hivemind, scope: Scope, directory: Path) -> None:
+    capability = HivemindWorkspace(hive, scope, over=LocalWorkspaceBackend(directory))
+    workspace = Workspace(capability.backend())
+    assert workspace.ref is None
+    await workspace.write_text("plans/a.md", "a")
+    ref = workspace.ref
+    assert ref is not None
+    again = Workspace(capability.backend(WorkspaceRef(provider=ref.provider, id=ref.id)))
+    assert await again.read_text("plans/a.md") == "a"
+    assert again.ref == ref
+    await capability.destroy(ref)
+    assert directory.exists()
+    assert scope.children == ()
+
+
+async def test_a_conversation_goes_on_over_the_same_workspace_only(scope: Scope, directory: Path) -> None:
+    agent = Agent(TestModel(), deps_type=_Deps, capabilities=[HivemindWorkspace(over=LocalWorkspaceBackend(directory))])
+    first = await agent.run("hello", deps=_Deps(scope))
+    (recorded,) = [message.workspace_ref for message in first.all_messages() if isinstance(message, ModelResponse)]
+    assert recorded is not None
+    await agent.run("more", deps=_Deps(scope), message_history=first.all_messages())
+    files_only = Agent(TestModel(), deps_type=_Deps, capabilities=[HivemindWorkspace()])
+    with pytest.raises(UserError, match="workspace='new'"):
+        await files_only.run("more", deps=_Deps(scope), message_history=first.all_messages())
+
+
+class _Deps:
+    """Dependencies of an app's own, with a backend as pydantic-deep's have it."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.backend = HivemindBackend(scope)
