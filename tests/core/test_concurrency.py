@@ -1,0 +1,202 @@
+"""Many processes and threads on one store: every acknowledged change is in the result."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from layers import check_layers
+from processes import fork, join
+
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.errors import VersionConflict
+
+MEMORY = "/.deep/memory/main/MEMORY.md"
+PROCESSES, THREADS, ROUNDS = 8, 16, 8
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "hive"
+
+
+def opened(directory):
+    return Hivemind.open(directory, durability="normal")
+
+
+def work(hive, worker):
+    """Edit one file that all edit, write files, and promote runs into memory that all promote into."""
+    project = hive.scope("project")
+    for number in range(ROUNDS):
+        project.edit("/log.txt", "END", f"{worker}.{number}\nEND")
+        project.write_text(f"/files/{worker}/{number}", str(number))
+        run = project.spawn()
+        run.edit(MEMORY, "# Memory\n", f"# Memory\n- {worker}.{number}\n")
+        run.write_text(f"/runs/{worker}", str(number))
+        assert run.promote().conflicts == ()
+        run.destroy()
+
+
+def work_in_a_process(directory, worker):
+    with opened(directory) as hive:
+        work(hive, worker)
+
+
+def test_processes_and_threads_lose_nothing(directory):
+    with opened(directory) as hive:
+        project = hive.scope("project")
+        project.write_text("/log.txt", "END")
+        project.write_text(MEMORY, "# Memory\n")
+    processes = [fork(work_in_a_process, directory, f"process-{number}") for number in range(PROCESSES)]
+    workers = [f"thread-{number}" for number in range(THREADS)]
+    with opened(directory) as hive:
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda worker: work(hive, worker), workers))
+        assert join(processes)
+        workers += [f"process-{number}" for number in range(PROCESSES)]
+        expected = sorted(f"{worker}.{number}" for worker in workers for number in range(ROUNDS))
+        project = hive.scope("project")
+        assert sorted(project.read_text("/log.txt").split()[:-1]) == expected
+        assert sorted(line[2:] for line in project.read_text(MEMORY).splitlines()[1:]) == expected
+        assert len(project.glob("files/**")) == len(expected)
+        assert {project.read_text(f"/runs/{worker}") for worker in workers} == {str(ROUNDS - 1)}
+        assert project.children == ()
+    check_layers(directory)
+
+
+def test_compare_and_set_counts_right(directory):
+    """A counter that threads raise by reading, adding and writing with the version they read."""
+    with opened(directory) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/count", "0")
+
+        def add(_):
+            while True:
+                file = scope.read("/count")
+                try:
+                    scope.write_text("/count", str(int(file.text) + 1), expected_version=file.stat.version)
+                    return
+                except VersionConflict:
+                    continue
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(add, range(80)))
+        assert scope.read_text("/count") == "80"
+
+
+def test_one_operation_id_in_many_threads_is_done_once(directory):
+    with opened(directory) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/f", "a")
+        with ThreadPoolExecutor(8) as pool:
+            outcomes = list(pool.map(lambda _: scope.edit("/f", "a", "aa", operation_id="once"), range(24)))
+        assert scope.read_text("/f") == "aa"
+        assert len(set(outcomes)) == 1
+
+
+def test_readers_see_whole_states(directory):
+    """Two files that are always promoted together are never seen apart by one grep."""
+    with opened(directory) as hive:
+        project = hive.scope("project")
+        stop = threading.Event()
+
+        def promote():
+            run = project.spawn()
+            for number in range(60):
+                run.write_text("/x", f"n {number}")
+                run.write_text("/y", f"n {number}")
+                run.promote()
+            stop.set()
+
+        def read():
+            seen = 0
+            while not stop.is_set():
+                lines = {match.line for match in project.grep("^n ")}
+                assert len(lines) <= 1
+                seen += 1
+            return seen
+
+        with ThreadPoolExecutor(4) as pool:
+            readers = [pool.submit(read) for _ in range(3)]
+            pool.submit(promote).result()
+            assert all(reader.result() for reader in readers)
+
+
+def open_first(directory, gate, number):
+    os.read(gate, 1)
+    with opened(directory) as hive:
+        scope = hive.scope("shared", parent=hive.scope("root"))
+        scope.write_text(f"/{number}", "x")
+
+
+def test_eight_processes_open_a_new_store_at_once(directory):
+    """One makes it, the others wait; all get the same scope."""
+    gate, opener = os.pipe()
+    processes = [fork(open_first, directory, gate, number) for number in range(PROCESSES)]
+    os.write(opener, b"x" * PROCESSES)
+    assert join(processes)
+    os.close(gate)
+    os.close(opener)
+    with opened(directory) as hive:
+        assert [info.name for info in hive.scopes()] == ["root", "shared"]
+        assert len(hive.scope("shared").list_dir()) == PROCESSES
+
+
+def test_threads_that_make_one_scope(directory):
+    with opened(directory) as hive, ThreadPoolExecutor(8) as pool:
+        scopes = list(pool.map(lambda _: hive.scope("shared"), range(32)))
+        assert len(set(scopes)) == 1
+
+
+def test_a_forked_child_goes_on_with_an_open_hive(directory):
+    """In both, and what the child wrote stays although the parent closes the store meanwhile."""
+    hive = opened(directory)
+    scope = hive.scope("a")
+    with ThreadPoolExecutor(4) as pool:  # Leaves connections in the pool.
+        list(pool.map(lambda number: scope.write_text(f"/before/{number}", "x"), range(40)))
+    gate, opener = os.pipe()
+
+    def child():
+        scope.write_text("/child/first", "x")
+        os.read(gate, 1)
+        for number in range(50):
+            scope.write_text(f"/child/{number}", "x")
+
+    process = fork(child)
+    for number in range(50):
+        scope.write_text(f"/parent/{number}", "x")
+    hive.close()
+    with opened(directory) as other:
+        other.scope("a").write_text("/other", "x")
+    os.write(opener, b"x")
+    assert join([process])
+    os.close(gate)
+    os.close(opener)
+    with opened(directory) as again:
+        scope = again.scope("a")
+        counts = [len(scope.list_dir(path)) for path in ("/before", "/parent", "/child")]
+        assert (*counts, scope.exists("/other")) == (40, 50, 51, True)
+
+
+def test_a_fork_of_many_threads(directory):
+    """Forked while other threads write: the child does not inherit their locks."""
+    with opened(directory) as hive:
+        scope = hive.scope("a")
+        stop = threading.Event()
+
+        def write(worker):
+            number = 0
+            while not stop.is_set():
+                number += 1
+                scope.write_text(f"/{worker}", str(number))
+            return number
+
+        with ThreadPoolExecutor(3) as pool:
+            writers = [pool.submit(write, worker) for worker in "xyz"]
+            processes = [fork(scope.write_text, f"/child-{number}", "x") for number in range(10)]
+            assert join(processes)
+            stop.set()
+            counts = [writer.result() for writer in writers]
+        assert all(counts)
+        assert [scope.read_text(f"/{worker}") for worker in "xyz"] == [str(count) for count in counts]
+        assert len(scope.glob("child-*")) == 10
