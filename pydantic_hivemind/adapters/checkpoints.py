@@ -36,15 +36,17 @@ class HivemindCheckpointStore:
 
     async def get(self, checkpoint_id: str) -> Checkpoint | None:
         """The checkpoint of that id."""
-        return _checkpoint(await run_sync(self._checkpoints.get, checkpoint_id))
+        found = await run_sync(self._checkpoints.get, checkpoint_id)
+        return found and _checkpoint(found)
 
     async def get_by_label(self, label: str) -> Checkpoint | None:
         """The first checkpoint with that label, in the order they were first saved."""
-        return _checkpoint(await run_sync(self._checkpoints.get_by_label, label))
+        found = await run_sync(self._checkpoints.get_by_label, label)
+        return found and _checkpoint(found)
 
     async def list_all(self) -> list[Checkpoint]:
         """Every checkpoint by creation time."""
-        return [made for made in map(_checkpoint, await run_sync(self._checkpoints.list_all)) if made]
+        return [_checkpoint(found) for found in await run_sync(self._checkpoints.list_all)]
 
     async def remove(self, checkpoint_id: str) -> bool:
         """Remove a checkpoint; whether there was one."""
@@ -63,7 +65,7 @@ class HivemindCheckpointStore:
         await run_sync(self._checkpoints.clear)
 
 
-def _checkpoint(snapshot: Snapshot | None) -> Checkpoint | None:
+def _checkpoint(snapshot: Snapshot) -> Checkpoint:
     from pydantic_deep.features.checkpointing import Checkpoint
 
-    return None if snapshot is None else Checkpoint(**{name: getattr(snapshot, name) for name in _FIELDS})
+    return Checkpoint(**{name: getattr(snapshot, name) for name in _FIELDS})

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import cast
+from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger import turns
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import checkpoints
-from pydantic_hivemind.ledger.statements import Row, Statement, Value, insert_row
+from pydantic_hivemind.ledger.statements import Row, Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.turns import Turn
 
 
@@ -41,19 +42,17 @@ class CheckpointRow:
 
 
 _COLUMNS = [checkpoints.c[name] for name in CheckpointRow.__dataclass_fields__]
-_OF_SCOPE = checkpoints.c.scope_id == bindparam("of_scope")
-_OF_ID = checkpoints.c.id == bindparam("of_id")
+_OF_SCOPE = checkpoints.c.scope_id == param("of_scope")
+_OF_ID = checkpoints.c.id == param("of_id")
 _OLDEST_FIRST = (checkpoints.c.created_us, checkpoints.c.position)
 
 
-def _select(*where: object) -> Select[tuple[object, ...]]:
-    return select(*_COLUMNS).where(_OF_SCOPE, *where)  # type: ignore[arg-type]
+def _select(*where: ColumnElement[bool]) -> Select[Unpack[tuple[Any, ...]]]:
+    return select(*_COLUMNS).where(_OF_SCOPE, *where)
 
 
 _GET = Statement(lambda: _select(_OF_ID))
-_BY_LABEL = Statement(
-    lambda: _select(checkpoints.c.label == bindparam("label")).order_by(checkpoints.c.position).limit(1)
-)
+_BY_LABEL = Statement(lambda: _select(checkpoints.c.label == param("label")).order_by(checkpoints.c.position).limit(1))
 _LIST = Statement(lambda: _select().order_by(*_OLDEST_FIRST))
 _OLDEST = Statement(lambda: _select().order_by(*_OLDEST_FIRST).limit(1))
 _COUNT = Statement(lambda: select(func.count()).where(_OF_SCOPE))
@@ -63,7 +62,7 @@ _UPDATE = Statement(
     lambda: (
         update(checkpoints)
         .where(_OF_SCOPE, _OF_ID)
-        .values({name: bindparam(name) for name in CheckpointRow.__dataclass_fields__ if name != "id"})
+        .values({name: param(name) for name in CheckpointRow.__dataclass_fields__ if name != "id"})
     )
 )
 _DELETE = Statement(lambda: delete(checkpoints).where(_OF_SCOPE, _OF_ID))
@@ -94,7 +93,7 @@ def by_label(tx: Transaction, scope_id: int, label: str) -> CheckpointRow | None
 
 def listing(tx: Transaction, scope_id: int) -> list[CheckpointRow]:
     """Every checkpoint, oldest first."""
-    return [CheckpointRow(*row) for row in tx.rows(_LIST, {"of_scope": scope_id})]  # type: ignore[arg-type]
+    return [CheckpointRow(*row) for row in tx.rows(_LIST, {"of_scope": scope_id})]
 
 
 def oldest(tx: Transaction, scope_id: int) -> CheckpointRow | None:
@@ -104,7 +103,7 @@ def oldest(tx: Transaction, scope_id: int) -> CheckpointRow | None:
 
 def count(tx: Transaction, scope_id: int) -> int:
     """How many there are."""
-    return cast(int, tx.rows(_COUNT, {"of_scope": scope_id})[0][0])
+    return tx.rows(_COUNT, {"of_scope": scope_id})[0][0]
 
 
 def remove(tx: Transaction, scope_id: int, row: CheckpointRow) -> None:
@@ -114,4 +113,4 @@ def remove(tx: Transaction, scope_id: int, row: CheckpointRow) -> None:
 
 
 def _first(rows: list[Row]) -> CheckpointRow | None:
-    return CheckpointRow(*rows[0]) if rows else None  # type: ignore[arg-type]
+    return CheckpointRow(*rows[0]) if rows else None
