@@ -280,6 +280,50 @@ def in_run(work: Callable[[], Any]) -> Any:
     return outcome[0]
 
 
+def test_the_base_is_the_version_that_the_content_was_made_from(scope: Scope) -> None:
+    """Two calls have read the same, one of them has written, a third has read that, when the second writes."""
+    scope.write_text(MEMORY, "- a\n")
+
+    def work() -> None:
+        files = RunFiles(scope)
+        for _ in range(2):
+            files.read(MEMORY)
+        files.write(MEMORY, b"- a\n\n- 1\n- 2\n- first\n")
+        files.read(MEMORY)
+        files.write(MEMORY, b"- a\n\n- 1\n- 2\n")
+
+    in_run(work)
+    assert lines_of(scope) == ["- a", "- 1", "- 2", "- first"]
+
+
+def test_each_read_is_the_base_of_one_write(scope: Scope) -> None:
+    """One call that goes there and back again ends where it began."""
+    scope.write_text("/f", "a\n")
+
+    def work() -> None:
+        files = RunFiles(scope)
+        files.read("/f")
+        files.write("/f", b"b\n")
+        files.read("/f")
+        files.write("/f", b"a\n")
+        files.write("/f", b"c\n")
+
+    in_run(work)
+    assert scope.read_text("/f") == "c\n"
+    assert [version.size for version in scope.history("/f")] == [2] * 4
+
+
+def test_the_runs_own_changes_are_no_conflict(scope: Scope) -> None:
+    scope.write_text("/f", "a\n")
+    load_it = ("load", {"path": "/f"})
+    steps = [[load_it, load_it], *([("store", {"path": "/f", "text": text})] for text in ("b\n", "c\n", "a\n"))]
+    assert run(HivemindBackend(scope), *steps) == ["a\n", "a\n", "ok", "ok", "ok"]
+    assert scope.read_text("/f") == "a\n"
+    steps = [[load_it], [("edit", {"path": "/f", "old": "a", "new": "b"})], [("store", {"path": "/f", "text": "c\n"})]]
+    assert run(HivemindBackend(scope), *steps) == ["a\n", "ok", "ok"]
+    assert scope.read_text("/f") == "c\n"
+
+
 def test_a_read_that_failed_is_no_licence_to_overwrite(hive: Hivemind) -> None:
     """A tool that could not read takes the file for empty, and writes what it has."""
     session = hive.scope("project").spawn("gone")
