@@ -32,8 +32,8 @@ async def test_directories_may_be_named_from_the_root(make_agent: MakeAgent, ada
 
 
 async def test_an_agent_from_a_file(ada: Scope, tmp_path: Path) -> None:
-    spec = tmp_path / "agent.yaml"
-    spec.write_text("memory_dir: /notes\ninclude_skills: false\nweb_search: false\nweb_fetch: false\n")
+    spec = tmp_path / "agent.json"
+    spec.write_text('{"memory_dir": "/notes", "include_skills": false, "web_search": false, "web_fetch": false}')
     agent, deps = DeepAgent.from_file(
         spec, backend=HivemindBackend(ada), model=scripted_model(), thinking=False, include_history_archive=False
     )

@@ -20,12 +20,12 @@ pytestmark = [
 MEMORY = "/.deep/memory/main/MEMORY.md"
 
 LEFT = script(
-    call("read_file", path="/shared.txt"),
-    call("write_file", path="/choice.txt", content="left"),
+    call("read_file", path="shared.txt"),
+    call("write_file", path="choice.txt", content="left"),
     call("write_memory", content="- went left"),
-    call("delete_file", path="/old.txt"),
+    call("delete_file", path="old.txt"),
 )
-RIGHT = script(call("write_file", path="/choice.txt", content="right"), call("write_memory", content="- went right"))
+RIGHT = script(call("write_file", path="choice.txt", content="right"), call("write_memory", content="- went right"))
 
 
 def fork(*end: dict[str, Any] | str) -> str:
