@@ -19,6 +19,9 @@ from pydantic_hivemind.transcripts import HistoryCache, is_storable
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
 
+MOST = 2**63
+"""What every database's largest integers end before."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -67,6 +70,8 @@ class Checkpoints:
         """
         transcripts.check_text(snapshot.id, "a checkpoint's id")
         transcripts.check_text(snapshot.label, "a checkpoint's label")
+        if not max(abs(snapshot.turn), abs(snapshot.message_count)) < MOST:
+            raise CheckpointError(f"a checkpoint's turn and message count must be less than {MOST}")
         history = self._cache.encode(snapshot.messages)
         row = CheckpointRow(
             id=snapshot.id,

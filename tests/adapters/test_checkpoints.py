@@ -1,36 +1,30 @@
-"""`HivemindCheckpointStore` beside `InMemoryCheckpointStore`, under changes in place, and under a real agent."""
+"""`HivemindCheckpointStore` beside `InMemoryCheckpointStore`, and under a real agent."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from histories import MOMENT, ask, checkpoint, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_ai import RunContext
 from pydantic_ai.messages import (
-    BinaryContent,
     ModelMessage,
-    ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
     TextPart,
-    ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
 )
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from pydantic_ai.usage import RequestUsage
 from pydantic_deep import DeepAgentDeps, create_deep_agent
 from pydantic_deep.features.checkpointing import (
     Checkpoint,
@@ -44,39 +38,6 @@ from pydantic_deep.features.checkpointing.store import _save_and_prune
 from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
 from pydantic_hivemind.errors import CheckpointError, ScopeGone
-from pydantic_hivemind.transcripts import HistoryCache
-
-MOMENT = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def hive(tmp_path: Path) -> Iterator[Hivemind]:
-    with Hivemind.open(tmp_path / "hive", durability="normal") as hive:
-        yield hive
-
-
-@pytest.fixture
-def scope(hive: Hivemind) -> Scope:
-    return hive.scope("user/ada")
-
-
-def ask(content: str) -> ModelRequest:
-    return ModelRequest(parts=[UserPromptPart(content, timestamp=MOMENT)])
-
-
-def checkpoint(id: str, messages: list[ModelMessage], **changes: Any) -> Checkpoint:
-    made = Checkpoint(id, f"label-{id}", 1, list(messages), len(messages), MOMENT, {})
-    return replace(made, **changes)
-
-
-def as_json(messages: list[ModelMessage]) -> bytes:
-    return ModelMessagesTypeAdapter.dump_json(messages)
-
-
-def frozen(checkpoint: Checkpoint) -> Checkpoint:
-    """A checkpoint as it is at this moment, through JSON."""
-    return replace(checkpoint, messages=ModelMessagesTypeAdapter.validate_json(as_json(checkpoint.messages)))
-
 
 # -- the protocol ------------------------------------------------------------------------------
 
@@ -217,6 +178,7 @@ def test_only_the_own_checkpoints_are_seen(hive: Hivemind) -> None:
         checkpoint("x", [ask("\ud800")]),
         checkpoint("\ud800", []),
         checkpoint("x", [], label="a\0b"),
+        replace(checkpoint("x", []), turn=2**63),
     ],
 )
 def test_what_cannot_be_stored_changes_nothing(scope: Scope, bad: Checkpoint) -> None:
@@ -280,160 +242,6 @@ def test_what_another_process_pruned_is_stored_again(scope: Scope) -> None:
         history.append(ask("3"))
         await here.save(checkpoint("2", history))
         assert (await there.list_all()) == [checkpoint("2", history)]
-
-    asyncio.run(run())
-
-
-# -- messages that change in place -------------------------------------------------------------
-
-
-class Note(BaseModel):
-    text: str
-    lines: list[str]
-
-
-@dataclass
-class Finding:
-    text: str
-
-
-def conversation() -> list[ModelMessage]:
-    """One of everything that can be changed inside, as objects of a run's own."""
-    return [
-        ModelRequest(parts=[UserPromptPart(["see", BinaryContent(b"1", media_type="image/png")], timestamp=MOMENT)]),
-        ModelResponse(
-            parts=[
-                ThinkingPart("hm", provider_details={"deep": {"er": []}}),
-                TextPart("text"),
-                ToolCallPart("t", {"a": {"b": [1]}}, tool_call_id="c"),
-            ],
-            usage=RequestUsage(input_tokens=1, details={"x": 1}),
-            timestamp=MOMENT,
-        ),
-        ModelRequest(
-            parts=[
-                ToolReturnPart("t", Note(text="n", lines=[]), tool_call_id="c1", timestamp=MOMENT),
-                ToolReturnPart("t", Finding("f"), tool_call_id="c2", timestamp=MOMENT),
-                ToolReturnPart("t", {"list": [[1], (["in a tuple"],)]}, tool_call_id="c3", timestamp=MOMENT),
-            ],
-            metadata={"m": {}},
-        ),
-        ModelResponse(parts=[TextPart("bye")], timestamp=MOMENT),
-    ]
-
-
-def assign(index: int, name: str, value: object) -> Callable[[list[Any]], None]:
-    return lambda history: setattr(history[index], name, value)
-
-
-IN_PLACE: dict[str, Callable[[list[Any]], Any]] = {
-    "instructions": assign(0, "instructions", "be kind"),
-    "timestamp of a request": assign(0, "timestamp", MOMENT + timedelta(seconds=1)),
-    "run id": assign(2, "run_id", "run"),
-    "metadata of a request": assign(0, "metadata", {"durable": 1}),
-    "inside metadata": lambda h: h[2].metadata["m"].update(x=1),
-    "parts replaced": lambda h: setattr(h[2], "parts", [*h[2].parts, UserPromptPart("more", timestamp=MOMENT)]),
-    "parts appended": lambda h: h[2].parts.append(UserPromptPart("more", timestamp=MOMENT)),
-    "parts taken out": lambda h: h[2].parts.pop(0),
-    "parts reordered": lambda h: h[1].parts.reverse(),
-    "text of a part": lambda h: setattr(h[3].parts[0], "content", "guarded"),
-    "content of a prompt": lambda h: h[0].parts[0].content.append("and this"),
-    "file in a prompt": lambda h: setattr(h[0].parts[0].content[1], "data", b"2"),
-    "arguments": lambda h: h[1].parts[2].args["a"]["b"].append(2),
-    "arguments replaced": lambda h: setattr(h[1].parts[2], "args", "{}"),
-    "tool call id": lambda h: setattr(h[1].parts[2], "tool_call_id", "other"),
-    "provider details": lambda h: h[1].parts[0].provider_details["deep"]["er"].append("x"),
-    "signature": lambda h: setattr(h[1].parts[0], "signature", "s"),
-    "usage": lambda h: setattr(h[1].usage, "output_tokens", 7),
-    "usage details": lambda h: h[1].usage.details.update(y=2),
-    "usage replaced": lambda h: setattr(h[3], "usage", RequestUsage(input_tokens=5)),
-    "finish reason": assign(3, "finish_reason", "stop"),
-    "a tool's own model": lambda h: setattr(h[2].parts[0].content, "text", "changed"),
-    "inside a tool's own model": lambda h: h[2].parts[0].content.lines.append("changed"),
-    "a tool's own dataclass": lambda h: setattr(h[2].parts[1].content, "text", "changed"),
-    "inside a tool's list": lambda h: h[2].parts[2].content["list"][0].append(2),
-    "inside a tool's tuple": lambda h: h[2].parts[2].content["list"][1][0].append("changed"),
-}
-"""What a run, a capability or a tool may do to messages that were saved before, given those of `conversation`."""
-
-RESHAPED: dict[str, Callable[[list[Any]], Any]] = {
-    "a message replaced": lambda h: h.__setitem__(1, ModelResponse(parts=[TextPart("summary")], timestamp=MOMENT)),
-    "a message taken out": lambda h: h.pop(1),
-    "the last message taken out": lambda h: h.pop(),
-    "a message put in front": lambda h: h.insert(0, ask("first")),
-    "a message twice": lambda h: h.append(h[1]),
-    "nothing": lambda h: None,
-}
-"""What happens to a history as a list."""
-
-with contextlib.suppress(ImportError):
-    from pydantic_ai.messages import WorkspaceRef
-
-    IN_PLACE["workspace of a run"] = assign(3, "workspace_ref", WorkspaceRef(provider="p", id="i"))
-
-
-@pytest.mark.parametrize("change", [*IN_PLACE, *RESHAPED])
-def test_a_change_in_place_is_in_the_next_checkpoint(scope: Scope, change: str) -> None:
-    async def run() -> None:
-        store, history = HivemindCheckpointStore(scope), conversation()
-        for id in ("1", "2", "3"):
-            await store.save(checkpoint(id, history))
-            before = as_json(history)
-        (IN_PLACE | RESHAPED)[change](history)
-        assert (as_json(history) != before) == (change != "nothing")
-        await store.save(checkpoint("4", history))
-        for id, expected in (("3", before), ("4", as_json(history))):
-            found = await store.get(id)
-            assert found is not None
-            assert as_json(found.messages) == as_json(ModelMessagesTypeAdapter.validate_json(expected))
-
-    asyncio.run(run())
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from([*IN_PLACE, *RESHAPED]), max_size=12))
-def test_the_cache_encodes_what_is_there_now(changes: list[str]) -> None:
-    cache, original = HistoryCache(), conversation()
-    history = original.copy()
-    for change in changes:
-        with contextlib.suppress(AttributeError, IndexError, TypeError):
-            # What an earlier change took away cannot be changed again.
-            if change in IN_PLACE:
-                IN_PLACE[change](original)
-            else:
-                RESHAPED[change](history)
-        encoded = cache.encode(history)
-        fresh = HistoryCache().encode(history)
-        assert [turn.data for turn in encoded] == [as_json([message])[1:-1] for message in history]
-        assert encoded == fresh
-
-
-def test_the_cache_keeps_up_with_changes_of_other_threads() -> None:
-    cache, history, done = HistoryCache(), conversation(), threading.Event()
-
-    def change() -> None:
-        for number in range(2000):
-            for index in (1, 3):
-                history[index].usage.output_tokens = number
-                history[index].usage.details["x"] = number
-                history[index].parts[-1].tool_call_id = str(number)
-        done.set()
-
-    thread = threading.Thread(target=change)
-    thread.start()
-    while not done.is_set():
-        cache.encode(history)
-    thread.join()
-    assert [turn.data for turn in cache.encode(history)] == [as_json([message])[1:-1] for message in history]
-
-
-def test_lists_that_hold_themselves_are_refused(scope: Scope) -> None:
-    async def run() -> None:
-        endless: list[object] = []
-        endless.append(endless)
-        request = ModelRequest(parts=[ToolReturnPart("t", endless, tool_call_id="c")])
-        with pytest.raises(CheckpointError):
-            await HivemindCheckpointStore(scope).save(checkpoint("1", [request]))
 
     asyncio.run(run())
 
