@@ -92,21 +92,19 @@ def test_each_user_has_a_scope_that_stays(tmp_path):
 
 
 def test_no_two_users_share_a_scope(client):
-    names = [
-        "ada", "Ada", "ada ", "ada/", "/ada", "ada/..", "..", "../bo", "user/ada", "project/acme", "project/acme/user/bo",
-        "ada#run", "ada%23run", "ada%2Frun", "ada%252Frun", "%", "_", "ad_", "acme", "acme-corp", "\u00e9", "e\u0301", "0",
-    ]  # fmt: skip
+    like = ["ada", "Ada", "ada/", "/ada", "ada/..", "..", "../bo", "ad_", "%", "_", "acme", "acme-corp", "0"]
+    escaped = ["ada#run", "ada%23run", "ada%2Frun", "ada%252Frun", "\u00e9", "e\u0301"]
+    names = [*like, *escaped, "user/ada", "project/acme", "project/acme/user/bo"]
 
     def sign(name):
         return {"X-User": name.encode("utf-8")}
 
-    kept = [name for name in names if name == name.strip()]
-    scopes = [client.get("/name", headers=sign(name)).json() for name in kept]
-    assert len(set(scopes)) == len(kept)
+    scopes = [client.get("/name", headers=sign(name)).json() for name in names]
+    assert len(set(scopes)) == len(names)
     assert all(scope.startswith("user/") and scope.count("/") == 1 and "#" not in scope for scope in scopes)
-    for name in kept:
+    for name in names:
         assert client.put("/note", params={"text": name}, headers=sign(name)).status_code == 200
-    assert [client.get("/note", headers=sign(name)).json() for name in kept] == kept
+    assert [client.get("/note", headers=sign(name)).json() for name in names] == names
 
 
 @pytest.mark.parametrize("project", ["acme", current_project])
@@ -138,11 +136,11 @@ def test_a_user_without_an_id_gets_no_scope(tmp_path, nobody):
         assert client.app.state.hivemind.scopes() == []
 
 
-def test_an_id_that_cannot_be_a_name_is_a_bad_request(tmp_path):
-    for id in ("x" * 600, "nul\0", "\ud800"):
-        with TestClient(app_with(tmp_path / "hive", user_scope(lambda id=id: id))) as client:
-            answer = client.get("/name")
-            assert (answer.status_code, answer.json()) == (400, {"error": "InvalidScope", "detail": "Bad Request"})
+@pytest.mark.parametrize("name", ["x" * 600, "nul\0", "\ud800"])
+def test_an_id_that_cannot_be_a_name_is_a_bad_request(tmp_path, name):
+    with TestClient(app_with(tmp_path / "hive", user_scope(lambda: name))) as client:
+        answer = client.get("/name")
+    assert (answer.status_code, answer.json()) == (400, {"error": "InvalidScope", "detail": "Bad Request"})
 
 
 def test_conversations_are_the_users_own(client):
@@ -196,7 +194,10 @@ def test_lifespan_composes(tmp_path):
 
 def test_an_app_without_a_lifespan_is_told():
     app = FastAPI()
-    app.get("/")(lambda hive=Depends(get_hive): None)
+
+    @app.get("/")
+    def read(hive: Annotated[Hivemind, Depends(get_hive)]) -> None: ...
+
     with pytest.raises(TypeError, match="hivemind_lifespan"):
         TestClient(app).get("/")
 

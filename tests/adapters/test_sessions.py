@@ -10,6 +10,8 @@ import pydantic_ai_backends
 import pytest
 
 from pydantic_hivemind.adapters.sessions import Session, SessionManager
+from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
+from pydantic_hivemind.demo.model import scripted_model
 from pydantic_hivemind.errors import InvalidScope, PromotionConflict, ScopeExists, ScopeGone, ScopeNotFound
 from pydantic_hivemind.hivemind import Hivemind
 
@@ -260,6 +262,32 @@ def test_the_first_use_starts_it(hive, user):
     assert session.write("/a.txt", "x").error is not None
     session.start()
     assert not session.exists("/a.txt")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_agent_runs_in_a_session(hive, user, fails):
+    def tool():
+        if fails:
+            raise ZeroDivisionError
+        return "done"
+
+    async def run():
+        agent = create_deep_agent(scripted_model(), tools=[tool], include_skills=False, web_search=False)
+        async with SessionManager(hive, user).session("run-1") as session:
+            await agent.run("Remember: tea is at four\nPlan: tea\n\nUse: tool", deps=DeepAgentDeps(backend=session))
+            assert "tea is at four" in session.scope.read_text("/.deep/memory/main/MEMORY.md")
+            assert user.glob("**") == []
+            session.promote()
+
+    if fails:
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(run())
+        assert user.glob("**") == []
+    else:
+        asyncio.run(run())
+        assert "tea is at four" in user.read_text("/.deep/memory/main/MEMORY.md")
+        assert len(user.list_dir("/plans")) == 1
+    assert session_names(hive) == []
 
 
 # -- names -------------------------------------------------------------------------------------

@@ -1,0 +1,100 @@
+"""Every example is started as its reader would start it, and used."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+def test_every_example_is_tested():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"multi_user_chat.py"}
+
+
+@contextmanager
+def serving(command, port, store):
+    """A server that answers on a port, and is killed when the block ends."""
+    environment = {**os.environ, "CHAT_STORE": str(store), "PORT": str(port)}
+    environment.pop("CHAT_MODEL", None)
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            while True:
+                assert process.poll() is None
+                try:
+                    client.get("/openapi.json")
+                    break
+                except httpx.ConnectError:
+                    time.sleep(0.05)
+            yield client
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    "command", [["examples/multi_user_chat.py"], ["-m", "uvicorn", "examples.multi_user_chat:app", "--port", "PORT"]]
+)
+def test_multi_user_chat(tmp_path, port, command):
+    command = [str(port) if part == "PORT" else part for part in command]
+    facts = {"ada": "I deploy from main", "bo": "I deploy from a branch"}
+
+    def read(client, user, path):
+        answer = client.get(path, headers={"X-User": user})
+        assert answer.status_code == 200
+        return answer.json()
+
+    with serving(command, port, tmp_path / "store") as client:
+        assert client.get("/memory").status_code == 422
+        for user, fact in facts.items():
+            said = {"text": f"Remember: {fact}\nPlan: what {user} does next"}
+            answer = client.post("/chat/first", json=said, headers={"X-User": user})
+            assert answer.status_code == 200
+            assert read(client, user, "/chat/first") == [said["text"], answer.json()]
+        kept = {
+            (user, path): read(client, user, path)
+            for user in facts
+            for path in ("/chat/first", "/memory", "/plans", "/checkpoints")
+        }
+
+    for (user, path), value in kept.items():
+        other = next(one for one in facts if one != user)
+        assert value, f"{path} of {user} has something"
+        assert facts[other] not in str(value)
+        assert f"what {other} does" not in str(value)
+
+    with serving(command, port, tmp_path / "store") as client:
+        for (user, path), value in kept.items():
+            assert read(client, user, path) == value
+        answer = client.post("/chat/first", json={"text": "Recall"}, headers={"X-User": "ada"})
+        assert facts["ada"] in answer.json()
+        assert len(read(client, "ada", "/chat/first")) == 4
+        assert read(client, "ada", "/chat/another") == []
+        assert client.delete("/me", headers={"X-User": "ada"}).status_code == 204
+        assert read(client, "ada", "/memory") == {}
+        assert read(client, "ada", "/chat/first") == []
+        assert read(client, "bo", "/memory") == kept["bo", "/memory"]
+
+
+def test_multi_user_chat_takes_any_model():
+    code = "from examples.multi_user_chat import agent; print(getattr(agent.model, 'model_name', agent.model))"
+    environment = {**os.environ, "CHAT_MODEL": "test"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "test"
