@@ -199,8 +199,9 @@ class HivemindWorkspace(AbstractCapability[Any]):
     @property
     def runs_commands(self) -> bool:
         """Whether the workspace below, if there is one, may run commands."""
-        over = self.over.backend if isinstance(self.over, Workspace) else self.over
-        return isinstance(over, AbstractCapability | SupportsCommands)
+        if isinstance(self.over, Workspace):
+            return not self.over.read_only and isinstance(self.over.backend, SupportsCommands)
+        return isinstance(self.over, AbstractCapability | SupportsCommands)
 
     def get_workspace(self, ctx: RunContext[Any], *, ref: WorkspaceRef | None) -> WorkspaceBackend | None:
         """The run's workspace, or `None` for a ref that another capability knows.
@@ -221,12 +222,12 @@ class HivemindWorkspace(AbstractCapability[Any]):
                 "The message history continues in another workspace than the one of this run's `deps.backend`. Pass "
                 "`workspace='new'` to go on in the workspace of `deps.backend`, or the workspace to continue in."
             )
-        if self.over is None:
-            return upper if below is None else None
-        if not isinstance(self.over, AbstractCapability):
-            return layered(upper, self.over)
-        lower = self.over.get_workspace(ctx, ref=below)
-        return None if lower is None else layered(upper, lower)
+        lower = self.over.get_workspace(ctx, ref=below) if isinstance(self.over, AbstractCapability) else self.over
+        if self.over is not None and lower is None:
+            return None
+        workspace = upper if lower is None else layered(upper, lower)
+        # A history from before there was a workspace below, or from over another one, does not go on here.
+        return workspace if ref is None or workspace.ref == ref else None
 
     def backend(self, ref: WorkspaceRef | None = None) -> WorkspaceBackend:
         """A workspace outside a run: of a new session, or the one a ref names. Nothing happens before its first use.

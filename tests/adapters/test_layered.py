@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("pydantic_ai.workspaces.conformance")
 
 from pydantic_ai import Agent
+from pydantic_ai.capabilities import LocalWorkspace
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models.test import TestModel
@@ -184,6 +185,23 @@ async def test_a_conversation_goes_on_over_the_same_workspace_only(scope: Scope,
     files_only = Agent(TestModel(), deps_type=_Deps, capabilities=[HivemindWorkspace()])
     with pytest.raises(UserError, match="workspace='new'"):
         await files_only.run("more", deps=_Deps(scope), message_history=first.all_messages())
+    second = await files_only.run("hello", deps=_Deps(scope))
+    for over in (LocalWorkspaceBackend(directory), LocalWorkspace(directory)):
+        coder = Agent(TestModel(), deps_type=_Deps, capabilities=[HivemindWorkspace(over=over)])
+        with pytest.raises(UserError, match="workspace='new'"):
+            await coder.run("more", deps=_Deps(scope), message_history=second.all_messages())
+        await coder.run("more", deps=_Deps(scope), message_history=second.all_messages(), workspace="new")
+    elsewhere = Agent(TestModel(), deps_type=_Deps, capabilities=[HivemindWorkspace(over=LocalWorkspace("/"))])
+    with pytest.raises(UserError, match="workspace='new'"):
+        await elsewhere.run("more", deps=_Deps(scope), message_history=first.all_messages())
+
+
+def test_commands_are_offered_where_they_run(scope: Scope, directory: Path) -> None:
+    local = LocalWorkspaceBackend(directory)
+    for over in (local, Workspace(local), LocalWorkspace(directory)):
+        assert HivemindWorkspace(over=over).runs_commands
+    for over in (None, scope.workspace(), ReadOnlyWorkspace(Workspace(local))):
+        assert not HivemindWorkspace(over=over).runs_commands
 
 
 class _Deps:
