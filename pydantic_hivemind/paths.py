@@ -12,6 +12,9 @@ MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 4096
 """Longest path, in UTF-8 bytes: `PATH_MAX` of Linux."""
 
+MAX_PATH_NAMES = 128
+"""Most names in a path. Every operation looks at each directory above it."""
+
 
 @lru_cache(maxsize=4096)
 def normalize(path: str) -> str:
@@ -20,7 +23,7 @@ def normalize(path: str) -> str:
     `..` collapses as text and stops at the root; a path without a leading slash starts at the root.
 
     Raises:
-        InvalidPath: NUL, a lone surrogate, or a name or path that is too long.
+        InvalidPath: NUL, a lone surrogate, or a name or path that is too long or too deep.
     """
     segments: list[str] = []
     for segment in path.split("/"):
@@ -29,6 +32,8 @@ def normalize(path: str) -> str:
                 segments.pop()
         elif segment and segment != ".":
             segments.append(segment)
+    if len(segments) > MAX_PATH_NAMES:
+        raise InvalidPath(f"a path can have at most {MAX_PATH_NAMES} names; this one has {len(segments)}")
     normal = "/" + "/".join(segments)
     if "\0" in normal:
         raise InvalidPath("a path cannot contain the NUL character; remove it")

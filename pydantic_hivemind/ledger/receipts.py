@@ -61,8 +61,8 @@ def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receip
     Raises:
         OperationConflict: It was stored for other arguments.
     """
-    if not 0 < len(operation_id) <= MAX_ID_CHARS:
-        raise OperationConflict(f"an operation id has 1 to {MAX_ID_CHARS} characters")
+    if not 0 < len(operation_id) <= MAX_ID_CHARS or not operation_id.isprintable():
+        raise OperationConflict(f"an operation id has 1 to {MAX_ID_CHARS} printable characters; choose another")
     rows = tx.rows(_FIND, {"scope_id": scope_id, "operation_id": operation_id})
     if not rows:
         return None
