@@ -1,0 +1,184 @@
+"""What cannot be done: a named error that says what to do, and nothing changed."""
+
+import pytest
+from layers import dump
+
+from pydantic_hivemind import Hivemind, errors
+from pydantic_hivemind.paths import MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_NAMES
+
+
+@pytest.fixture
+def scope(hive):
+    scope = hive.scope("a")
+    scope.write_text("/d/f", "text")
+    return scope
+
+
+CHANGES = {
+    "write": lambda scope, path: scope.write_text(path, "x"),
+    "edit": lambda scope, path: scope.edit(path, "a", "b"),
+    "remove": lambda scope, path: scope.remove(path),
+    "make_dir": lambda scope, path: scope.make_dir(path),
+    "tag": lambda scope, path: scope.tag(path, ["x"]),
+    "restore": lambda scope, path: scope.restore(path),
+}
+READS = {
+    "read": lambda scope, path: scope.read(path),
+    "exists": lambda scope, path: scope.exists(path),
+    "stat": lambda scope, path: scope.stat(path),
+    "list_dir": lambda scope, path: scope.list_dir(path),
+    "history": lambda scope, path: scope.history(path),
+    "glob": lambda scope, path: scope.glob("*", path),
+    "grep": lambda scope, path: scope.grep("x", path),
+}
+
+
+@pytest.mark.parametrize("operation", {**CHANGES, **READS}.values(), ids={**CHANGES, **READS}.keys())
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a\0b",
+        "/\ud800",
+        "/" + "x" * (MAX_NAME_BYTES + 1),
+        "/" + "ü" * 128,
+        ("/" + "x" * 254) * 17,
+        "/x" * (MAX_PATH_NAMES + 1),
+    ],
+    ids=["NUL", "surrogate", "long name", "long name in bytes", "long path", "deep path"],
+)
+def test_malformed_paths(scope, tmp_path, operation, path):
+    before = dump(tmp_path / "hive")
+    with pytest.raises(errors.InvalidPath):
+        operation(scope, path)
+    assert dump(tmp_path / "hive") == before
+
+
+def test_the_longest_name_and_path(scope):
+    name = "x" * MAX_NAME_BYTES
+    deep = ("/" + name) * (MAX_PATH_BYTES // (MAX_NAME_BYTES + 1))
+    scope.write_text(deep, "deep")
+    narrow = "/x" * MAX_PATH_NAMES
+    scope.write_text(narrow, "narrow")
+    child = scope.spawn()
+    assert (child.read_text(deep), child.read_text(narrow)) == ("deep", "narrow")
+    child.remove(narrow)
+    child.promote()
+    assert not scope.exists(narrow)
+
+
+@pytest.mark.parametrize(
+    ("expected", "operation"),
+    [
+        (errors.PathNotFound, lambda scope: scope.read("/none")),
+        (errors.PathNotFound, lambda scope: scope.stat("/none")),
+        (errors.PathNotFound, lambda scope: scope.list_dir("/none")),
+        (errors.PathNotFound, lambda scope: scope.edit("/none", "a", "b")),
+        (errors.PathNotFound, lambda scope: scope.remove("/none")),
+        (errors.PathNotFound, lambda scope: scope.tag("/none", ["x"])),
+        (errors.IsADirectory, lambda scope: scope.read("/")),
+        (errors.IsADirectory, lambda scope: scope.read("/d")),
+        (errors.IsADirectory, lambda scope: scope.edit("/d", "a", "b")),
+        (errors.IsADirectory, lambda scope: scope.write_text("/d", "x")),
+        (errors.IsADirectory, lambda scope: scope.write_text("/", "x")),
+        (errors.NotADirectory, lambda scope: scope.read("/d/f/g")),
+        (errors.NotADirectory, lambda scope: scope.list_dir("/d/f")),
+        (errors.NotADirectory, lambda scope: scope.make_dir("/d/f/g")),
+        (errors.NotADirectory, lambda scope: scope.write_text("/d/f/g/h", "x")),
+        (errors.NotADirectory, lambda scope: scope.remove("/d/f/g")),
+        (errors.PathExists, lambda scope: scope.make_dir("/d/f")),
+        (errors.InvalidPath, lambda scope: scope.remove("/")),
+        (errors.EditError, lambda scope: scope.edit("/d/f", "absent", "x")),
+        (errors.EditError, lambda scope: scope.edit("/d/f", "t", "x")),
+        (errors.EditError, lambda scope: scope.edit("/d/f", "", "x")),
+        (errors.NotText, lambda scope: scope.write_text("/d/f", "\ud800")),
+        (errors.VersionConflict, lambda scope: scope.write_text("/d/f", "x", expected_version=0)),
+        (errors.VersionConflict, lambda scope: scope.write_text("/d/f", "x", expected_version=99)),
+        (errors.VersionConflict, lambda scope: scope.write_text("/d/f", "x", expected_version=-1)),
+        (errors.VersionConflict, lambda scope: scope.write_text("/new", "x", expected_version=1)),
+        (errors.VersionNotFound, lambda scope: scope.restore("/d/f", 99)),
+        (errors.VersionNotFound, lambda scope: scope.restore("/none")),
+        (errors.VersionNotFound, lambda scope: scope.revert("none")),
+        (errors.OperationConflict, lambda scope: scope.write_text("/d/f", "x", operation_id="")),
+        (errors.OperationConflict, lambda scope: scope.write_text("/d/f", "x", operation_id="x" * 513)),
+        (errors.OperationConflict, lambda scope: scope.write_text("/d/f", "x", operation_id="\ud800")),
+        (errors.InvalidPattern, lambda scope: scope.grep("(")),
+        (errors.ScopeNotFound, lambda scope: scope.promote()),
+        (errors.ScopeNotFound, lambda scope: scope.diff()),
+        (errors.InvalidScope, lambda scope: scope.spawn(ttl=0)),
+        (errors.InvalidScope, lambda scope: scope.spawn(ttl=float("nan"))),
+        (errors.ScopeExists, lambda scope: scope.spawn("a")),
+        (ValueError, lambda scope: scope.write_text("/d/f", "x", tags=[""])),
+        (ValueError, lambda scope: scope.write_text("/d/f", "x", tags=[str(number) for number in range(65)])),
+    ],
+)
+def test_a_named_error_and_nothing_changed(scope, tmp_path, expected, operation):
+    before = dump(tmp_path / "hive")
+    with pytest.raises(expected) as raised:
+        operation(scope)
+    assert len(str(raised.value)) > 15
+    assert dump(tmp_path / "hive") == before
+
+
+def test_a_file_that_is_too_large(scope, monkeypatch):
+    monkeypatch.setattr("pydantic_hivemind.ledger.files.MAX_FILE_BYTES", 10)
+    with pytest.raises(errors.FileTooLarge, match="the most is 10"):
+        scope.write_bytes("/d/f", b"x" * 11)
+    scope.write_bytes("/d/f", b"x" * 10)
+
+
+# -- scopes ----------------------------------------------------------------------------------------
+
+
+def test_unknown_scopes(hive, scope):
+    with pytest.raises(errors.ScopeNotFound):
+        hive.scope("none", create=False)
+    with pytest.raises(errors.ScopeNotFound):
+        hive.scope("child", parent="none")
+    assert [info.name for info in hive.scopes()] == ["a"]
+
+
+def test_parents_cannot_change(hive, scope):
+    """Not to another, not to itself, not to a scope below it."""
+    child = hive.scope("child", parent=scope)
+    other = hive.scope("other")
+    for name, parent in (("child", other), ("a", scope), ("a", child), ("a", "child"), ("other", "child")):
+        with pytest.raises(errors.InvalidScope, match="parent"):
+            hive.scope(name, parent=parent)
+    with pytest.raises(errors.ScopeNotFound):
+        hive.scope("new", parent="new")
+    assert hive.scope("child") == hive.scope("child", parent="a") == child
+
+
+def test_the_parent_of_another_hive(hive, scope, tmp_path):
+    with Hivemind.open(tmp_path / "other") as other:
+        with pytest.raises(errors.InvalidScope, match="another hive"):
+            other.scope("child", parent=scope)
+        assert other.scopes() == []
+
+
+def test_the_seventeenth_scope(hive, scope):
+    for _ in range(15):
+        scope = scope.spawn()
+    with pytest.raises(errors.InvalidScope, match="at most 16"):
+        scope.spawn()
+    with pytest.raises(errors.InvalidScope, match="at most 16"):
+        hive.scope("deep", parent=scope)
+
+
+def test_a_gone_parent(hive, scope):
+    child = scope.spawn()
+    scope.destroy(cascade=True)
+    for make in (scope.spawn, child.spawn, lambda: hive.scope("new", parent=scope)):
+        with pytest.raises(errors.ScopeGone):
+            make()
+    assert hive.scopes() == []
+
+
+def test_a_closed_hive(tmp_path):
+    hive = Hivemind.open(tmp_path)
+    scope = hive.scope("a")
+    hive.close()
+    hive.close()
+    for use in (lambda: scope.read("/f"), lambda: scope.write_text("/f", "x"), hive.scopes, lambda: hive.scope("a")):
+        with pytest.raises(errors.StoreClosed, match="open it again"):
+            use()
