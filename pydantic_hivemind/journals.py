@@ -22,11 +22,15 @@ def is_journal(path: str) -> bool:
 
 
 def merge_journals(base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
-    """The entries of both, without those that either took away; where both changed one, theirs is later."""
+    """The entries of both, without those that one took away and the other left alone.
+
+    Where both changed an entry, theirs is the later one.
+    """
     before, here, there = _entries(base), _entries(ours), _entries(theirs)
     merged: list[dict[str, Any]] = []
     for id in here | there:
-        entry = here.get(id) if there.get(id) == before.get(id) else there.get(id)
+        mine, yours, old = here.get(id), there.get(id), before.get(id)
+        entry = mine if yours == old else yours if mine == old else yours or mine
         if entry is not None:
             merged.append(entry)
     return json.dumps(merged[-MAX_ENTRIES:]).encode()

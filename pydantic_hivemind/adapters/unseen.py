@@ -27,12 +27,13 @@ MAX_BYTES = 8 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """One read: who read which file, in which step of the run, and what was there."""
+    """What a run knows of a file: in which step it read it, or wrote it itself, and what was there then."""
 
     run_id: str
     path: str
     step: int
     file: File | None
+    written: bool = False
 
     @property
     def data(self) -> bytes:
@@ -71,11 +72,13 @@ class RunFiles:
         if read is None:
             return self._scope.write_bytes(path, data)
         try:
-            return self._scope.merge(path, data, base=read.file)
+            stat = self._scope.merge(path, data, base=read.file)
         except HivemindError:
             # Nothing was written: trying again blindly must not succeed.
             self._add(read)
             raise
+        self._remember(path, File(stat, data), written=True)
+        return stat
 
     def changed(self, path: str) -> None:
         """The run changed the path by other means: what it read in earlier steps is out of date."""
@@ -83,15 +86,15 @@ class RunFiles:
         if run is not None:
             with self._lock:
                 for read in self._reads_of(run[0], normalize(path)):
-                    if read.step < run[1]:
+                    if read.written or read.step < run[1]:
                         self._forget(read)
 
     # -- what was read -------------------------------------------------------------------------
 
-    def _remember(self, path: str, file: File | None) -> None:
+    def _remember(self, path: str, file: File | None, *, written: bool = False) -> None:
         run = _current_run()
         if run is not None:
-            self._add(_Read(run[0], path, run[1], file))
+            self._add(_Read(run[0], path, run[1], file, written))
 
     def _add(self, read: _Read) -> None:
         with self._lock:
@@ -103,20 +106,28 @@ class RunFiles:
     def _take(self, path: str, data: bytes) -> _Read | None:
         """The read that new content was made from.
 
-        What was read in an earlier step has been seen by the model, so the latest counts. Calls of one step
-        run side by side and nothing tells them apart, so there each read is the base of one write, and among
-        several it is the one that the content resembles most. On a tie the older one: then a change is kept
-        that might have been meant to be replaced, and none is lost.
+        Calls of one step run side by side and nothing tells them apart. So each read is the base of one
+        write, and among several it is the one that the content resembles most; on a tie the older one, for
+        then a change is kept that might have been meant to be replaced, and none is lost.
+
+        Without a read in this step it is what the run last read or wrote before; again what the content
+        resembles most, for when two runs share their usage, steps seem to pass within a call. On a tie
+        the later one, and what the content is equal to comes last: it is not written to change nothing.
         """
         run = _current_run()
         if run is None:
             return None
         with self._lock:
             reads = self._reads_of(run[0], path)
-            now = [read for read in reads if read.step == run[1]]
-            best = min(now or reads[-1:], key=lambda read: _distance(read.data, data), default=None)
+            now = [read for read in reads if read.step == run[1] and not read.written]
+            if now:
+                best = min(now, key=lambda read: _distance(read.data, data))
+            else:
+                last = max((read.step for read in reads if not read.written), default=0)
+                known = [read for read in reversed(reads) if read.written or read.step == last]
+                best = min(known, key=lambda read: (read.data == data, _distance(read.data, data)), default=None)
             for read in reads:
-                if read is best or read.step < run[1]:
+                if best is not None and (read is best or read.written or read.step < best.step):
                     self._forget(read)
             return best
 
