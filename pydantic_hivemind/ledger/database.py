@@ -185,6 +185,7 @@ class Database:
             raise LedgerTooNew("the ledger was written by a newer pydantic-hivemind; upgrade the package to open it")
         self._driver.mark(cast(Any, connection.connection.cursor()))
         command.upgrade(config, REVISION)
+        self._driver.advise(cast(Any, connection.connection.cursor()))
 
 
 class _WatchedDatabase(Database):

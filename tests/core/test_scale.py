@@ -1,0 +1,96 @@
+"""Work grows with what is asked for, not with what else is stored."""
+
+import pytest
+
+from pydantic_hivemind.ledger import files, history, receipts, scopes, tree
+from pydantic_hivemind.ledger.statements import fill
+
+CHAIN, PATHS = (3, 2, 1), ("/d/f", "/d")
+LOOKUP = fill("scope", CHAIN) | fill("path", PATHS)
+OF_PATH = {"scope_id": 1, "path": "/d/f"}
+SPAN = {"scope_id": 1, "low": "/d/", "high": "/d0"}
+STATEMENTS = {
+    "entry": (tree._ENTRY, LOOKUP, (3, 2)),
+    "file": (tree._FILE, LOOKUP, (3, 2)),
+    "children": (tree._CHILDREN, LOOKUP | {"directory": "/d"}, (3, 2)),
+    "subtree": (tree._SUBTREE, LOOKUP | {"low": "/d/", "high": "/d0"}, (3, 2)),
+    "own": (tree._OWN, {"scope_id": 1}, ()),
+    "data": (tree._DATA, fill("version", (1, 2)), (2,)),
+    "alive": (tree._ALIVE, {"scope_0": 1}, ()),
+    "prune": (files._PRUNE, OF_PATH, ()),
+    "delete head": (files._DELETE_HEAD, OF_PATH, ()),
+    "delete below": (files._DELETE_BELOW, SPAN, ()),
+    "history": (history._LIST, fill("scope", CHAIN) | {"path": "/d/f"}, (3,)),
+    "version": (history._ONE, fill("scope", CHAIN) | {"id": 1}, (3,)),
+    "scope by name": (scopes._BY_NAME, {"name": "a", "now": 0.0}, ()),
+    "children of a scope": (scopes._CHILDREN, {"id": 1, "now": 0.0}, ()),
+    "expired": (scopes._EXPIRED, {"now": 0.0}, ()),
+    "purge": (scopes._PURGE, {"now": 0.0}, ()),
+    "destroy": (scopes._DELETE, {"id": 1}, ()),
+    "receipt": (receipts._FIND, {"scope_id": 1, "operation_id": "a"}, ()),
+    "old receipts": (receipts._FORGET, {"scope_id": 1, "before": 0.0}, ()),
+}
+
+
+@pytest.mark.parametrize(("statement", "values", "shape"), STATEMENTS.values(), ids=STATEMENTS.keys())
+def test_statements_use_indexes(hive, statement, values, shape):
+    """None looks at every row of a table."""
+    with hive._database.read() as tx:
+        text, arguments = statement.bind(tx._dialect, values, *shape)
+        tx._cursor.execute("EXPLAIN QUERY PLAN " + text, arguments)
+        plan = [row[3] for row in tx._cursor.fetchall()]
+    assert plan
+    assert not [step for step in plan if step.startswith("SCAN") and "CONSTANT ROW" not in step], plan
+    # With all that the index can tell, not only with its first column.
+    assert not [step for step in plan if statement is not tree._OWN and "heads" in step and "(scope_id=?)" in step], (
+        plan
+    )
+
+
+def test_deleting_a_scope_finds_its_rows_by_index(hive):
+    """Each table that points to scopes has an index that begins with the pointer."""
+    with hive._database.read() as tx:
+        cursor = tx._cursor
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"SELECT \"from\" FROM pragma_foreign_key_list('{table}')")
+            for (column,) in cursor.fetchall():
+                cursor.execute(f'EXPLAIN QUERY PLAN DELETE FROM "{table}" WHERE "{column}" = 1')
+                assert all(row[3].startswith("SEARCH") for row in cursor.fetchall()), table
+
+
+def test_ten_thousand_files(hive):
+    """One directory among many is listed by itself, and removed and promoted as a whole."""
+    project = hive.scope("project")
+    run = project.spawn()
+    for number in range(10_000):
+        run.write_text(f"/{number % 100}/{number}", "x")
+    steps = 0
+
+    def count():
+        nonlocal steps
+        steps += 1
+
+    with hive._database.read() as tx:
+        connection = tx._cursor.connection
+        connection.set_progress_handler(count, 100)
+        assert len(tree.children(tx, run.chain_ids, "/7").layers[0]) == 101
+        connection.set_progress_handler(None, 100)
+    assert steps < 100
+    assert len(run.list_dir("/")) == 100
+    assert len(run.promote().applied) == 10_000
+    assert run.diff() == []
+    run.remove("/7")
+    assert run.promote().deleted == ("/7",)
+    assert len(project.glob("**")) == 9_900
+
+
+def test_many_scopes(hive):
+    """A thousand sessions are made, found and removed with their project."""
+    project = hive.scope("project")
+    for number in range(1000):
+        project.spawn(f"run-{number}").write_text("/f", str(number))
+    assert hive.scope("run-500").read_text("/f") == "500"
+    assert len(project.children) == 1000
+    project.destroy(cascade=True)
+    assert hive.scopes() == []
