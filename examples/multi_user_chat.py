@@ -17,8 +17,7 @@ from fastapi import Depends, FastAPI, Header
 from pydantic import BaseModel
 from pydantic_ai.messages import TextPart, UserPromptPart
 
-from pydantic_hivemind import Conversation, Scope
-from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
+from pydantic_hivemind import Conversation, HivemindCheckpointStore, Scope
 from pydantic_hivemind.adapters.fastapi import (
     deep_deps,
     hivemind_error,

@@ -9,6 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pydantic_hivemind.adapters.backend import HivemindBackend as HivemindBackend
+    from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore as HivemindCheckpointStore
+    from pydantic_hivemind.adapters.sessions import Session as Session
+    from pydantic_hivemind.adapters.sessions import SessionManager as SessionManager
+    from pydantic_hivemind.adapters.workspace import HivemindWorkspace as HivemindWorkspace
+    from pydantic_hivemind.checkpoints import Checkpoints as Checkpoints
+    from pydantic_hivemind.checkpoints import Snapshot as Snapshot
     from pydantic_hivemind.conversations import Conversation as Conversation
     from pydantic_hivemind.hivemind import Hivemind as Hivemind
     from pydantic_hivemind.model import Change as Change
@@ -26,17 +33,24 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Change": "model",
+    "Checkpoints": "checkpoints",
     "Conflict": "model",
     "Conversation": "conversations",
     "DEFAULT_MOUNTS": "mounts",
     "Edited": "model",
     "File": "model",
     "Hivemind": "hivemind",
+    "HivemindBackend": "adapters.backend",
+    "HivemindCheckpointStore": "adapters.checkpoints",
+    "HivemindWorkspace": "adapters.workspace",
     "Match": "model",
     "Mount": "mounts",
     "PromotionReport": "model",
     "Scope": "scopes",
     "ScopeInfo": "model",
+    "Session": "adapters.sessions",
+    "SessionManager": "adapters.sessions",
+    "Snapshot": "checkpoints",
     "Stat": "model",
     "Version": "model",
 }
@@ -45,16 +59,23 @@ _HOMES = {
 __all__ = [
     "DEFAULT_MOUNTS",
     "Change",
+    "Checkpoints",
     "Conflict",
     "Conversation",
     "Edited",
     "File",
     "Hivemind",
+    "HivemindBackend",
+    "HivemindCheckpointStore",
+    "HivemindWorkspace",
     "Match",
     "Mount",
     "PromotionReport",
     "Scope",
     "ScopeInfo",
+    "Session",
+    "SessionManager",
+    "Snapshot",
     "Stat",
     "Version",
 ]
