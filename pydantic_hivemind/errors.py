@@ -16,6 +16,7 @@
     |   |-- NotText                 (ValueError)
     |   `-- FileTooLarge            (OSError, EFBIG)
     |-- EditError                   (ValueError)         the text to replace is absent or ambiguous
+    |-- InvalidTag                  (ValueError)         too many tags, an empty or a long one
     |-- InvalidPattern              (ValueError)         not a regular expression, or no glob
     |-- ConflictError               somebody else changed it first; read again and decide
     |   |-- VersionConflict
@@ -129,6 +130,10 @@ class EditError(HivemindError, ValueError):
     def __init__(self, message: str, *, occurrences: int) -> None:
         super().__init__(message)
         self.occurrences = occurrences
+
+
+class InvalidTag(HivemindError, ValueError):
+    """Tags that a file cannot have."""
 
 
 class InvalidPattern(HivemindError, ValueError):

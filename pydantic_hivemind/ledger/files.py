@@ -13,6 +13,7 @@ from sqlalchemy import Delete, delete, func, insert, literal, select, update
 from pydantic_hivemind.errors import (
     FileTooLarge,
     InvalidPath,
+    InvalidTag,
     IsADirectory,
     PathExists,
     PathNotFound,
@@ -133,11 +134,11 @@ def encode_tags(tags: Sequence[str]) -> str:
     """Tags as they are stored: a sorted JSON array.
 
     Raises:
-        ValueError: Too many, too long, or empty.
+        InvalidTag: Too many, too long, or empty.
     """
     unique = sorted(set(tags))
     if len(unique) > MAX_TAGS or any(not 0 < len(tag) <= MAX_TAG_CHARS for tag in unique):
-        raise ValueError(f"a file takes up to {MAX_TAGS} tags of 1 to {MAX_TAG_CHARS} characters")
+        raise InvalidTag(f"a file takes up to {MAX_TAGS} tags of 1 to {MAX_TAG_CHARS} characters")
     return json.dumps(unique)
 
 
