@@ -107,8 +107,8 @@ def test_the_longest_name_and_path(scope):
         (errors.InvalidScope, lambda scope: scope.spawn(ttl=0)),
         (errors.InvalidScope, lambda scope: scope.spawn(ttl=float("nan"))),
         (errors.ScopeExists, lambda scope: scope.spawn("a")),
-        (InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[""])),
-        (InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[str(number) for number in range(65)])),
+        (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[""])),
+        (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[str(number) for number in range(65)])),
     ],
 )
 def test_a_named_error_and_nothing_changed(scope, tmp_path, expected, operation):
