@@ -146,7 +146,7 @@ async def hivemind_error(_: Request, error: Exception) -> JSONResponse:
     kinds = type(error).__mro__
     status = next((STATUSES[kind] for kind in kinds if kind in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
     detail = str(error) if isinstance(error, _EXPLAINED) else status.phrase
-    return JSONResponse({"error": type(error).__name__, "detail": detail}, status)
+    return JSONResponse({"error": type(error).__name__, "detail": detail}, status.value)
 
 
 def _part(id: object) -> str:
