@@ -17,6 +17,7 @@
     |   `-- FileTooLarge            (OSError, EFBIG)
     |-- EditError                   (ValueError)         the text to replace is absent or ambiguous
     |-- InvalidTag                  (ValueError)         too many tags, an empty or a long one
+    |-- InvalidOption               (ValueError)         an option has no such value
     |-- InvalidPattern              (ValueError)         not a regular expression, or no glob
     |-- ConflictError               somebody else changed it first; read again and decide
     |   |-- VersionConflict
@@ -134,6 +135,10 @@ class EditError(HivemindError, ValueError):
 
 class InvalidTag(HivemindError, ValueError):
     """Tags that a file cannot have."""
+
+
+class InvalidOption(HivemindError, ValueError):
+    """A strategy or durability that does not exist."""
 
 
 class InvalidPattern(HivemindError, ValueError):

@@ -39,6 +39,7 @@ STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
     errors.EditError: HTTPStatus.CONFLICT,
     errors.InvalidPattern: HTTPStatus.BAD_REQUEST,
     errors.InvalidTag: HTTPStatus.BAD_REQUEST,
+    errors.InvalidOption: HTTPStatus.BAD_REQUEST,
     errors.ConflictError: HTTPStatus.CONFLICT,
     errors.VersionNotFound: HTTPStatus.NOT_FOUND,
     errors.CheckpointError: HTTPStatus.BAD_REQUEST,
@@ -48,7 +49,14 @@ STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
 }
 """The status of each error; the nearest base of an error decides, and any other is a 500."""
 
-_EXPLAINED = (errors.PathError, errors.EditError, errors.InvalidPattern, errors.InvalidTag, errors.VersionNotFound)
+_EXPLAINED = (
+    errors.PathError,
+    errors.EditError,
+    errors.InvalidOption,
+    errors.InvalidPattern,
+    errors.InvalidTag,
+    errors.VersionNotFound,
+)
 """Errors whose text is about what the caller sent; that of the others names scopes, which are the app's affair."""
 
 
