@@ -12,7 +12,7 @@ from pydantic_hivemind import undo
 from pydantic_hivemind.checkpoints import Checkpoints
 from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.errors import EditError, InvalidOption, MergeConflict, ScopeNotFound, VersionNotFound
-from pydantic_hivemind.ledger import files, history, receipts, scopes, tree
+from pydantic_hivemind.ledger import conversations, files, history, receipts, scopes, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.files import Cause
 from pydantic_hivemind.ledger.receipts import Result
@@ -342,6 +342,12 @@ class Scope(ScopeReader):
     def conversation(self, id: str) -> Conversation:
         """A message history kept in this scope."""
         return Conversation(self._database, self._row, id)
+
+    def conversations(self) -> list[str]:
+        """The ids of the message histories kept in this scope, in order; empty ones are not kept."""
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return conversations.ids(tx, self._row.id)
 
     def checkpoints(self) -> Checkpoints:
         """The states of conversations that agents saved in this scope."""

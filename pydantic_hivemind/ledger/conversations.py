@@ -13,12 +13,20 @@ from pydantic_hivemind.ledger.statements import Statement, Value, insert_row, pa
 
 _AT = (conversations.c.scope_id == param("of_scope"), conversations.c.id == param("of_id"))
 
+_IDS = Statement(
+    lambda: select(conversations.c.id).where(conversations.c.scope_id == param("scope_id")).order_by(conversations.c.id)
+)
 _HEAD = Statement(lambda: select(conversations.c.head).where(*_AT))
 _INSERT = Statement(lambda: insert_row(conversations))
 _UPDATE = Statement(
     lambda: update(conversations).where(*_AT).values(head=param("head"), updated_at=param("updated_at"))
 )
 _DELETE = Statement(lambda: delete(conversations).where(*_AT))
+
+
+def ids(tx: Transaction, scope_id: int) -> list[str]:
+    """The conversations of a scope that are not empty, by id."""
+    return [cast(str, row[0]) for row in tx.rows(_IDS, {"scope_id": scope_id})]
 
 
 def head(tx: Transaction, scope_id: int, id: str) -> bytes | None:
