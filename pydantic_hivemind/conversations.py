@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind import transcripts
-from pydantic_hivemind.ledger import conversations, tree, turns
+from pydantic_hivemind.ledger import conversations, receipts, tree, turns
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 
@@ -41,35 +41,53 @@ class Conversation:
             stored = turns.load(tx, self._row.id, [] if head is None else [head])
         return list(transcripts.decode(stored).values())
 
-    def append(self, messages: Sequence[ModelMessage]) -> None:
+    def append(self, messages: Sequence[ModelMessage], *, operation_id: str | None = None) -> None:
         """Add messages, as `result.new_messages()` gives them; of two appends at once both land.
+
+        With an `operation_id` a retry adds nothing twice.
 
         Raises:
             CheckpointError: One of them holds something that is no JSON. None was added.
+            OperationConflict: The operation id was used for something else.
         """
         data = [transcripts.encode(message) for message in messages]
-        with self._database.write() as tx:
-            tree.check_alive(tx, self._row.chain)
+
+        def append(tx: Transaction) -> None:
             head = conversations.head(tx, self._row.id, self._id)
             last = None if head is None else turns.position(tx, self._row.id, head)
             self._store(tx, turns.follow(head, 0 if last is None else last + 1, data), head)
 
-    def replace(self, messages: Sequence[ModelMessage]) -> None:
+        self._change(append, operation_id, "conversation.append", data)
+
+    def replace(self, messages: Sequence[ModelMessage], *, operation_id: str | None = None) -> None:
         """Keep these messages instead, as after a rewind or a summary; what they share is stored once.
+
+        With an `operation_id` a retry changes nothing that came after the first time.
 
         Raises:
             CheckpointError: One of them holds something that is no JSON. Nothing was changed.
+            OperationConflict: The operation id was used for something else.
         """
         history = turns.follow(None, 0, [transcripts.encode(message) for message in messages])
-        with self._database.write() as tx:
-            tree.check_alive(tx, self._row.chain)
+
+        def replace(tx: Transaction) -> None:
             head = conversations.head(tx, self._row.id, self._id)
             self._store(tx, history, None)
             turns.forget(tx, self._row.id, head)
 
+        self._change(replace, operation_id, "conversation.replace", [turn.data for turn in history])
+
     def clear(self) -> None:
         """Forget all messages."""
         self.replace([])
+
+    def _change(
+        self, work: Callable[[Transaction], None], operation_id: str | None, name: str, data: Sequence[bytes]
+    ) -> None:
+        """Do some work in one transaction, unless its operation id was used before."""
+        with self._database.write() as tx:
+            tree.check_alive(tx, self._row.chain)
+            receipts.once(tx, self._row.id, operation_id, (name, self._id, *data), lambda: work(tx))
 
     def _store(self, tx: Transaction, history: list[turns.Turn], otherwise: bytes | None) -> None:
         turns.store(tx, self._row.id, history)
