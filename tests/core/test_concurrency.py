@@ -1,8 +1,10 @@
 """Many processes and threads on one store: every acknowledged change is in the result."""
 
 import os
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from layers import check_layers
@@ -10,6 +12,7 @@ from processes import fork, join
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import VersionConflict
+from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
 
 MEMORY = "/.deep/memory/main/MEMORY.md"
 PROCESSES, THREADS, ROUNDS = 8, 16, 8
@@ -120,6 +123,22 @@ def test_readers_see_whole_states(directory):
             readers = [pool.submit(read) for _ in range(3)]
             pool.submit(promote).result()
             assert all(reader.result() for reader in readers)
+
+
+def test_reading_does_not_wait_for_a_write(directory):
+    """Reads that waited would raise `StoreBusy`, as the write never ends."""
+    with opened(directory) as hive, closing(sqlite3.connect(directory / LEDGER_FILE, isolation_level=None)) as writer:
+        project = hive.scope("project")
+        run = project.spawn()
+        run.write_text("/f", "x")
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM scopes")
+        assert hive.scope("project").children == (run,)
+        assert [scope.name for scope in hive.scopes()] == ["project", run.name]
+        assert run.read_text("/f") == "x"
+        assert len(run.list_dir()) == len(run.glob("**")) == len(run.grep("x")) == len(run.history("/f")) == 1
+        assert [change.path for change in run.diff()] == ["/f"]
+        assert run.conversations() == run.conversation("c").load() == run.checkpoints().list_all() == []
 
 
 def open_first(directory, gate, number):
