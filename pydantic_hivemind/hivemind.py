@@ -55,7 +55,7 @@ class Hivemind:
         self.close()
 
     def close(self) -> None:
-        """Close the store; its scopes raise `StoreClosed` from then on."""
+        """Close the store when the write that has begun is done; its scopes raise `StoreClosed` from then on."""
         self._database.close()
 
     def scope(self, name: str, parent: Scope | str | None = None, *, create: bool = True) -> Scope:

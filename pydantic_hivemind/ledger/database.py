@@ -117,9 +117,10 @@ class Database:
         self._driver.after_fork()
 
     def close(self) -> None:
-        """Close every connection; later calls raise `StoreClosed`."""
-        self._closed = True
-        self._driver.engine.dispose()
+        """Close every connection when the write that has begun is done; later calls raise `StoreClosed`."""
+        with self._driver.line():
+            self._closed = True
+            self._driver.engine.dispose()
 
     @contextmanager
     def _connection(self) -> Generator[DBAPIConnection, None, None]:
