@@ -30,21 +30,30 @@ class HivemindBackend:
     """
 
     def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-        self._files = RunFiles(scope)
+        self._opened = RunFiles(scope)
 
     @property
     def scope(self) -> Scope:
         """The scope whose files these are."""
-        return self._scope
+        return self._files.scope
+
+    @property
+    def name(self) -> str:
+        """The name of the scope."""
+        return self.scope.name
+
+    @property
+    def _files(self) -> RunFiles:
+        """The scope's files. A session makes them on first use."""
+        return self._opened
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._scope!r})"
+        return f"{type(self).__name__}({self.scope!r})"
 
     def exists(self, path: str) -> bool:
         """Whether there is a file; false for a directory."""
         try:
-            return not self._scope.stat(_checked(path)).is_dir
+            return not self.scope.stat(_checked(path)).is_dir
         except HivemindError:
             return False
 
@@ -53,9 +62,9 @@ class HivemindBackend:
         try:
             path = _checked(path)
             try:
-                found = self._scope.list_dir(path)
+                found = self.scope.list_dir(path)
             except NotADirectory:
-                found = [self._scope.stat(path)]
+                found = [self.scope.stat(path)]
         except HivemindError:
             return []
         found.sort(key=lambda stat: not stat.is_dir)
@@ -72,7 +81,7 @@ class HivemindBackend:
         """Some lines of a text file with their numbers, or a text that begins with `Error: `."""
         try:
             path = _checked(path)
-            data = self._scope.read_bytes(path)
+            data = self.scope.read_bytes(path)
             lines = data.decode().split("\n")
         except HivemindError as error:
             return f"Error: {_reason(error, path)}"
@@ -99,7 +108,7 @@ class HivemindBackend:
         """Replace text in a file; of two edits at once both land."""
         try:
             path = _checked(path)
-            edited = self._scope.edit(path, old_string, new_string, replace_all=replace_all)
+            edited = self.scope.edit(path, old_string, new_string, replace_all=replace_all)
             self._files.changed(path)
         except NotText:
             return EditResult(error=f"File '{path}' is binary and cannot be edited as text")
@@ -117,7 +126,7 @@ class HivemindBackend:
     def glob_info(self, pattern: str, path: str = "/") -> list[FileInfo]:
         """The files under a directory whose path there matches a glob, by path."""
         try:
-            return [_info(stat) for stat in self._scope.glob(pattern, _checked(path), hidden=False)]
+            return [_info(stat) for stat in self.scope.glob(pattern, _checked(path), hidden=False)]
         except HivemindError:
             return []
 
@@ -132,7 +141,7 @@ class HivemindBackend:
         try:
             re.compile(pattern)
             under = "/" if path is None else _checked(path)
-            found = self._scope.grep(pattern, under, glob=glob or None, hidden=not ignore_hidden)
+            found = self.scope.grep(pattern, under, glob=glob or None, hidden=not ignore_hidden)
         except (re.error, OverflowError, RecursionError) as error:
             return f"Error: Invalid regex pattern: {error}"
         except PathNotFound:
@@ -148,7 +157,7 @@ class HivemindBackend:
         """
         path = _checked(path)
         try:
-            self._scope.remove(path)
+            self.scope.remove(path)
         except PathNotFound:
             return
         self._files.changed(path)

@@ -19,7 +19,7 @@ from pydantic_ai.workspaces import Workspace
 
 from pydantic_hivemind.adapters.async_backend import AsyncBackend, awaitable
 from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.adapters.workspace import HivemindWorkspace, scope_of
+from pydantic_hivemind.adapters.workspace import HivemindWorkspace, backend_of
 
 if TYPE_CHECKING:
     from pydantic_deep import DeepAgent as UpstreamAgent
@@ -47,7 +47,7 @@ class DeepAgentDeps(UpstreamDeps):
 
     def __post_init__(self) -> None:
         if self.backend is not None:
-            scope_of(self.backend)
+            backend_of(self.backend)
             self.backend = awaitable(self.backend)
 
     async def upload_file(self, name: str, content: bytes, *, upload_dir: str = "uploads") -> str:
@@ -107,7 +107,7 @@ def create_deep_agent(
         options: As there. `workspace=HivemindWorkspace(over=...)` keeps other files and commands elsewhere.
     """
     if backend is not None:
-        scope_of(backend)
+        backend_of(backend)
     agent = pydantic_deep.create_deep_agent(model, **for_scopes(options))
     return cast("Agent[DeepAgentDeps, Any]", agent)
 

@@ -7,18 +7,19 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from threading import Lock
+from threading import Lock, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict
 
 import pydantic_ai_backends
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 from pydantic_ai_backends.backends.docker.session import SessionLimitExceeded
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.names import escape
+from pydantic_hivemind.adapters.unseen import RunFiles
 from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.model import PromotionReport, Strategy
@@ -34,6 +35,16 @@ RENEWAL = 0.25
 
 The ttl is longer by the same part: no session expires before it was idle for the whole timeout.
 """
+
+
+class PromoteOptions(TypedDict, total=False):
+    """The options of `Scope.promote`."""
+
+    tags: Sequence[str] | None
+    paths: str | Sequence[str] | None
+    strategy: Strategy
+    dry_run: bool
+    operation_id: str | None
 
 
 class Session(HivemindBackend):
@@ -55,16 +66,8 @@ class Session(HivemindBackend):
         self.last_activity = time.time()
         self._parent = parent
         self._renew_at = 0.0
+        self._started: RunFiles | None = None
         self._starting = Lock()
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            # What `start` sets is all that can be missing, so that the first use starts the session.
-            if name not in {"_scope", "_files"}:
-                raise AttributeError(f"a session has no attribute {name!r}")
-            self.start()
-            return self.__dict__[name]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.session_id!r})"
@@ -77,20 +80,18 @@ class Session(HivemindBackend):
     def start(self) -> None:
         """Make the scope, or attach to the one another process has made. The first use does it too."""
         with self._starting:
-            scope = self._parent.spawn(self.name, ttl=self.ttl, attach=True)
-            self._renew_at = time.time() + self.idle_timeout * RENEWAL
-            super().__init__(scope.watched(partial(self._used, scope)))
+            self._start()
 
     def stop(self) -> None:
         """Discard it; fine if it is gone."""
-        if self._started:
+        if self._started is not None:
             with suppress(ScopeGone):
                 self.scope.destroy(cascade=True)
 
     def is_alive(self) -> bool:
         """Whether it was started and is not gone. Counts as a use."""
         try:
-            return self._started and self.scope.stat("/").is_dir
+            return self._started is not None and self.scope.stat("/").is_dir
         except ScopeGone:
             return False
 
@@ -98,20 +99,9 @@ class Session(HivemindBackend):
         """Note a use, now or at another time, in seconds since the epoch. Does not wait for the store."""
         self.last_activity = max(self.last_activity, time.time() if at is None else at)
 
-    def promote(
-        self,
-        to: Scope | str | None = None,
-        *,
-        tags: Sequence[str] | None = None,
-        paths: str | Sequence[str] | None = None,
-        strategy: Strategy = "merge",
-        dry_run: bool = False,
-        operation_id: str | None = None,
-    ) -> PromotionReport:
+    def promote(self, to: Scope | str | None = None, **options: Unpack[PromoteOptions]) -> PromotionReport:
         """Merge what the run changed into the parent, as `Scope.promote`; the session goes on."""
-        return self.scope.promote(
-            to, tags=tags, paths=paths, strategy=strategy, dry_run=dry_run, operation_id=operation_id
-        )
+        return self.scope.promote(to, **options)
 
     def __enter__(self) -> Self:
         self.start()
@@ -133,17 +123,30 @@ class Session(HivemindBackend):
             await run_sync(self.stop)
 
     @property
-    def _started(self) -> bool:
-        return "_scope" in self.__dict__
+    def _files(self) -> RunFiles:
+        if self._started is None:
+            with self._starting:
+                return self._started or self._start()
+        return self._started
+
+    def _start(self) -> RunFiles:
+        scope = self._parent.spawn(self.name, ttl=self.ttl, attach=True)
+        self._renew_at = time.time() + self.idle_timeout * RENEWAL
+        self._started = RunFiles(scope.watched(partial(self._used, scope)))
+        return self._started
 
     def _used(self, scope: Scope) -> None:
         now = time.time()
         self.last_activity = now
         if now >= self._renew_at:
             self._renew_at = now + self.idle_timeout * RENEWAL
-            # What the caller came for may still work, and if not it says so itself.
-            with suppress(StoreError, ScopeGone):
-                scope.renew(self.ttl)
+            # On a thread, for it is a write, and the caller may be a read on the event loop.
+            Thread(target=self._renew, args=(scope,), name=f"renew {self.name}", daemon=True).start()
+
+    def _renew(self, scope: Scope) -> None:
+        # If it fails, a later use tries again, or finds the session gone and says so itself.
+        with suppress(StoreError, ScopeGone):
+            scope.renew(self.ttl)
 
 
 class SessionManager(pydantic_ai_backends.SessionManager):
@@ -190,15 +193,7 @@ class SessionManager(pydantic_ai_backends.SessionManager):
                 await self.release(session.session_id)
 
     async def promote(
-        self,
-        session_id: str,
-        to: Scope | str | None = None,
-        *,
-        tags: Sequence[str] | None = None,
-        paths: str | Sequence[str] | None = None,
-        strategy: Strategy = "merge",
-        dry_run: bool = False,
-        operation_id: str | None = None,
+        self, session_id: str, to: Scope | str | None = None, **options: Unpack[PromoteOptions]
     ) -> PromotionReport:
         """`Session.promote` for an open session.
 
@@ -208,8 +203,7 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         session: Session | None = self._sessions.get(session_id)
         if session is None:
             raise ScopeNotFound(f"no session {session_id!r} is open; get or create it first")
-        options = {"tags": tags, "paths": paths, "strategy": strategy}
-        return await run_sync(partial(session.promote, to, dry_run=dry_run, operation_id=operation_id, **options))
+        return await run_sync(partial(session.promote, to, **options))
 
     async def cleanup_idle(self, max_idle: int | None = None) -> int:
         """Release the sessions that no process has used for too long; how many were open here.

@@ -8,15 +8,34 @@ merged with the changes it has not seen. Outside a run a write is a plain write.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-
-from pydantic_ai._run_context import get_current_run_context
+from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.model import File, Stat
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.scopes import Scope
+
+if TYPE_CHECKING:
+    from pydantic_ai import RunContext
+
+try:
+    # Private: a tool is told its run, but a backend that the tool calls is not.
+    from pydantic_ai._run_context import get_current_run_context
+except ImportError:
+    warnings.warn(
+        "This release of pydantic-ai does not tell which run a file is written in: when two calls change a file at "
+        "once, the last one wins. Look for a newer pydantic-hivemind, or use an earlier pydantic-ai.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+    def get_current_run_context() -> RunContext[Any] | None:
+        """Nothing is known of runs."""
+        return None
+
 
 MAX_READS = 256
 """Reads that are remembered at most: many more than the tool calls that one model response makes at once."""
@@ -44,7 +63,7 @@ class RunFiles:
     """Reads and writes whole files of a scope on behalf of agent runs. Safe to use from any thread."""
 
     def __init__(self, scope: Scope) -> None:
-        self._scope = scope
+        self.scope = scope
         self._reads: OrderedDict[_Read, None] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
@@ -53,7 +72,7 @@ class RunFiles:
         """As `Scope.read`; a run's later write of the path is taken to be made from this."""
         path = normalize(path)
         try:
-            file = self._scope.read(path)
+            file = self.scope.read(path)
         except HivemindError:
             # A tool that could not read goes on as if there were nothing.
             self._remember(path, None)
@@ -70,9 +89,9 @@ class RunFiles:
         path = normalize(path)
         read = self._take(path, data)
         if read is None:
-            return self._scope.write_bytes(path, data)
+            return self.scope.write_bytes(path, data)
         try:
-            stat = self._scope.merge(path, data, base=read.file)
+            stat = self.scope.merge(path, data, base=read.file)
         except HivemindError:
             # Nothing was written: trying again blindly must not succeed.
             self._add(read)

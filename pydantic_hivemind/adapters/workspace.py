@@ -6,7 +6,9 @@ contract asks for; what is added here is the contract's own error for a scope th
 
 from __future__ import annotations
 
+import re
 import threading
+import uuid
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import KW_ONLY, dataclass
@@ -27,6 +29,7 @@ from pydantic_ai.workspaces import (
     WorkspaceUnavailableError,
 )
 
+from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.layered import layered
 from pydantic_hivemind.adapters.refs import PROVIDER, scope_name, scope_ref, split_ref
 from pydantic_hivemind.adapters.unseen import RunFiles
@@ -38,6 +41,10 @@ from pydantic_hivemind.scopes import Scope
 
 DEFAULT_PARENT = "workspaces"
 """The scope under which runs that name no other get their sessions."""
+
+SESSION_NAME = re.compile("workspace-[0-9a-f]{32}")
+"""The names of the sessions made here, and the only ones that a ref opens: histories come back from clients, who
+can write any ref into them, so what it names must be nothing else's and not to be guessed."""
 
 Result = TypeVar("Result")
 
@@ -59,7 +66,7 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
     """
 
     def __init__(self, scope: Scope | Callable[[], Scope], *, ref: WorkspaceRef | None = None) -> None:
-        self._open: Callable[[], Scope] = _opener(scope) if isinstance(scope, Scope) else scope
+        self._open: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
         self._ref = scope_ref(scope.name) if isinstance(scope, Scope) else ref
         self._environment: _Environment | None = None
         self._opening = threading.Lock()
@@ -126,6 +133,7 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         with self._opening:
             if self._environment is None:
                 scope = self._open()
+                scope.stat("/")  # Raises if it is gone.
                 self._ref = self._ref or scope_ref(scope.name)
                 self._environment = _Environment(scope, RunFiles(scope))
             return self._environment
@@ -144,14 +152,6 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         opened = await self._opened()
         with _unavailable_if_gone():
             await anyio.to_thread.run_sync(work, opened)
-
-
-def _opener(scope: Scope) -> Callable[[], Scope]:
-    def check() -> Scope:
-        scope.stat("/")  # Raises if the scope is gone.
-        return scope
-
-    return check
 
 
 @contextmanager
@@ -173,7 +173,7 @@ class HivemindWorkspace(AbstractCapability[Any]):
 
     The scope comes from the run's dependencies: `deps.backend` is a `HivemindBackend` or a session. A ref in a
     message history can only confirm it. Without such a backend every conversation gets a session of its own
-    under `parent`, and its ref leads back to it.
+    under `parent`, and its ref leads back to it: whoever has the ref has the session. No ref leads anywhere else.
 
     Args:
         hive: Where sessions are made.
@@ -207,16 +207,16 @@ class HivemindWorkspace(AbstractCapability[Any]):
         """The run's workspace, or `None` for a ref that another capability knows.
 
         Raises:
-            UserError: The ref is of another scope than the run's, or the run has no scope.
+            UserError: The ref is of another scope than the run's or of no session made here, or the run has no scope.
         """
         if ref is not None and ref.provider != PROVIDER:
             return None
         mine, below = (ref, None) if ref is None else split_ref(ref)
-        scope = scope_of(getattr(ctx.deps, "backend", None))
-        if scope is None:
+        backend = backend_of(getattr(ctx.deps, "backend", None))
+        if backend is None:
             upper = self._session(mine)
-        elif mine is None or mine == scope_ref(scope.name):
-            upper = ScopeWorkspace(scope)
+        elif mine is None or mine == scope_ref(backend.name):
+            upper = ScopeWorkspace(lambda: backend.scope, ref=scope_ref(backend.name))
         else:
             raise UserError(
                 "The message history continues in another workspace than the one of this run's `deps.backend`. Pass "
@@ -230,22 +230,25 @@ class HivemindWorkspace(AbstractCapability[Any]):
         return workspace if ref is None or workspace.ref == ref else None
 
     def backend(self, ref: WorkspaceRef | None = None) -> WorkspaceBackend:
-        """A workspace outside a run: of a new session, or the one a ref names. Nothing happens before its first use.
+        """A workspace outside a run: of a new session, or of the one a ref names. Nothing happens before its first use.
 
-        For the application's own code: without `parent` a ref may name any scope of the hive.
+        Raises:
+            UserError: The ref is of no session made here; `hive.scope(name).workspace()` opens any other scope.
         """
-        mine, _ = (None, None) if ref is None else split_ref(ref)
-        upper = self._attached(mine) if mine is not None and self.parent is None else self._session(mine)
+        mine = None if ref is None else split_ref(ref)[0]
+        upper = self._session(mine)
         if isinstance(self.over, AbstractCapability):
             raise UserError("A capability in `over` supplies its workspace to runs only; give it a workspace backend.")
         return upper if self.over is None else layered(upper, self.over)
 
     async def destroy(self, ref: WorkspaceRef) -> None:
-        """Destroy the session or scope that `backend(ref)` would open; fine if it is gone."""
-        mine, _ = split_ref(ref)
-        upper = self._attached(mine) if self.parent is None else self._session(mine)
+        """Destroy the session that a ref names; fine if it is gone.
+
+        Raises:
+            UserError: The ref is of no session made here.
+        """
         with suppress(WorkspaceUnavailableError):
-            await upper.destroy()
+            await self._session(split_ref(ref)[0]).destroy()
 
     # -- which scope ---------------------------------------------------------------------------
 
@@ -257,14 +260,14 @@ class HivemindWorkspace(AbstractCapability[Any]):
                 "HivemindWorkspace a hive."
             )
         if ref is None:
-            return ScopeWorkspace(lambda: self._parent().spawn(ttl=self.ttl))
-        return ScopeWorkspace(lambda: self._parent().session(scope_name(ref)), ref=ref)
-
-    def _attached(self, ref: WorkspaceRef) -> ScopeWorkspace:
-        hive = self.hive
-        if hive is None:
-            raise UserError("Give HivemindWorkspace a hive to open a workspace by its ref.")
-        return ScopeWorkspace(lambda: hive.scope(scope_name(ref), create=False), ref=ref)
+            return ScopeWorkspace(lambda: self._parent().spawn(f"workspace-{uuid.uuid4().hex}", ttl=self.ttl))
+        name = scope_name(ref)
+        if not SESSION_NAME.fullmatch(name):
+            raise UserError(
+                "The workspace ref is of no session that HivemindWorkspace made. In a run, pass `workspace='new'` to "
+                "go on in a new one; elsewhere, open a scope with `hive.scope(name).workspace()`."
+            )
+        return ScopeWorkspace(lambda: self._parent().session(name), ref=ref)
 
     def _parent(self) -> Scope:
         if isinstance(self.parent, Scope):
@@ -273,18 +276,17 @@ class HivemindWorkspace(AbstractCapability[Any]):
         return self.hive.scope(DEFAULT_PARENT if self.parent is None else self.parent)
 
 
-def scope_of(backend: object) -> Scope | None:
-    """The scope behind `deps.backend`, which may be wrapped in an asynchronous adapter; `None` without a backend.
+def backend_of(backend: object) -> HivemindBackend | None:
+    """What `deps.backend` is, without the asynchronous adapter it may be wrapped in; `None` without a backend.
 
     Raises:
         UserError: The backend keeps its files elsewhere.
     """
     unwrap = getattr(backend, "unwrap", None)
     raw: object = unwrap() if callable(unwrap) else backend
-    scope = getattr(raw, "scope", None)
-    if raw is not None and not isinstance(scope, Scope):
-        raise UserError(
-            f"`deps.backend` is a {type(raw).__name__}, which has no scope of Hivemind; "
-            "give it a HivemindBackend or a session."
-        )
-    return scope
+    if raw is None or isinstance(raw, HivemindBackend):
+        return raw
+    raise UserError(
+        f"`deps.backend` is a {type(raw).__name__}, which has no scope of Hivemind; "
+        "give it a HivemindBackend or a session."
+    )

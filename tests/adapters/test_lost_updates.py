@@ -246,8 +246,8 @@ def test_a_read_that_failed_is_no_licence_to_overwrite(hive: Hivemind) -> None:
         files = RunFiles(session)
         with pytest.raises(LookupError):
             files.read(MEMORY)
-        files._scope = hive.scope("project")  # It works again.
-        files._scope.write_text(MEMORY, "- theirs\n")
+        files.scope = hive.scope("project")  # It works again.
+        files.scope.write_text(MEMORY, "- theirs\n")
         files.write(MEMORY, b"- mine\n")
 
     in_run(work)
@@ -287,3 +287,25 @@ def test_what_is_remembered_is_bounded(scope: Scope, monkeypatch: pytest.MonkeyP
     in_run(work)
     files.read("/small")
     assert len(files._reads) == 1, "outside a run nothing is remembered"
+
+
+WITHOUT_CONTEXT = """
+import sys, warnings
+import pydantic_ai._run_context
+del pydantic_ai._run_context.get_current_run_context
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from pydantic_hivemind import Hivemind, HivemindBackend, Session
+    with Hivemind.open(sys.argv[1]) as hive:
+        scope = hive.scope("user/ada")
+        one, two = HivemindBackend(scope), HivemindBackend(scope)
+        one.read_bytes("/f")
+        two.write("/f", "theirs")
+        one.write("/f", "mine")
+        print(scope.read_text("/f"), sum("pydantic-ai" in str(warning.message) for warning in caught))
+"""
+
+
+def test_a_pydantic_ai_that_tells_no_run_gets_plain_writes_and_one_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_CONTEXT, str(tmp_path / "hive")]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == ["mine", "1"]

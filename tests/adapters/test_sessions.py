@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -227,7 +229,15 @@ def test_a_session_that_another_process_uses_is_not_idle(hive, user, tmp_path):
         asyncio.run(run(elsewhere))
 
 
+def renewed():
+    """Wait for the renewals that have begun."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("renew "):
+            thread.join()
+
+
 def expiry(hive, session):
+    renewed()
     return next(scope.expires_at for scope in hive.scopes() if scope.name == session.name)
 
 
@@ -257,6 +267,48 @@ def test_every_use_counts(hive, user, use):
             pytest.importorskip("pydantic_ai.workspaces")
             asyncio.run(session.scope.workspace().exists("/a.txt"))
         assert expiry(hive, session) > first
+
+
+def read_the_backend(session):
+    return session.read_bytes("/a.txt")
+
+
+def read_the_workspace(session):
+    pytest.importorskip("pydantic_ai.workspaces")
+    return asyncio.run(session.scope.workspace().read_bytes("/a.txt"))
+
+
+@pytest.mark.parametrize("read", [read_the_backend, read_the_workspace])
+def test_a_read_waits_for_no_write(hive, user, tmp_path, read):
+    with Session(user, idle_timeout=1) as session:
+        session.write("/a.txt", "x")
+        first = expiry(hive, session)
+        time.sleep(0.25)
+        other = sqlite3.connect(tmp_path / "hive" / "ledger.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert read(session) == b"x"
+        # The read is back while the renewal waits.
+        other.execute("ROLLBACK")
+        other.close()
+        assert expiry(hive, session) > first
+
+
+@pytest.mark.parametrize("ended", ["closed", "destroyed"])
+def test_a_renewal_leaves_nothing_behind(hive, user, tmp_path, ended):
+    """Neither an error of its thread, nor a connection that nobody closes."""
+    session = Session(user, idle_timeout=1)
+    session.start()
+    time.sleep(0.25)
+    other = sqlite3.connect(tmp_path / "hive" / "ledger.sqlite3", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.1, lambda: other.execute("ROLLBACK"))
+    release.start()
+    session.exists("/a.txt")
+    hive.close() if ended == "closed" else session.stop()
+    renewed()
+    release.join()
+    other.close()
+    assert not session.is_alive() if ended == "destroyed" else session.read("/a.txt").startswith("Error: ")
 
 
 CRASH = """

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +26,9 @@ from pydantic_ai_backends import StateBackend
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.refs import join_refs, scope_name, scope_ref, split_ref
-from pydantic_hivemind.adapters.workspace import HivemindWorkspace
+from pydantic_hivemind.adapters.sessions import Session, SessionManager
+from pydantic_hivemind.adapters.workspace import HivemindWorkspace, ScopeWorkspace
+from pydantic_hivemind.deep import DeepAgentDeps
 
 
 @pytest.fixture
@@ -52,17 +57,17 @@ class TestScope(WorkspaceBackendSuite):
 
     @pytest.fixture
     def attach_backend(self, hive: Hivemind) -> Callable[[WorkspaceRef], WorkspaceBackend]:
-        return HivemindWorkspace(hive).backend
+        return lambda ref: ScopeWorkspace(lambda: hive.scope(scope_name(ref), create=False), ref=ref)
 
     @pytest.fixture
     def destructive_backend(self, hive: Hivemind) -> Callable[[], WorkspaceBackend]:
         return lambda: hive.scope("user/ben").workspace()
 
     @pytest.fixture
-    def destroy_environment(self, hive: Hivemind) -> Callable[[WorkspaceBackend], Awaitable[None]]:
+    def destroy_environment(self) -> Callable[[WorkspaceBackend], Awaitable[None]]:
         async def destroy(backend: WorkspaceBackend) -> None:
-            assert backend.ref is not None
-            await HivemindWorkspace(hive).destroy(backend.ref)
+            assert isinstance(backend, ScopeWorkspace)
+            await backend.destroy()
 
         return destroy
 
@@ -70,9 +75,9 @@ class TestScope(WorkspaceBackendSuite):
 class TestSession(TestScope):
     """The workspace of a session that is made on first use."""
 
-    @pytest.fixture
-    def capability(self, hive: Hivemind) -> HivemindWorkspace:
-        return HivemindWorkspace(hive, hive.scope("user/ada"))
+    @pytest.fixture(params=["user/ada", None])
+    def capability(self, hive: Hivemind, request: pytest.FixtureRequest) -> HivemindWorkspace:
+        return HivemindWorkspace(hive, request.param)
 
     @pytest.fixture
     def backend(self, capability: HivemindWorkspace) -> WorkspaceBackend:
@@ -89,6 +94,14 @@ class TestSession(TestScope):
     @pytest.fixture
     def attach_backend(self, capability: HivemindWorkspace) -> Callable[[WorkspaceRef], WorkspaceBackend]:
         return capability.backend
+
+    @pytest.fixture
+    def destroy_environment(self, capability: HivemindWorkspace) -> Callable[[WorkspaceBackend], Awaitable[None]]:
+        async def destroy(backend: WorkspaceBackend) -> None:
+            assert backend.ref is not None
+            await capability.destroy(backend.ref)
+
+        return destroy
 
 
 @dataclass
@@ -141,24 +154,68 @@ class TestWhichScope:
         assert mallory.list_dir("/") == []
         moved = await agent.run("look", deps=Deps(HivemindBackend(mallory)), message_history=history, workspace="new")
         assert "secret" not in moved.output
-        # Without dependencies a ref leads to sessions of the parent, and to no other scope.
-        with pytest.raises(WorkspaceUnavailableError):
+        # Without dependencies a ref leads to the sessions that were made for refs, and to no other scope.
+        with pytest.raises(UserError, match="workspace='new'") as refused:
             await agent.run("look", message_history=history)
+        assert "ada" not in str(refused.value)
 
+    @pytest.mark.parametrize("parent", ["sessions", None])
     @pytest.mark.parametrize(
-        "id", ["user/ada", "other", "sessions", "long-lived", "user%2Fada", "../user/ada", "other+local:%2F", "", "%00"]
+        "id",
+        [
+            "user/ada",
+            "other",
+            "sessions",
+            "workspaces",
+            "long-lived",
+            "run-1",
+            "sessions%23ada",
+            "workspaces%23ada",
+            "workspace-" + "0" * 32,
+            "workspace-" + "1" * 32,
+            "workspace-" + "1" * 32 + "%0A",
+            "user%2Fada",
+            "../user/ada",
+            "other+local:%2F",
+            "",
+            "%00",
+        ],
     )
-    async def test_a_forged_ref_opens_nothing(self, hive: Hivemind, id: str) -> None:
+    async def test_a_forged_ref_opens_nothing(self, hive: Hivemind, id: str, parent: str | None) -> None:
         """Neither another's session, nor a scope that is not a session, nor the parent itself."""
-        parent = hive.scope("sessions")
-        hive.scope("user/ada").spawn("other").write_text("/secret.txt", "s")
-        hive.scope("long-lived", parent=parent).write_text("/secret.txt", "s")
-        agent = agent_with(HivemindWorkspace(hive, parent))
+        above = hive.scope(parent or "workspaces")
+        others = [
+            hive.scope("user/ada"),
+            hive.scope("user/ada").spawn("other"),
+            hive.scope("user/ada").spawn("workspace-" + "0" * 32),
+            hive.scope("long-lived", parent=above),
+            above.spawn("run-1"),
+            (await SessionManager(hive, above).get_or_create("ada")).scope,
+        ]
+        for scope in others:
+            scope.write_text("/secret.txt", "s")
+        capability = HivemindWorkspace(hive, parent)
+        agent = agent_with(capability)
         ref = WorkspaceRef(provider="hivemind", id=id)
         with pytest.raises((UserError, WorkspaceUnavailableError)):
             await agent.run("look", workspace=ref)
         with pytest.raises((UserError, WorkspaceUnavailableError)):
-            await agent.run("look", workspace=ref, deps=Deps(HivemindBackend(parent.spawn("mine"))))
+            await agent.run("look", workspace=ref, deps=Deps(HivemindBackend(above.spawn("mine"))))
+        with pytest.raises((UserError, WorkspaceUnavailableError)):
+            await capability.backend(ref).working_dir()
+        if id.startswith("workspace-") and not id.endswith("%0A"):
+            await capability.destroy(ref)
+        else:
+            with pytest.raises(UserError):
+                await capability.destroy(ref)
+        for scope in others:
+            assert scope.read_text("/secret.txt") == "s"
+
+    async def test_refs_cannot_be_guessed(self, hive: Hivemind) -> None:
+        agent = agent_with(HivemindWorkspace(hive))
+        ids = [ref.id for _ in range(3) for ref in refs_of(await agent.run("look")) if ref]
+        assert len(set(ids)) == 3
+        assert all(re.fullmatch("workspace-[0-9a-f]{32}", id) for id in ids)
 
     async def test_without_a_backend_each_conversation_has_a_session(self, hive: Hivemind) -> None:
         parent = hive.scope("user/ada")
@@ -185,6 +242,21 @@ class TestWhichScope:
         with pytest.raises(WorkspaceUnavailableError):
             await agent.run("look", message_history=first.all_messages())
         assert hive.scope("user/ada").children == ()
+
+    async def test_a_session_starts_beside_the_event_loop(self, hive: Hivemind, tmp_path: Any) -> None:
+        """Where the store is busy, the run waits, and nothing else does."""
+        agent = agent_with(HivemindWorkspace())
+        user = hive.scope("user/ada")
+        other = sqlite3.connect(tmp_path / "hive" / "ledger.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        session = Session(user, "run-1")
+        run = asyncio.create_task(agent.run("look", deps=DeepAgentDeps(backend=session)))
+        await asyncio.sleep(0.05)
+        assert not run.done()
+        other.execute("ROLLBACK")
+        other.close()
+        await run
+        assert session.exists("/visited.txt")
 
     async def test_what_is_missing_is_said(self, hive: Hivemind) -> None:
         with pytest.raises(UserError, match="no scope for this run"):
