@@ -40,6 +40,7 @@ STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
     errors.InvalidPattern: HTTPStatus.BAD_REQUEST,
     errors.InvalidTag: HTTPStatus.BAD_REQUEST,
     errors.InvalidOption: HTTPStatus.BAD_REQUEST,
+    errors.InvalidOption: HTTPStatus.BAD_REQUEST,
     errors.ConflictError: HTTPStatus.CONFLICT,
     errors.VersionNotFound: HTTPStatus.NOT_FOUND,
     errors.CheckpointError: HTTPStatus.BAD_REQUEST,
@@ -52,9 +53,9 @@ STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
 _EXPLAINED = (
     errors.PathError,
     errors.EditError,
-    errors.InvalidOption,
     errors.InvalidPattern,
     errors.InvalidTag,
+    errors.InvalidOption,
     errors.VersionNotFound,
 )
 """Errors whose text is about what the caller sent; that of the others names scopes, which are the app's affair."""
@@ -98,7 +99,7 @@ def user_scope(user: Callable[..., Any], *, project: str | Callable[..., Any] | 
 
     Args:
         user: The app's own dependency that tells the user's id, as text. It must have made sure of it: whoever
-            has the id has the scope.
+            has the id has the scope. An id that can be no scope's, such as an empty one, is an `InvalidScope`.
         project: The id of a project, or a dependency that tells it. The users of a project read its scope,
             `project/<id>`, and each user has another scope in each project.
     """
@@ -159,6 +160,10 @@ async def hivemind_error(_: Request, error: Exception) -> JSONResponse:
 
 def _part(id: object) -> str:
     """An id that the app's dependency told, as a part of a scope's name."""
-    if not isinstance(id, str) or not id:
-        raise TypeError("the dependency that tells the user's or project's id must return text that is not empty")
+    if not isinstance(id, str):
+        raise TypeError(
+            f"the dependency that tells the user's or project's id must return text, not {type(id).__name__}"
+        )
+    if not id:
+        raise errors.InvalidScope("the id of a user or project is empty")
     return escape(id)

@@ -128,7 +128,7 @@ def test_a_user_has_another_scope_in_each_project(tmp_path):
             assert client.put("/note", params={"text": "x"}, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("nobody", [None, "", 7, b"ada"])
+@pytest.mark.parametrize("nobody", [None, 7, b"ada"])
 def test_a_user_without_an_id_gets_no_scope(tmp_path, nobody):
     app = app_with(tmp_path / "hive", user_scope(lambda: nobody))
     with TestClient(app, raise_server_exceptions=False) as client:
@@ -136,11 +136,19 @@ def test_a_user_without_an_id_gets_no_scope(tmp_path, nobody):
         assert client.app.state.hivemind.scopes() == []
 
 
-@pytest.mark.parametrize("name", ["x" * 600, "nul\0", "\ud800"])
+@pytest.mark.parametrize("name", ["", "x" * 600, "nul\0", "\ud800"])
 def test_an_id_that_cannot_be_a_name_is_a_bad_request(tmp_path, name):
-    with TestClient(app_with(tmp_path / "hive", user_scope(lambda: name))) as client:
-        answer = client.get("/name")
-    assert (answer.status_code, answer.json()) == (400, {"error": "InvalidScope", "detail": "Bad Request"})
+    def ada():
+        return "ada"
+
+    def nobody_knows():
+        return name
+
+    for scope in (user_scope(nobody_knows), user_scope(ada, project=nobody_knows)):
+        with TestClient(app_with(tmp_path / "hive", scope)) as client:
+            answer = client.get("/name")
+            assert (answer.status_code, answer.json()) == (400, {"error": "InvalidScope", "detail": "Bad Request"})
+            assert client.app.state.hivemind.scopes() == []
 
 
 def test_conversations_are_the_users_own(client):
@@ -219,7 +227,13 @@ def made(kind):
         return kind("'/a.txt' has it twice", occurrences=2)
     if kind is errors.PromotionConflict:
         return kind(secret, PromotionReport("1", "user/bo", "user/ada", False, (), (), (), (), ()))
-    explained = (errors.PathError, errors.InvalidPattern, errors.InvalidTag, errors.VersionNotFound)
+    explained = (
+        errors.PathError,
+        errors.InvalidPattern,
+        errors.InvalidTag,
+        errors.InvalidOption,
+        errors.VersionNotFound,
+    )
     about_input = issubclass(kind, explained)
     return kind("'/a.txt' is what you sent" if about_input else secret)
 
