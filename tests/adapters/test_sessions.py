@@ -293,9 +293,7 @@ def test_a_read_waits_for_no_write(hive, user, tmp_path, read):
         assert expiry(hive, session) > first
 
 
-@pytest.mark.parametrize("ended", ["closed", "destroyed"])
-def test_a_renewal_leaves_nothing_behind(hive, user, tmp_path, ended):
-    """Neither an error of its thread, nor a connection that nobody closes."""
+def test_a_renewal_leaves_nothing_behind_when_the_hive_closes(hive, user, tmp_path):
     session = Session(user, idle_timeout=1)
     session.start()
     time.sleep(0.25)
@@ -304,11 +302,20 @@ def test_a_renewal_leaves_nothing_behind(hive, user, tmp_path, ended):
     release = threading.Timer(0.1, lambda: other.execute("ROLLBACK"))
     release.start()
     session.exists("/a.txt")
-    hive.close() if ended == "closed" else session.stop()
+    hive.close()
     renewed()
     release.join()
     other.close()
-    assert not session.is_alive() if ended == "destroyed" else session.read("/a.txt").startswith("Error: ")
+    assert session.read("/a.txt").startswith("Error: ")
+
+
+def test_a_renewal_of_a_session_that_is_gone_is_quiet(hive, user):
+    session = Session(user, idle_timeout=1)
+    session.start()
+    time.sleep(0.25)
+    user.session(session.name).destroy()
+    assert session.read("/a.txt").startswith("Error: ")
+    renewed()
 
 
 CRASH = """
