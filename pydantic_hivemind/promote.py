@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic_hivemind.errors import PromotionConflict
-from pydantic_hivemind.ledger import files, history, tree
+from pydantic_hivemind.ledger import files, history, layer, tree
 from pydantic_hivemind.ledger.database import Transaction
-from pydantic_hivemind.ledger.files import Cause
 from pydantic_hivemind.ledger.history import Past
+from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain, Head, View
 from pydantic_hivemind.merge import Merged, merge, merge_tags
-from pydantic_hivemind.model import Change, ChangeKind, Conflict, PromotionReport, Strategy
+from pydantic_hivemind.model import Conflict, PromotionReport, Strategy
 from pydantic_hivemind.mounts import MountTable
-from pydantic_hivemind.paths import ancestors_of, below, is_below
+from pydantic_hivemind.paths import ancestors_of, is_below
+
+PROMOTED = Cause("promote")
+"""Why a scope lets go of what its ancestor has now."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,6 @@ class Filter:
         return (self.tags is None or not self.tags.isdisjoint(head.tag_list())) and (
             self.matches is None or self.matches(head.path)
         )
-
-
-EVERYTHING = Filter(None, None)
 
 
 @dataclass
@@ -83,6 +82,7 @@ class Promotion:
             PromotionConflict: The strategy is `merge`, it is no dry run, and both sides changed a path.
                 The caller's transaction must be rolled back.
         """
+        before = history.newest(self._tx)
         own = tree.own(self._tx, self._source.id)
         settled: set[str] = set()
         for head in own:
@@ -95,7 +95,7 @@ class Promotion:
             elif head.kind == Kind.WHITEOUT:
                 self._promote_whiteout(head)
             else:
-                self._promote_directory(head, _inside(own, head.path))
+                self._promote_directory(head, tree.within(own, head.path))
             settled.add(head.path)
         tally = self._tally
         report = PromotionReport(
@@ -116,6 +116,7 @@ class Promotion:
                 "promoted. Settle them and promote again, or choose the strategy 'ours' or 'theirs'",
                 report,
             )
+        history.seal(self._tx, self._id, before)
         self._let_go(own, settled)
         return report
 
@@ -128,13 +129,16 @@ class Promotion:
         theirs = tree.content(self._tx, head)
         base = self._base(head, seen)
         blocker = self._file_above(view, path)
-        if seen is not None and seen.kind == Kind.DIRECTORY and base is None and not self._newer(path, head.origin):
+        if blocker is not None and self._was_removed(blocker):
+            self._remove(blocker.path)
+            view, blocker = tree.entry(self._tx, self._target, path), None
+        elif seen is not None and seen.kind == Kind.DIRECTORY and base is None and not self._newer(path, head.origin):
             # The directory that the source removed, as it was then.
             self._remove(path)
             view, seen = tree.entry(self._tx, self._target, path), None
         if blocker is not None or (seen is not None and seen.kind == Kind.DIRECTORY):
             # A file on one side stands where the other has a directory.
-            self._settle_kind(head, blocker or path, base, theirs)
+            self._settle_kind(head, path if blocker is None else blocker.path, base, theirs)
             return
         if seen is not None and base is not None and seen.version == base[0].version:
             ours: bytes | None = base[1]
@@ -166,7 +170,7 @@ class Promotion:
             # Gone already; or the file that was removed is now a directory that nobody here has seen.
             self._tally.skipped.append(path)
         elif seen.kind == Kind.DIRECTORY:
-            self._delete_directory(path, head.origin or 0)
+            self._delete_directory(path, head.origin)
         else:
             unchanged = self._unchanged(base, seen)
             if not unchanged:
@@ -177,22 +181,22 @@ class Promotion:
     def _promote_directory(self, head: Head, inside: Sequence[Head]) -> None:
         path = head.path
         view = tree.entry(self._tx, self._target, path)
-        blocker = self._file_above(view, path)
-        seen = view.find(path) if blocker is None else None
-        if seen is not None and seen.kind == Kind.FILE and self._unchanged(self._base(head, seen), seen):
-            # The file that the source removed, as it was then.
-            self._remove(path)
-            view, seen = tree.entry(self._tx, self._target, path), None
-        if blocker is not None or (seen is not None and seen.kind == Kind.FILE):
-            if any(other.kind == Kind.FILE for other in inside):
+        obstacle = self._file_above(view, path) or view.find(path)
+        if obstacle is not None and obstacle.kind == Kind.FILE:
+            if self._was_removed(obstacle):
+                self._remove(obstacle.path)
+                view = tree.entry(self._tx, self._target, path)
+            elif any(other.kind == Kind.FILE for other in inside):
                 return  # Each file in it meets the same obstacle and reports it.
-            self._settle_kind(head, blocker or path, None, None)
-            return
+            else:
+                self._settle_kind(head, obstacle.path, None, None)
+                return
+        seen = view.find(path)
         if head.opaque and seen is not None:
             mine = {path, *(other.path for other in inside)}
-            self._delete_inside(path, head.origin or 0, spare=mine)
+            self._delete_inside(path, head.origin, spare=mine)
         if seen is None:
-            files.make_dir(self._tx, self._target, view, path)
+            files.make_dir(self._tx, self._target, view, path, self._cause)
             if not inside:
                 self._tally.applied.append(path)
 
@@ -213,21 +217,21 @@ class Promotion:
         self._remove(obstacle)
         view = tree.entry(self._tx, self._target, head.path)
         if head.kind == Kind.DIRECTORY:
-            files.make_dir(self._tx, self._target, view, head.path)
+            files.make_dir(self._tx, self._target, view, head.path, self._cause)
         elif theirs is not None:
             files.put(self._tx, self._target, view, head.path, theirs, self._cause, tags=head.tag_list())
         self._tally.applied.append(head.path)
 
-    def _delete_directory(self, path: str, since: int) -> None:
+    def _delete_directory(self, path: str, since: int | None) -> None:
         """Remove a directory of the target, unless something in it is newer than its removal in the source."""
         if self._delete_inside(path, since, spare=frozenset()):
             self._remove(path)
 
-    def _delete_inside(self, directory: str, since: int, *, spare: set[str] | frozenset[str]) -> bool:
+    def _delete_inside(self, directory: str, since: int | None, *, spare: set[str] | frozenset[str]) -> bool:
         """Remove what the target has in a directory but for some paths; whether all of that could go."""
         view = tree.subtree(self._tx, self._target, directory)
         inside = sorted((head for head in view.inside(directory) if head.path not in spare), key=lambda head: head.path)
-        changed = [head for head in inside if head.kind == Kind.FILE and head.version > since]
+        changed = [head for head in inside if head.kind == Kind.FILE and self._changed(head, since)]
         for head in changed:
             self._conflict(head.path, None, tree.content(self._tx, head), None)
         kept = [head.path for head in changed] if self._strategy != "theirs" else []
@@ -244,15 +248,24 @@ class Promotion:
         files.remove(self._tx, self._target, path, self._cause)
         self._tally.deleted.append(path)
 
-    def _file_above(self, view: View, path: str) -> str | None:
+    def _file_above(self, view: View, path: str) -> Head | None:
         """The parent of a path that is a file in the target."""
         for parent in ancestors_of(path):
             head = view.find(parent)
             if head is None:
                 return None
             if head.kind == Kind.FILE:
-                return parent
+                return head
         return None
+
+    def _was_removed(self, seen: Head) -> bool:
+        """Whether the source removed a file that the target still has as it was then, by itself or with a directory."""
+        own = tree.entry(self._tx, self._source.chain[:1], seen.path).own
+        instead = own.get(seen.path)
+        if instead is not None and instead.opaque and self._unchanged(self._base(instead, seen), seen):
+            return True
+        above = (own.get(parent) for parent in ancestors_of(seen.path))
+        return any(head is not None and head.opaque and not self._changed(seen, head.origin) for head in above)
 
     def _unchanged(self, base: tuple[Past, bytes] | None, seen: Head) -> bool:
         """Whether the target's file is still what both sides began with."""
@@ -261,7 +274,16 @@ class Promotion:
     def _newer(self, directory: str, since: int | None) -> bool:
         """Whether a directory of the target has files that the source had not seen when it removed it."""
         inside = tree.subtree(self._tx, self._target, directory).inside(directory)
-        return any(head.kind == Kind.FILE and head.version > (since or 0) for head in inside)
+        return any(head.kind == Kind.FILE and self._changed(head, since) for head in inside)
+
+    def _changed(self, seen: Head, since: int | None) -> bool:
+        """Whether a file of the target is another than the source saw when a version was the newest."""
+        moment = since or 0
+        if seen.version <= moment:
+            return False
+        # It may have come up the chain since then, unchanged.
+        data = history.seen_at(self._tx, self._source.chain[1:], seen.path, moment)
+        return data is None or data != tree.content(self._tx, seen)
 
     def _base(self, head: Head, seen: Head | None) -> tuple[Past, bytes] | None:
         """The version that both sides share: the origin, followed up to the target's chain or to what it has."""
@@ -287,16 +309,16 @@ class Promotion:
             head.path
             for head in own
             if head.opaque
-            and (level > 1 or any(other.path not in settled for other in (head, *_inside(own, head.path))))
+            and (level > 1 or any(other.path not in settled for other in (head, *tree.within(own, head.path))))
         ]
         needed: set[str] = set()
         for head in reversed(own):
             holds = head.kind == Kind.DIRECTORY and head.path in needed
             hidden = any(is_below(head.path, directory) for directory in hiding)
             if head.path in settled and not holds and not hidden and self._shows_through(head, level):
-                files.drop_own(self._tx, self._source.id, head.path)
+                layer.drop(self._tx, head, PROMOTED)
             elif head.kind == Kind.DIRECTORY and not holds and not hidden and self._is_there(head.path):
-                files.drop_own(self._tx, self._source.id, head.path)
+                layer.drop(self._tx, head, PROMOTED)
             else:
                 needed.update(ancestors_of(head.path))
                 if head.path in settled and head.kind == Kind.FILE:
@@ -317,9 +339,8 @@ class Promotion:
         seen = received.find(head.path)
         if seen is None or data is None:
             return
-        view = tree.entry(self._tx, self._source.chain, head.path)
-        files.put(self._tx, self._source.chain, view, head.path, data, Cause("merge"), tags=seen.tag_list())
-        files.set_origin(self._tx, self._source.id, head.path, seen.version)
+        now = layer.new_head(self._source.id, head.path, Kind.FILE, origin=seen.version, tags=seen.tags, size=len(data))
+        layer.store(self._tx, now, head, Cause("merge"), data)
 
     def _is_there(self, path: str) -> bool:
         """Whether the target has a directory of its own or inherited at the path."""
@@ -327,43 +348,5 @@ class Promotion:
         return seen is not None and seen.kind == Kind.DIRECTORY
 
 
-def _inside(own: Sequence[Head], directory: str) -> Sequence[Head]:
-    """What a scope itself has under a directory, of everything it has by path."""
-    low, high = below(directory)
-    return own[bisect_left(own, low, key=_path) : bisect_left(own, high, key=_path)]
-
-
-def _path(head: Head) -> str:
-    return head.path
-
-
 def _tags(encoded: str) -> tuple[str, ...]:
     return tuple(json.loads(encoded))
-
-
-def changes(tx: Transaction, source: ScopeRow, target: Chain) -> Iterator[Change]:
-    """What a scope's own layer makes different from an ancestor, by path."""
-    for head in tree.own(tx, source.id):
-        view, before = tree.file(tx, target, head.path)
-        seen = view.find(head.path)
-        if head.kind == Kind.FILE:
-            after = tree.content(tx, head)
-            if before != after or seen is None or seen.tag_list() != head.tag_list():
-                kind: ChangeKind = "added" if before is None else "modified"
-                yield Change(head.path, kind, before, after, head.tag_list())
-        elif head.kind == Kind.DIRECTORY and not head.opaque:
-            if seen is None:
-                yield Change(head.path, "directory", None, None)
-        elif before is not None:
-            yield Change(head.path, "deleted", before, None)
-        elif seen is not None:
-            yield from _hidden(tx, source, target, head)
-
-
-def _hidden(tx: Transaction, source: ScopeRow, target: Chain, head: Head) -> Iterator[Change]:
-    """The files of the target that the source removed with their directory."""
-    mine = {own.path for own in _inside(tree.own(tx, source.id), head.path)}
-    inside = sorted(tree.subtree(tx, target, head.path).inside(head.path), key=lambda other: other.path)
-    gone = [other for other in inside if other.kind == Kind.FILE and other.path not in mine]
-    for other, data in tree.contents(tx, gone):
-        yield Change(other.path, "deleted", data, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from pydantic_hivemind import promote as promotion
+from pydantic_hivemind.diff import changes
 from pydantic_hivemind.errors import IsADirectory, NotText, PathNotFound, ScopeNotFound
 from pydantic_hivemind.ledger import history, tree
 from pydantic_hivemind.ledger.database import Database, Transaction
@@ -142,7 +142,7 @@ class ScopeReader:
         level = self._level_of(to)
         with self._database.snapshot() as tx:
             tree.check_alive(tx, self._row.chain)
-            return list(promotion.changes(tx, self._row, self._row.chain[level:]))
+            return list(changes(tx, self._row, self._row.chain[level:]))
 
     def is_kept_in(self, database: Database) -> bool:
         """Whether it is a scope of that database."""
@@ -191,7 +191,8 @@ class ScopeReader:
                 raise ScopeNotFound(f"{self.name!r} has no parent")
             return 1
         name = to if isinstance(to, str) else to.name
-        if name not in self._names[1:]:
+        # A scope of that name may be in another hive.
+        if name not in self._names[1:] or not (isinstance(to, str) or to.is_kept_in(self._database)):
             raise ScopeNotFound(f"{name!r} is no ancestor of {self.name!r}")
         return self._names.index(name, 1)
 

@@ -14,7 +14,7 @@ from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.errors import EditError, InvalidOption, MergeConflict, ScopeNotFound, VersionNotFound
 from pydantic_hivemind.ledger import conversations, files, history, receipts, scopes, tree
 from pydantic_hivemind.ledger.database import Transaction
-from pydantic_hivemind.ledger.files import Cause
+from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.receipts import Result
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
@@ -246,6 +246,11 @@ class Scope(ScopeReader):
         """Bring back a version of a file, or without one what was there before the last change.
 
         Returns the stat, or `None` where that means that there is no file.
+
+        Raises:
+            VersionNotFound: There is no such version, or nothing was changed.
+            IsADirectory: Without a version: the scope made a directory there, or removed one of its own.
+            VersionConflict: There is a directory now, or another version than expected.
         """
         path = normalize(path)
 
@@ -328,8 +333,11 @@ class Scope(ScopeReader):
     def revert(self, promotion_id: str, *, operation_id: str | None = None) -> list[str]:
         """Undo what a promotion did to this scope, all or nothing; the paths.
 
+        A directory that was made stays while there is something else in it.
+
         Raises:
-            VersionConflict: One of them was changed since.
+            VersionNotFound: There was no such promotion, or not all of what it did is still kept.
+            VersionConflict: One of the paths was changed since, or something is in the way.
         """
 
         def revert(tx: Transaction) -> list[str]:

@@ -1,37 +1,42 @@
-"""Taking back what was done to files: a last change, or everything that a promotion did."""
+"""Taking back what was done to a scope's own layer: a last change, or everything that a promotion did.
+
+What is put back is what the scope had itself, by the log of its layer. Where it had nothing, its ancestors show
+through, with all that they changed since.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
-from pydantic_hivemind.errors import VersionConflict, VersionNotFound
-from pydantic_hivemind.ledger import files, history, tree
+from pydantic_hivemind.errors import IsADirectory, VersionConflict, VersionNotFound
+from pydantic_hivemind.ledger import history, layer, tree
 from pydantic_hivemind.ledger.database import Transaction
-from pydantic_hivemind.ledger.files import Cause
 from pydantic_hivemind.ledger.history import Past
+from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind
-from pydantic_hivemind.ledger.tree import Chain
+from pydantic_hivemind.ledger.tree import Chain, View
+from pydantic_hivemind.paths import ancestors_of
 
 
 @dataclass(frozen=True)
 class _Change:
-    """What a scope did to a path, from the first change to take back to the last, and what it had before."""
+    """What a path is in a scope's own layer, and what it is to be again."""
 
     path: str
-    first: Past
-    last: Past
+    now: Past
     before: Past | None
 
     @property
-    def inherited(self) -> bool:
-        """Whether the scope had nothing of its own there before, and saw what an ancestor has."""
-        return self.first.origin is not None and (self.before is None or self.first.origin > self.before.version)
+    def kind_now(self) -> Kind | None:
+        return self.now.kind
 
     @property
-    def was_file(self) -> bool:
-        """Whether the scope had a file of its own there before."""
-        return not self.inherited and self.before is not None and self.before.action != "delete"
+    def kind_before(self) -> Kind | None:
+        return None if self.before is None else self.before.kind
+
+    def conflict(self, why: str) -> VersionConflict:
+        """What stands in the way."""
+        return VersionConflict(f"{self.path!r} cannot be put back: {why}", expected=self.now.version, actual=0)
 
 
 def undo(tx: Transaction, chain: Chain, path: str) -> None:
@@ -39,71 +44,107 @@ def undo(tx: Transaction, chain: Chain, path: str) -> None:
 
     Raises:
         VersionNotFound: The scope never changed it.
-        VersionConflict: There is a directory now, with files in it.
+        IsADirectory: It is a directory that the scope made, or was one when it removed it.
+        VersionConflict: There is a directory now, or a file where its directory was.
     """
-    kept = history.of_path(tx, chain[:1], path)
+    kept = history.states(tx, chain[:1], path)
     if not kept:
         raise VersionNotFound(f"this scope has not changed {path!r}")
-    _put_back(tx, chain, _Change(path, kept[0], kept[0], kept[1] if len(kept) > 1 else None))
+    change = _Change(path, kept[0], kept[1] if len(kept) > 1 else None)
+    if Kind.DIRECTORY in (change.kind_now, change.kind_before):
+        # What was in it is not the change of one path.
+        raise IsADirectory(f"{path!r} is or was a directory of this scope; restore the files in it one by one")
+    seen = tree.entry(tx, chain, path).find(path)
+    if seen is not None and seen.kind == Kind.DIRECTORY and change.kind_before is not None:
+        raise change.conflict("there is a directory now; remove it first")
+    if change.kind_before is None:
+        _let_go(tx, chain, change)
+    elif change.kind_before == Kind.FILE or seen is not None:
+        _put_back(tx, chain, change)
 
 
 def revert(tx: Transaction, chain: Chain, promotion: str) -> list[str]:
-    """Undo what a promotion did to the files of a scope; their paths, in order. Empty directories stay.
+    """Undo what a promotion did to a scope; the paths, in order, without directories made only for what is in them.
+
+    A directory that the promotion made stays while there is something else in it.
 
     Raises:
         VersionNotFound: The scope received no such promotion, or it is no longer kept.
         VersionConflict: One of its paths was changed since.
     """
-    paths = {past.path for past in history.of_promotion(tx, chain[0], promotion)}
+    paths = sorted({past.path for past in history.of_promotion(tx, chain[0], promotion)})
     if not paths:
-        raise VersionNotFound(f"this scope has no promotion {promotion!r}, or it is no longer kept")
-    changes = [_promoted(tx, chain, path, promotion) for path in sorted(paths, reverse=True)]
-    # What is in the way goes first, and what is in a directory before the directory.
-    for change in sorted(changes, key=lambda change: change.was_file):
-        _put_back(tx, chain, change)
-    return sorted(paths)
+        raise VersionNotFound(f"this scope was not changed by a promotion {promotion!r}, or it is no longer kept")
+    changes = [_promoted(tx, chain, path, promotion) for path in paths]
+    # What is in a directory goes before the directory, and comes back after it.
+    for change in reversed(changes):
+        if change.kind_before is None:
+            _let_go(tx, chain, change)
+    for change in changes:
+        if change.kind_before is not None:
+            if any(_is_obstacle(tx, chain, parent) for parent in ancestors_of(change.path)):
+                raise change.conflict("a file is where its directory was, or the directory was removed since")
+            _put_back(tx, chain, change)
+    plain = {change.path for change in changes if (change.kind_before, change.kind_now) == (None, Kind.DIRECTORY)}
+    holding = {parent for path in paths for parent in ancestors_of(path)}
+    return [path for path in paths if path not in plain & holding]
 
 
 def _promoted(tx: Transaction, chain: Chain, path: str, promotion: str) -> _Change:
     """What a promotion did to a path. Raises `VersionConflict` if that is not the last that was done."""
-    kept = history.of_path(tx, chain[:1], path)
+    kept = history.states(tx, chain[:1], path)
     made = [past for past in kept if past.promotion == promotion]
-    own = tree.entry(tx, chain, path).own.get(path)
-    now = kept[0].version if own is None or own.kind == Kind.DIRECTORY else own.version
-    gone = own is None and kept[0].action != "delete"
-    if now != made[0].version or kept[0] != made[0] or gone:
+    if kept[: len(made)] != made:
         raise VersionConflict(
             f"{path!r} was changed after the promotion; restore it by itself",
             expected=made[0].version,
-            actual=0 if gone else now,
+            actual=kept[0].version if kept[0].kind == Kind.FILE else 0,
         )
-    return _Change(path, made[-1], made[0], kept[len(made)] if len(kept) > len(made) else None)
+    return _Change(path, made[0], kept[len(made)] if len(kept) > len(made) else None)
+
+
+def _is_obstacle(tx: Transaction, chain: Chain, parent: str) -> bool:
+    """Whether a directory cannot be where one has to be again."""
+    view = tree.entry(tx, chain, parent)
+    head = view.own.get(parent) or view.find(parent)
+    return head is not None and head.kind != Kind.DIRECTORY
+
+
+def _let_go(tx: Transaction, chain: Chain, change: _Change) -> None:
+    """Leave the path to the scope's ancestors again."""
+    view = tree.subtree(tx, chain, change.path)
+    own = view.own.get(change.path)
+    if own is None:
+        return
+    if own.kind == Kind.DIRECTORY and _holds(view, change.path):
+        if own.opaque:
+            layer.store(tx, layer.new_head(chain[0], change.path, Kind.DIRECTORY, origin=None), own, Cause("restore"))
+        return
+    below = view.find(change.path, above=1)
+    layer.drop(tx, own, Cause("delete" if below is None else "restore"))
 
 
 def _put_back(tx: Transaction, chain: Chain, change: _Change) -> None:
+    """Make the path what it was."""
+    before = change.before
+    assert before is not None
+    assert before.kind is not None
     path = change.path
-    cause = Cause("restore")
-    _clear_directory(tx, chain, change)
-    view = tree.entry(tx, chain, path)
-    if change.was_file and change.before is not None:
-        found = history.one(tx, chain, change.before.version)
-        data = found[1] if found is not None else None
-        assert data is not None  # The newest versions of a path are never pruned.
-        files.put(tx, chain, view, path, data, cause, tags=json.loads(change.before.tags))
-    elif change.inherited:
-        files.drop_own(tx, chain[0], path)
-    elif view.find(path) is not None:
-        files.remove(tx, chain, path, cause)
+    view = tree.subtree(tx, chain, path)
+    own = view.own.get(path)
+    if own is not None and own.kind == Kind.DIRECTORY != before.kind and _holds(view, path):
+        raise change.conflict("it is a directory now, with something in it")
+    # The newest states of a path are never pruned.
+    found = history.one(tx, chain[:1], before.version) if before.kind == Kind.FILE else None
+    cause = Cause("delete" if before.kind == Kind.WHITEOUT else "restore")
+    view.check_parents(path)
+    layer.make_parents(tx, chain[0], view, path, cause)
+    head = layer.new_head(
+        chain[0], path, before.kind, opaque=before.opaque, origin=before.origin, tags=before.tags, size=before.size
+    )
+    layer.store(tx, head, own, cause, None if found is None else found[1])
 
 
-def _clear_directory(tx: Transaction, chain: Chain, change: _Change) -> None:
-    """Remove an empty directory that stands where a file is to be put back."""
-    view = tree.subtree(tx, chain, change.path)
-    head = view.find(change.path)
-    if head is None or head.kind != Kind.DIRECTORY:
-        return
-    if any(inside.kind == Kind.FILE for inside in view.inside(change.path)):
-        raise VersionConflict(
-            f"{change.path!r} is a directory now; remove it first", expected=change.last.version, actual=0
-        )
-    files.remove(tx, chain, change.path, Cause("restore"))
+def _holds(view: View, directory: str) -> bool:
+    """Whether the scope has anything itself in a directory."""
+    return any(directory in ancestors_of(path) for path in view.own)

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
-
-from sqlalchemy import Delete, delete, func, insert, literal, select, update
 
 from pydantic_hivemind.errors import (
     FileTooLarge,
@@ -19,15 +14,14 @@ from pydantic_hivemind.errors import (
     PathNotFound,
     VersionConflict,
 )
-from pydantic_hivemind.ledger import tree
+from pydantic_hivemind.ledger import history, layer, tree
 from pydantic_hivemind.ledger.database import Transaction
-from pydantic_hivemind.ledger.schema import Kind, heads, versions
-from pydantic_hivemind.ledger.statements import Statement, Value, insert_row, param
+from pydantic_hivemind.ledger.layer import Cause
+from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.tree import Chain, Head, View
-from pydantic_hivemind.paths import ancestors_of, below, parent_of
+from pydantic_hivemind.paths import ancestors_of
 
-KEPT_VERSIONS = 20
-"""Versions kept of each path of a scope, beside those that a live child started from."""
+MAKE_DIR = Cause("make_dir")
 
 MAX_FILE_BYTES = 256 << 20
 """Largest file, in bytes. A file is read and written whole, and SQLite ends at a gigabyte."""
@@ -37,82 +31,6 @@ MAX_TAGS = 64
 
 MAX_TAG_CHARS = 128
 """Longest tag, in characters."""
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why a version comes to be: what `history` shows of it."""
-
-    action: str
-    source: str | None = None
-    promotion: str | None = None
-
-
-_PATH = (heads.c.scope_id == param("scope_id"), heads.c.path == param("path"))
-
-_INSERT_HEAD = Statement(lambda: insert_row(heads))
-_UPDATE_HEAD = Statement(
-    lambda: (
-        update(heads)
-        .where(heads.c.scope_id == param("of_scope"), heads.c.path == param("of_path"))
-        .values(
-            kind=param("kind"),
-            opaque=param("opaque"),
-            version=param("version"),
-            origin=param("origin"),
-        )
-    )
-)
-_DELETE_HEAD = Statement(lambda: delete(heads).where(*_PATH))
-_DELETE_BELOW = Statement(
-    lambda: delete(heads).where(
-        heads.c.scope_id == param("scope_id"), heads.c.path >= param("low"), heads.c.path < param("high")
-    )
-)
-_SET_ORIGIN = Statement(
-    lambda: (
-        update(heads)
-        .where(heads.c.scope_id == param("of_scope"), heads.c.path == param("of_path"))
-        .values(origin=param("origin"))
-    )
-)
-_INSERT_VERSION = Statement(lambda: insert_row(versions, numbered=True))
-_BURY_BELOW = Statement(
-    lambda: insert(versions).from_select(
-        ["scope_id", "path", "action", "origin", "size", "tags", "source", "promotion", "created_at"],
-        select(
-            heads.c.scope_id,
-            heads.c.path,
-            param("action"),
-            heads.c.origin,
-            literal(0),
-            versions.c.tags,
-            param("source"),
-            param("promotion"),
-            param("now"),
-        )
-        .select_from(heads.join(versions, versions.c.id == heads.c.version))
-        .where(
-            heads.c.scope_id == param("scope_id"),
-            heads.c.path >= param("low"),
-            heads.c.path < param("high"),
-            heads.c.kind == Kind.FILE.value,
-        ),
-    )
-)
-_NEWEST = Statement(lambda: select(func.coalesce(func.max(versions.c.id), 0)))
-
-
-def _prune() -> Delete:
-    of_path = (versions.c.scope_id == param("scope_id"), versions.c.path == param("path"))
-    oldest_kept = (
-        select(versions.c.id).where(*of_path).order_by(versions.c.id.desc()).limit(1).offset(KEPT_VERSIONS - 1)
-    )
-    needed = select(literal(1)).where(heads.c.origin == versions.c.id).exists()
-    return delete(versions).where(*of_path, versions.c.id < oldest_kept.scalar_subquery(), ~needed)
-
-
-_PRUNE = Statement(_prune)
 
 
 def check_version(head: Head | None, expected: int | None, path: str) -> None:
@@ -171,28 +89,29 @@ def put(
     if seen is not None and seen.kind == Kind.DIRECTORY:
         raise IsADirectory(f"{path!r} is a directory, not a file")
     check_version(seen, expected_version, path)
-    _make_parents(tx, chain[0], view, path)
-    own = view.own.get(path)
-    now = time.time()
-    kept_tags = seen.tags if seen is not None else "[]"
-    head = Head(
-        scope_id=chain[0],
-        path=path,
-        kind=Kind.FILE,
-        opaque=False,
-        version=0,
+    layer.make_parents(tx, chain[0], view, path, cause)
+    head = layer.new_head(
+        chain[0],
+        path,
+        Kind.FILE,
         origin=_origin(view, path, seen),
-        created_at=seen.created_at if seen is not None else now,
+        tags=encode_tags(tags) if tags is not None else seen.tags if seen is not None else "[]",
         size=len(data),
-        tags=kept_tags if tags is None else encode_tags(tags),
-        modified_at=now,
     )
-    head = head._replace(version=_add_version(tx, head, cause, data))
-    _store(tx, head, own)
-    return head
+    if seen is not None:
+        head = head._replace(created_at=seen.created_at)
+    return layer.store(tx, head, view.own.get(path), cause, data)
 
 
-def make_dir(tx: Transaction, chain: Chain, view: View, path: str, *, expected_version: int | None = None) -> None:
+def make_dir(
+    tx: Transaction,
+    chain: Chain,
+    view: View,
+    path: str,
+    cause: Cause = MAKE_DIR,
+    *,
+    expected_version: int | None = None,
+) -> None:
     """Make a directory and those above it; one that is there stays as it is."""
     if path == "/":
         return
@@ -202,8 +121,8 @@ def make_dir(tx: Transaction, chain: Chain, view: View, path: str, *, expected_v
         raise PathExists(f"{path!r} is a file; remove it first")
     check_version(seen, expected_version, path)
     if seen is None:
-        _make_parents(tx, chain[0], view, path)
-        _make_directory(tx, chain[0], view, path)
+        layer.make_parents(tx, chain[0], view, path, cause)
+        layer.make_directory(tx, chain[0], view, path, cause)
 
 
 def remove(
@@ -232,48 +151,15 @@ def remove(
         origin = _seen_until(tx, chain, path)
     elif lower is not None and own is None:
         origin = lower.version
-    now = time.time()
+    deletion = Cause("delete", cause.source, cause.promotion)
     if seen.kind == Kind.DIRECTORY:
-        low, high = below(path)
-        span: dict[str, Value] = {"scope_id": chain[0], "low": low, "high": high}
-        details: dict[str, Value] = {"source": cause.source, "promotion": cause.promotion, "now": now}
-        tx.run(_BURY_BELOW, span | details | {"action": "delete"})
-        tx.run(_DELETE_BELOW, span)
-    if lower is None:
-        if seen.kind == Kind.FILE:
-            _add_version(tx, seen._replace(scope_id=chain[0], size=0, modified_at=now), _deletion(cause), None)
-            tx.run(_PRUNE, {"scope_id": chain[0], "path": path})
-        tx.run(_DELETE_HEAD, {"scope_id": chain[0], "path": path})
-        return
-    _make_parents(tx, chain[0], view, path)
-    grave = Head(
-        scope_id=chain[0],
-        path=path,
-        kind=Kind.WHITEOUT,
-        opaque=False,
-        version=0,
-        origin=origin,
-        created_at=now,
-        size=0,
-        tags=seen.tags or "[]",
-        modified_at=now,
-    )
-    grave = grave._replace(version=_add_version(tx, grave, _deletion(cause), None))
-    _store(tx, grave, own)
-
-
-def drop_own(tx: Transaction, scope_id: int, path: str) -> None:
-    """Let the lower scopes show through at a path, as if the scope had never changed it."""
-    tx.run(_DELETE_HEAD, {"scope_id": scope_id, "path": path})
-
-
-def set_origin(tx: Transaction, scope_id: int, path: str, origin: int | None) -> None:
-    """Say what the scope's change of a path is a change of from now on."""
-    tx.run(_SET_ORIGIN, {"of_scope": scope_id, "of_path": path, "origin": origin})
-
-
-def _deletion(cause: Cause) -> Cause:
-    return Cause("delete", cause.source, cause.promotion)
+        layer.drop_below(tx, chain[0], path, deletion)
+    if lower is not None:
+        layer.make_parents(tx, chain[0], view, path, cause)
+        grave = layer.new_head(chain[0], path, Kind.WHITEOUT, origin=origin, tags=seen.tags or "[]")
+        layer.store(tx, grave, own, deletion)
+    elif own is not None:
+        layer.drop(tx, own, deletion)
 
 
 def _hiding(view: View, path: str) -> Head | None:
@@ -303,80 +189,10 @@ def _seen_until(tx: Transaction, chain: Chain, directory: str) -> int:
     What lower scopes changed behind the scope's own changes it has not seen.
     """
     view = tree.subtree(tx, chain, directory)
-    newest = cast(int, tx.rows(_NEWEST, {})[0][0])
+    newest = history.newest(tx)
     for own in view.own.values():
         lower = view.find(own.path, above=1)
         changed = lower is not None and lower.kind == Kind.FILE and lower.version > (own.origin or 0)
         if lower is not None and changed and own.kind != Kind.DIRECTORY:
             newest = min(newest, lower.version - 1)
     return newest
-
-
-def _add_version(tx: Transaction, head: Head, cause: Cause, data: bytes | None) -> int:
-    values: dict[str, Value] = {
-        "scope_id": head.scope_id,
-        "path": head.path,
-        "action": cause.action,
-        "origin": head.origin,
-        "size": head.size,
-        "tags": head.tags,
-        "source": cause.source,
-        "promotion": cause.promotion,
-        "created_at": head.modified_at,
-        "data": data,
-    }
-    return cast(int, tx.rows(_INSERT_VERSION, values)[0][0])
-
-
-def _store(tx: Transaction, head: Head, own: Head | None) -> None:
-    """Make `head` the scope's own at its path, where `own` was."""
-    if own is None:
-        values: dict[str, Value] = {
-            "scope_id": head.scope_id,
-            "path": head.path,
-            "parent": parent_of(head.path),
-            "kind": int(head.kind),
-            "opaque": head.opaque,
-            "version": head.version,
-            "origin": head.origin,
-            "created_at": head.created_at,
-        }
-        tx.run(_INSERT_HEAD, values)
-    else:
-        values = {
-            "of_scope": head.scope_id,
-            "of_path": head.path,
-            "kind": int(head.kind),
-            "opaque": head.opaque,
-            "version": head.version,
-            "origin": head.origin,
-        }
-        tx.run(_UPDATE_HEAD, values)
-    if head.kind != Kind.DIRECTORY:
-        tx.run(_PRUNE, {"scope_id": head.scope_id, "path": head.path})
-
-
-def _make_parents(tx: Transaction, scope_id: int, view: View, path: str) -> None:
-    """Each scope holds every directory above what it holds, so that its layer is a tree by itself."""
-    for parent in ancestors_of(path):
-        _make_directory(tx, scope_id, view, parent)
-
-
-def _make_directory(tx: Transaction, scope_id: int, view: View, path: str) -> None:
-    own = view.own.get(path)
-    if own is not None and own.kind == Kind.DIRECTORY:
-        return
-    # A directory made where one was removed hides what lower scopes have in it.
-    head = Head(
-        scope_id=scope_id,
-        path=path,
-        kind=Kind.DIRECTORY,
-        opaque=own is not None,
-        version=cast(int, None),
-        origin=own.origin if own is not None else None,
-        created_at=time.time(),
-        size=0,
-        tags="",
-        modified_at=0,
-    )
-    _store(tx, head, own)

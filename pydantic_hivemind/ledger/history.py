@@ -1,16 +1,21 @@
-"""Past versions of files, read through a chain."""
+"""Past versions of files, read through a chain, and the states of a scope's own layer that they are part of."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Column, Select, select
+from sqlalchemy import Column, Select, Update, func, or_, select, update
 from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger.database import Transaction
-from pydantic_hivemind.ledger.schema import versions
-from pydantic_hivemind.ledger.statements import Statement, fill, param, slots
+from pydantic_hivemind.ledger.schema import Kind, versions
+from pydantic_hivemind.ledger.statements import Row, Statement, fill, param, slots
 from pydantic_hivemind.ledger.tree import Chain
+from pydantic_hivemind.paths import ancestors_of
+
+LARGEST_VERSION = 2**63 - 1
+"""What the database can count to."""
 
 
 class Past(NamedTuple):
@@ -19,58 +24,115 @@ class Past(NamedTuple):
     version: int
     scope_id: int
     path: str
+    kind: Kind | None
+    opaque: bool
     action: str
     origin: int | None
     size: int
     tags: str
     source: str | None
     promotion: str | None
+    promoted: int | None
     created_at: float
 
+    @property
+    def blocks(self) -> bool:
+        """Whether the scope hid what lower scopes had under the path."""
+        return self.opaque or self.kind in (Kind.FILE, Kind.WHITEOUT)
 
-_COLUMNS = (
-    versions.c.id,
-    versions.c.scope_id,
-    versions.c.path,
-    versions.c.action,
-    versions.c.origin,
-    versions.c.size,
-    versions.c.tags,
-    versions.c.source,
-    versions.c.promotion,
-    versions.c.created_at,
-)
+
+_COLUMNS = tuple(versions.c[name] for name in ("id", *Past._fields[1:]))
+
+# What was done to files; directories, and what a scope let go of again, are states only.
+_LISTED = or_(versions.c.kind == Kind.FILE.value, versions.c.action == "delete")
 
 
 def _of_chain(chain: int, *columns: Column[Any]) -> Select[Unpack[tuple[Any, ...]]]:
     return select(*columns).where(versions.c.scope_id.in_(slots("scope", chain)))
 
 
-_LIST: Statement[[int]] = Statement(
+_STATES: Statement[[int]] = Statement(
     lambda chain: _of_chain(chain, *_COLUMNS).where(versions.c.path == param("path")).order_by(versions.c.id.desc())
 )
+_LIST: Statement[[int]] = Statement(
+    lambda chain: (
+        _of_chain(chain, *_COLUMNS).where(versions.c.path == param("path"), _LISTED).order_by(versions.c.id.desc())
+    )
+)
 _ONE: Statement[[int]] = Statement(
-    lambda chain: _of_chain(chain, *_COLUMNS, versions.c.data).where(versions.c.id == param("id"))
+    lambda chain: _of_chain(chain, *_COLUMNS, versions.c.data).where(versions.c.id == param("id"), _LISTED)
 )
 _PROMOTED: Statement[[int]] = Statement(
     lambda chain: _of_chain(chain, *_COLUMNS).where(versions.c.promotion == param("promotion")).order_by(versions.c.id)
 )
+_NEWEST = Statement(lambda: select(func.coalesce(func.max(versions.c.id), 0)))
+
+
+def _seal() -> Update:
+    of_promotion = (versions.c.id > param("after"), versions.c.promotion == param("of_promotion"))
+    made = versions.alias("made")
+    count = select(func.count()).where(made.c.id > param("after"), made.c.promotion == param("of_promotion"))
+    return update(versions).where(*of_promotion).values(promoted=count.scalar_subquery())
+
+
+_SEAL = Statement(_seal)
+
+
+def newest(tx: Transaction) -> int:
+    """The newest version number of the hive."""
+    return cast(int, tx.rows(_NEWEST, {})[0][0])
 
 
 def of_path(tx: Transaction, chain: Chain, path: str) -> list[Past]:
-    """Every kept version of a path in a chain, newest first."""
-    return [Past(*row) for row in tx.rows(_LIST, fill("scope", chain) | {"path": path}, len(chain))]
+    """Every kept version of a file in a chain, newest first."""
+    return _read(tx.rows(_LIST, fill("scope", chain) | {"path": path}, len(chain)))
+
+
+def states(tx: Transaction, chain: Chain, path: str) -> list[Past]:
+    """Every kept state of a path in the layers of a chain, newest first."""
+    return _read(tx.rows(_STATES, fill("scope", chain) | {"path": path}, len(chain)))
 
 
 def one(tx: Transaction, chain: Chain, version: int) -> tuple[Past, bytes | None] | None:
     """A version of a chain and its bytes, which a deletion has none of."""
+    if not 0 < version <= LARGEST_VERSION:
+        return None
     rows = tx.rows(_ONE, fill("scope", chain) | {"id": version}, len(chain))
     if not rows:
         return None
     return Past(*rows[0][:-1]), cast("bytes | None", rows[0][-1])
 
 
+def seen_at(tx: Transaction, chain: Chain, path: str, moment: int) -> bytes | None:
+    """The file that a chain showed at a path when a version was the newest, as far as that is still kept."""
+    around = {
+        place: [past for past in states(tx, chain, place) if past.version <= moment]
+        for place in (path, *ancestors_of(path))
+    }
+    for scope_id in chain:
+        # Each list is newest first, so what is kept of it here is the last state of that time.
+        then = {
+            place: next((past for past in kept if past.scope_id == scope_id), None) for place, kept in around.items()
+        }
+        own = then.pop(path)
+        if own is not None and own.kind is not None:
+            found = one(tx, (scope_id,), own.version) if own.kind == Kind.FILE else None
+            return None if found is None else found[1]
+        if any(above is not None and above.blocks for above in then.values()):
+            return None
+    return None
+
+
 def of_promotion(tx: Transaction, scope_id: int, promotion: str) -> list[Past]:
-    """The versions that a promotion made in a scope, oldest first."""
-    rows = tx.rows(_PROMOTED, fill("scope", (scope_id,)) | {"promotion": promotion}, 1)
+    """The states that a promotion made in a scope, oldest first; none if not all are still kept."""
+    made = _read(tx.rows(_PROMOTED, fill("scope", (scope_id,)) | {"promotion": promotion}, 1))
+    return made if made and len(made) == made[0].promoted else []
+
+
+def seal(tx: Transaction, promotion: str, after: int) -> None:
+    """Note in what a promotion made, all of it after a version, how much that is."""
+    tx.run(_SEAL, {"after": after, "of_promotion": promotion})
+
+
+def _read(rows: Sequence[Row]) -> list[Past]:
     return [Past(*row) for row in rows]

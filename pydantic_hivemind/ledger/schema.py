@@ -93,6 +93,9 @@ versions = Table(
     Column("id", Number, primary_key=True),
     _scope_id(),
     Column("path", Key, nullable=False),
+    # What the scope itself has here from then on, as in `heads`; NULL for nothing.
+    Column("kind", Integer),
+    Column("opaque", Boolean, nullable=False),
     Column("action", String(16), nullable=False),
     Column("origin", Number),
     Column("size", Number, nullable=False),
@@ -100,8 +103,10 @@ versions = Table(
     Column("tags", Text, nullable=False),
     Column("source", Text),
     Column("promotion", Text),
+    # For a promotion, how many rows it made, which tells whether all are still kept.
+    Column("promoted", Integer),
     Column("created_at", Float, nullable=False),
-    # NULL for a deletion. Last, so that reading the columns before it does not touch it.
+    # NULL unless it is a file. Last, so that reading the columns before it does not touch it.
     Column("data", LargeBinary),
     Index("ix_versions_path", "scope_id", "path", "id"),
     sqlite_autoincrement=True,

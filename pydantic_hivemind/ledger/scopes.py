@@ -206,7 +206,10 @@ def _expiry(now: float, ttl: float | None) -> float | None:
         return None
     if not ttl > 0:
         raise InvalidScope(f"a ttl is a positive number of seconds, not {ttl!r}")
-    return now + ttl
+    try:
+        return now + ttl
+    except OverflowError:
+        raise InvalidScope("the ttl is longer than time can be counted; leave it out") from None
 
 
 def _row(row: Row) -> ScopeRow:

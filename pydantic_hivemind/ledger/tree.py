@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -241,6 +242,16 @@ def subtree(tx: Transaction, chain: Chain, directory: str) -> View:
 def own(tx: Transaction, scope_id: int) -> list[Head]:
     """Everything a scope has itself, by path: directories come before what is in them."""
     return [Head(*row) for row in tx.rows(_OWN, {"scope_id": scope_id})]
+
+
+def within(own: Sequence[Head], directory: str) -> Sequence[Head]:
+    """What a scope itself has under a directory, of everything it has by path."""
+    low, high = below(directory)
+    return own[bisect_left(own, low, key=_path) : bisect_left(own, high, key=_path)]
+
+
+def _path(head: Head) -> str:
+    return head.path
 
 
 def content(tx: Transaction, head: Head) -> bytes:

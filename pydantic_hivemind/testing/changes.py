@@ -11,7 +11,7 @@ from pydantic_hivemind.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from pydantic_hivemind.ledger.files import KEPT_VERSIONS
+from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 from pydantic_hivemind.scopes import Scope
 
 

@@ -120,6 +120,18 @@ class ScopeModel:
             if not self._hides(other):
                 self.began.pop(other, None)
 
+    def put_back(self, path: str, file: ModelFile, *, hidden: bool) -> None:
+        """Have a file again as it was, in place of what is there."""
+        self._make_parents(path)
+        self.own[path] = file._replace(stamp=next(_stamps))
+        if hidden:
+            self.hidden.add(path)
+
+    def hide(self, path: str) -> None:
+        """Hide what is inherited at a path again."""
+        self._make_parents(path)
+        self.hidden.add(path)
+
     def collisions(self) -> dict[str, tuple[ModelFile | None, ModelFile | None]]:
         """What the parent changed where this scope changed something too: what it began with, and what is there."""
         assert self.parent is not None

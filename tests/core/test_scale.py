@@ -2,7 +2,7 @@
 
 import pytest
 
-from pydantic_hivemind.ledger import files, history, receipts, scopes, tree
+from pydantic_hivemind.ledger import history, layer, receipts, scopes, tree
 from pydantic_hivemind.ledger.statements import fill
 
 CHAIN, PATHS = (3, 2, 1), ("/d/f", "/d")
@@ -17,10 +17,13 @@ STATEMENTS = {
     "own": (tree._OWN, {"scope_id": 1}, ()),
     "data": (tree._DATA, fill("version", (1, 2)), (2,)),
     "alive": (tree._ALIVE, {"scope_0": 1}, ()),
-    "prune": (files._PRUNE, OF_PATH, ()),
-    "delete head": (files._DELETE_HEAD, OF_PATH, ()),
-    "delete below": (files._DELETE_BELOW, SPAN, ()),
+    "prune": (layer._PRUNE, OF_PATH, ()),
+    "delete head": (layer._DELETE_HEAD, OF_PATH, ()),
+    "delete below": (layer._DELETE_BELOW, SPAN, ()),
     "history": (history._LIST, fill("scope", CHAIN) | {"path": "/d/f"}, (3,)),
+    "states": (history._STATES, fill("scope", CHAIN) | {"path": "/d/f"}, (3,)),
+    "seal": (history._SEAL, {"after": 9, "of_promotion": "a"}, ()),
+    "bury": (layer._BURY_BELOW, SPAN | {"action": "delete", "source": None, "promotion": None, "now": 0.0}, ()),
     "version": (history._ONE, fill("scope", CHAIN) | {"id": 1}, (3,)),
     "scope by name": (scopes._BY_NAME, {"name": "a", "now": 0.0}, ()),
     "children of a scope": (scopes._CHILDREN, {"id": 1, "now": 0.0}, ()),

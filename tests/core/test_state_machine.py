@@ -10,14 +10,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from layers import check_layers
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.errors import EditError, HivemindError, NotText, PromotionConflict
-from pydantic_hivemind.paths import parent_of
+from pydantic_hivemind.errors import (
+    EditError,
+    HivemindError,
+    NotText,
+    PromotionConflict,
+    VersionConflict,
+    VersionNotFound,
+)
+from pydantic_hivemind.paths import ancestors_of, parent_of
 from pydantic_hivemind.testing.model import ScopeModel
 from pydantic_hivemind.testing.strategies import crowded_paths
 
 LEVELS = st.sampled_from([0, 1, 2])
 LINES = st.sampled_from([b"1", b"2", b"3\n", b"\r\n", b"\xff", b""])
 NAMES = ["project", "user", "run"]
+NOTHING = object()
 
 
 class ChainMachine(RuleBasedStateMachine):
@@ -29,6 +37,7 @@ class ChainMachine(RuleBasedStateMachine):
         self.hive = Hivemind.open(self.directory, durability="normal")
         self.scopes, self.models = [], []
         self.versions = [{}, {}, {}]
+        self.states = [{}, {}, {}]
         for _ in NAMES:
             self.grow()
 
@@ -46,6 +55,16 @@ class ChainMachine(RuleBasedStateMachine):
             self.scopes.append(self.scopes[-1].spawn(NAMES[level]))
             self.models.append(ScopeModel(self.models[-1]))
         self.versions[level] = {}
+        self.states[level] = {}
+
+    def note(self):
+        """Add to the log of each path what it is in a scope's own layer, if that is new."""
+        for model, log in zip(self.models, self.states, strict=True):
+            for path in {*log, *model.own, *model.hidden}:
+                state = (model.own.get(path, NOTHING), path in model.hidden)
+                known = log.setdefault(path, [(NOTHING, False)])
+                if known[-1] != state:
+                    known.append(state)
 
     def both(self, level, operation, *arguments):
         """Do the same to a scope and its model; both succeed, or fail in the same way."""
@@ -122,6 +141,36 @@ class ChainMachine(RuleBasedStateMachine):
     def tags_of(self, level, path, version):
         return next(past.tags for past in self.scopes[level].history(path) if past.version == version)
 
+    @rule(level=LEVELS, path=crowded_paths())
+    def take_back(self, level, path):
+        """The scope's own layer is at that path what it was before, or nothing changes."""
+        scope, model = self.scopes[level], self.models[level]
+        if path not in self.states[level]:
+            with pytest.raises(VersionNotFound):
+                scope.restore(path)
+            return
+        (now, _), (before, hidden) = self.states[level][path][:-3:-1]
+        tree = model.tree()
+        refusal = None
+        if now is None or before is None:
+            refusal = IsADirectoryError
+        elif (before is not NOTHING or hidden) and path in tree and tree[path] is None:
+            refusal = VersionConflict
+        elif before is not NOTHING and any(tree.get(parent) is not None for parent in ancestors_of(path)):
+            refusal = NotADirectoryError
+        if refusal is not None:
+            with pytest.raises(refusal):
+                scope.restore(path)
+            return
+        scope.restore(path)
+        if before is not NOTHING:
+            model.put_back(path, before, hidden=hidden)
+        elif not hidden or path in tree:
+            model.own.pop(path, None)
+            model.hidden.discard(path)
+            if hidden:
+                model.hide(path)
+
     @rule(level=st.sampled_from([1, 2]), cascade=st.booleans())
     def destroy_and_spawn(self, level, cascade):
         if level < len(self.scopes) - 1 and not cascade:
@@ -139,6 +188,7 @@ class ChainMachine(RuleBasedStateMachine):
     def same_trees(self):
         if not hasattr(self, "hive"):
             return
+        self.note()
         for scope, model in zip(self.scopes, self.models, strict=True):
             tree = model.tree()
             files = {path: file for path, file in tree.items() if file is not None}
@@ -203,6 +253,23 @@ class PromotionMachine(ChainMachine):
                 # Not seen, and yet nothing was lost: both sides agree, or one had not changed the bytes.
                 assert sides[2] in sides[:2] or sides[0] == sides[1]
         model.promote()
+
+    def take_back(self, level, path):
+        """Not here: what a promotion settles is not what each path was."""
+
+    @rule(level=st.sampled_from([1, 2]))
+    def promote_and_revert(self, level):
+        """The receiving scope has what it had, and the other has given its own away."""
+        target = self.models[level - 1]
+        before = (dict(target.own), set(target.hidden), dict(target.began))
+        report = self.scopes[level].promote(strategy="theirs")
+        self.models[level].promote()
+        if before == (target.own, target.hidden, target.began):
+            with pytest.raises(VersionNotFound):
+                self.scopes[level - 1].revert(report.id)
+        else:
+            assert self.scopes[level - 1].revert(report.id)
+        target.own, target.hidden, target.began = before
 
     @rule(level=st.sampled_from([1, 2]), data=st.data())
     def promote_some(self, level, data):
