@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
 
-from pydantic_hivemind.adapters.unseen import RunFiles
+from pydantic_hivemind.adapters.unseen import ForCaller, RunFiles
 from pydantic_hivemind.errors import (
     EditError,
     HivemindError,
@@ -70,6 +70,7 @@ class HivemindBackend:
         found.sort(key=lambda stat: not stat.is_dir)
         return [_info(stat) for stat in found]
 
+    @ForCaller
     def read_bytes(self, path: str) -> bytes:
         """A file's bytes; none if it cannot be read."""
         try:
@@ -95,6 +96,7 @@ class HivemindBackend:
             return f"{numbered}\n\n... ({len(lines) - end} more lines)"
         return numbered
 
+    @ForCaller
     def write(self, path: str, content: str | bytes) -> WriteResult:
         """Write a file, making the directories above it."""
         try:
@@ -104,6 +106,7 @@ class HivemindBackend:
             return WriteResult(error=_reason(error, path))
         return WriteResult(path=path)
 
+    @ForCaller
     def edit(self, path: str, old_string: str, new_string: str, replace_all: bool = False) -> EditResult:  # noqa: FBT001, FBT002
         """Replace text in a file; of two edits at once both land."""
         try:
@@ -150,6 +153,7 @@ class HivemindBackend:
             return f"Error: {_reason(error, path or '/')}"
         return [{"path": file, "line_number": number, "line": line} for file, number, line in found]
 
+    @ForCaller
     def delete(self, path: str) -> None:
         """Remove a file, or a directory and everything in it; fine if there is nothing.
 

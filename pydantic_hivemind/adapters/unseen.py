@@ -7,11 +7,17 @@ merged with the changes it has not seen. Outside a run a write is a plain write.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import warnings
+import weakref
 from collections import Counter, OrderedDict
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeVar
+
+from typing_extensions import ParamSpec
 
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.model import File, Stat
@@ -44,19 +50,62 @@ MAX_BYTES = 8 * 2**20
 """Their size at most; the latest read is remembered whatever its size."""
 
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_asking: ContextVar[asyncio.Task[Any] | None] = ContextVar("pydantic_hivemind.asking", default=None)
+"""The task for which a thread works."""
+
+
+def for_caller(work: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Some work for a thread, done for the task that asks for it now: each tool call is a task of its own."""
+    task = _caller()
+
+    def done_for_caller(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        before = _asking.set(task)
+        try:
+            return work(*args, **kwargs)
+        finally:
+            _asking.reset(before)
+
+    return done_for_caller
+
+
+class ForCaller(Generic[Arguments, Result]):
+    """Makes a method that works for the task in which it is looked up.
+
+    The adapters of the ecosystem look methods up in the task of a tool call, and call them on a thread.
+    """
+
+    def __init__(self, method: Callable[Concatenate[Any, Arguments], Result]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, owner: object, kind: type | None = None) -> Callable[Arguments, Result]:
+        """The method, bound to its owner and to the task."""
+        return for_caller(self._method.__get__(owner, kind))
+
+
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """What a run knows of a file: in which step it read it, or wrote it itself, and what was there then."""
+    """What a run knows of a file: in which step and call it read it, or wrote it itself, and what was there then."""
 
     run_id: str
     path: str
     step: int
     file: File | None
+    call: weakref.ref[asyncio.Task[Any]] | None
     written: bool = False
 
     @property
     def data(self) -> bytes:
         return self.file.data if self.file is not None else b""
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The call that knows it, as long as it is under way."""
+        task = self.call() if self.call is not None else None
+        return None if task is None or task.done() else task
 
 
 class RunFiles:
@@ -113,7 +162,8 @@ class RunFiles:
     def _remember(self, path: str, file: File | None, *, written: bool = False) -> None:
         run = _current_run()
         if run is not None:
-            self._add(_Read(run[0], path, run[1], file, written))
+            caller = _caller()
+            self._add(_Read(run[0], path, run[1], file, None if caller is None else weakref.ref(caller), written))
 
     def _add(self, read: _Read) -> None:
         with self._lock:
@@ -123,11 +173,12 @@ class RunFiles:
                 self._forget(next(iter(self._reads)))
 
     def _take(self, path: str, data: bytes) -> _Read | None:
-        """The read that new content was made from.
+        """The read that new content was made from: the call's own last one.
 
-        Calls of one step run side by side and nothing tells them apart. So each read is the base of one
-        write, and among several it is the one that the content resembles most; on a tie the older one, for
-        then a change is kept that might have been meant to be replaced, and none is lost.
+        Where it is not known which call this is, or it has read nothing: calls of one step run side by side.
+        So each read is the base of one write, and among several it is the one that the content resembles most;
+        on a tie the older one, for then a change is kept that might have been meant to be replaced, and none
+        is lost.
 
         Without a read in this step it is what the run last read or wrote before; again what the content
         resembles most, for when two runs share their usage, steps seem to pass within a call. On a tie
@@ -138,6 +189,12 @@ class RunFiles:
             return None
         with self._lock:
             reads = self._reads_of(run[0], path)
+            caller = _caller()
+            mine = [read for read in reads if caller is not None and read.task is caller]
+            if mine:
+                for read in mine:
+                    self._forget(read)
+                return mine[-1]
             now = [read for read in reads if read.step == run[1] and not read.written]
             if now:
                 best = min(now, key=lambda read: _distance(read.data, data))
@@ -146,7 +203,9 @@ class RunFiles:
                 known = [read for read in reversed(reads) if read.written or read.step == last]
                 best = min(known, key=lambda read: (read.data == data, _distance(read.data, data)), default=None)
             for read in reads:
-                if best is not None and (read is best or read.written or read.step < best.step):
+                used = best is not None and (read is best or read.written or read.step < best.step)
+                # What another call has read for itself it will write from.
+                if used and (caller is None or read.task is None):
                     self._forget(read)
             return best
 
@@ -165,6 +224,14 @@ def _current_run() -> tuple[str, int] | None:
         return None
     # The ambient context is made when the run begins and keeps the `run_step` it began with.
     return context.run_id, context.usage.requests
+
+
+def _caller() -> asyncio.Task[Any] | None:
+    """The task that this is done for."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return _asking.get()
 
 
 def _distance(base: bytes, data: bytes) -> tuple[int, int]:

@@ -32,7 +32,7 @@ from pydantic_ai.workspaces import (
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.layered import layered
 from pydantic_hivemind.adapters.refs import PROVIDER, scope_name, scope_ref, split_ref
-from pydantic_hivemind.adapters.unseen import RunFiles
+from pydantic_hivemind.adapters.unseen import RunFiles, for_caller
 from pydantic_hivemind.errors import ScopeNotFound, StoreClosed
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.model import Stat
@@ -151,7 +151,7 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         """Write on a thread: it waits for the disk, and for other writers."""
         opened = await self._opened()
         with _unavailable_if_gone():
-            await anyio.to_thread.run_sync(work, opened)
+            await anyio.to_thread.run_sync(for_caller(work), opened)
 
 
 @contextmanager
