@@ -84,6 +84,23 @@ def test_restore_refuses_a_directory_of_the_scopes_own(project, user, own):
         assert everything(user) == {"/d": None, "/d/mine": "m"}
 
 
+def test_restore_refuses_a_file_where_there_is_a_directory_now(project, user):
+    user.write_text("/p", "file")
+    user.remove("/p")
+    project.write_text("/p/in", "1")
+    with pytest.raises(VersionConflict):
+        user.restore("/p")
+    assert everything(user) == {"/p": None, "/p/in": "1"}
+
+
+def test_restore_of_a_deletion_brings_no_directory_back(project, user):
+    project.write_text("/d/secret", "s")
+    user.remove("/d/secret")
+    user.remove("/d")
+    assert user.restore("/d/secret") is None
+    assert everything(user) == {}
+
+
 @pytest.mark.parametrize("version", [0, -1, 2**63, 2**70])
 def test_restore_of_a_number_that_is_no_version(user, version):
     user.write_text("/a", "1")
@@ -136,13 +153,16 @@ def test_revert_of_directories(user, run):
 
 
 def test_revert_leaves_what_was_put_into_its_directory(tmp_path, project, user, run):
-    """A directory that hid the ancestors' hides them no more."""
-    project.write_text("/d/old", "old")
+    """A directory that hid what the ancestors have hides it no more."""
+    project.write_text("/d", "file")
     run.remove("/d")
     run.write_text("/d/new", "new")
     report = run.promote()
     user.write_text("/d/kept", "kept")
     user.revert(report.id)
+    assert everything(user) == {"/d": None, "/d/kept": "kept"}
+    project.remove("/d")
+    project.write_text("/d/old", "old")
     assert everything(user) == {"/d": None, "/d/kept": "kept", "/d/old": "old"}
     check_layers(tmp_path / "hive")
 
@@ -211,16 +231,15 @@ def test_revert_restores_tags_and_origins(project, user, run):
 
 
 @pytest.mark.parametrize("inside", ["/a/b/c", "/a/b/c/d", None])
-@pytest.mark.parametrize("paths", [None, "/a/b/**"])
-def test_a_directory_where_a_removed_one_had_a_file(project, user, inside, paths):
+@pytest.mark.parametrize("filtered", [False, True])
+def test_a_directory_where_a_removed_one_had_a_file(project, user, inside, filtered):
     project.write_text("/a/b", "file")
     user.remove("/a")
     if inside is not None:
         user.write_text(inside, "x")
     else:
         user.make_dir("/a/b")
-        paths = None
-    report = user.promote(paths=paths)
+    report = user.promote(paths=(inside or "/a/b") if filtered else None)
     assert report.conflicts == ()
     assert everything(project) == everything(user)
     assert project.stat("/a/b").is_dir
@@ -261,6 +280,17 @@ def test_a_removed_directory_that_came_up_changed(project, user, run):
     run.remove("/d")
     user.write_text("/d/f", "1")
     user.promote()
+    (conflict,) = run.promote(dry_run=True).conflicts
+    assert (conflict.path, conflict.ours) == ("/d/f", b"1")
+
+
+def test_a_file_that_a_removed_directory_did_not_show(project, user, run):
+    """The same bytes are no proof that the run knew them."""
+    project.write_text("/d/f", "1")
+    user.remove("/d")
+    user.make_dir("/d")
+    run.remove("/d")
+    user.write_text("/d/f", "1")
     (conflict,) = run.promote(dry_run=True).conflicts
     assert (conflict.path, conflict.ours) == ("/d/f", b"1")
 
