@@ -88,3 +88,10 @@ def docs(session: nox.Session) -> None:
     """The documentation, without a broken link or reference."""
     install(session, "B", "docs")
     session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
+
+
+@nox.session(python=OLDEST, default=False)
+def bench(session: nox.Session) -> None:
+    """Every figure of the documentation, each beside its peer, on the line whose backends are the peers."""
+    install(session, "A")
+    session.run("python", "benchmarks/run.py")

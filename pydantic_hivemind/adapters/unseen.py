@@ -83,7 +83,8 @@ class ForCaller(Generic[Arguments, Result]):
 
     def __get__(self, owner: object, kind: type | None = None) -> Callable[Arguments, Result]:
         """The method, bound to its owner and to the task."""
-        return for_caller(self._method.__get__(owner, kind))
+        method = self._method.__get__(owner, kind)
+        return method if owner is None else for_caller(method)
 
 
 @dataclass(frozen=True, eq=False)
