@@ -64,7 +64,7 @@ def tests_b(session: nox.Session) -> None:
 @nox.session(python=NEWEST)
 def lint(session: nox.Session) -> None:
     """Style, types on the newest line, import floors, and the length of files."""
-    install(session, "B", "lint")
+    install(session, "B", "test", "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports")
@@ -79,7 +79,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(name="types-A", python=OLDEST)
 def types_a(session: nox.Session) -> None:
     """Types on the first line of pydantic-deep."""
-    install(session, "A", "lint")
+    install(session, "A", "test", "lint")
     session.run("pyright")
 
 

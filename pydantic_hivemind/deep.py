@@ -1,27 +1,13 @@
-"""`DeepAgentDeps`, `create_deep_agent` and `DeepAgent` that take `backend=` with every pydantic-deep.
-
-Up to 0.3.44 they are pydantic-deep's own. From 0.3.45 on it has no backends, and these are subclasses and a
-wrapper that bring them back over workspaces.
-"""
+"""`DeepAgentDeps`, `create_deep_agent` and `DeepAgent` that take `backend=` with every pydantic-deep."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
-
-import pydantic_deep
-
-TAKES_BACKEND = any(field.name == "backend" for field in fields(pydantic_deep.DeepAgentDeps))
-"""Whether the installed pydantic-deep has backends itself."""
-
-if TYPE_CHECKING or not TAKES_BACKEND:
-    from pydantic_hivemind.adapters.deep_agents import DeepAgent, DeepAgentDeps, continue_here, create_deep_agent
-else:
-    from pydantic_deep import DeepAgent, DeepAgentDeps, create_deep_agent
-
-    def continue_here() -> dict[str, Any]:
-        """Options of `agent.run` that continue a conversation in the scope of its `deps`, wherever it was before."""
-        return {}
-
+from pydantic_hivemind.adapters.deep import (
+    TAKES_BACKEND,
+    DeepAgent,
+    DeepAgentDeps,
+    continue_here,
+    create_deep_agent,
+)
 
 __all__ = ["TAKES_BACKEND", "DeepAgent", "DeepAgentDeps", "continue_here", "create_deep_agent"]

@@ -16,6 +16,8 @@
     |   |-- NotText                 (ValueError)
     |   `-- FileTooLarge            (OSError, EFBIG)
     |-- EditError                   (ValueError)         the text to replace is absent or ambiguous
+    |-- InvalidTag                  (ValueError)         too many tags, an empty or a long one
+    |-- InvalidOption               (ValueError)         an option has no such value
     |-- InvalidPattern              (ValueError)         not a regular expression, or no glob
     |-- ConflictError               somebody else changed it first; read again and decide
     |   |-- VersionConflict
@@ -130,6 +132,14 @@ class EditError(HivemindError, ValueError):
     def __init__(self, message: str, *, occurrences: int) -> None:
         super().__init__(message)
         self.occurrences = occurrences
+
+
+class InvalidTag(HivemindError, ValueError):
+    """Tags that a file cannot have."""
+
+
+class InvalidOption(HivemindError, ValueError):
+    """A strategy or durability that does not exist."""
 
 
 class InvalidPattern(HivemindError, ValueError):

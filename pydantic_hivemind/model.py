@@ -162,7 +162,7 @@ class PromotionReport:
     conflicts: tuple[Conflict, ...]
 
 
-Outcome = Stat | Edited | PromotionReport | None
+Outcome = Stat | Edited | PromotionReport | list[str] | None
 """What a change of a scope returns, and a receipt keeps."""
 
 

@@ -34,8 +34,10 @@ def glob_matcher(pattern: str, *, under: str = "/", hidden: bool = True) -> Call
 
 
 def any_glob(patterns: str | Sequence[str]) -> Callable[[str], bool]:
-    """Whether a path matches one of several globs from the root."""
-    matchers = [glob_matcher(pattern) for pattern in ([patterns] if isinstance(patterns, str) else patterns)]
+    """Whether a path matches one of several globs from the root; `/plans/**` is the directory too."""
+    every = [patterns] if isinstance(patterns, str) else list(patterns)
+    every += [pattern.removesuffix("/**") for pattern in every if pattern.endswith("/**") and pattern.strip("/*")]
+    matchers = [glob_matcher(pattern) for pattern in every]
     return lambda path: any(matches(path) for matches in matchers)
 
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, get_args
 
 from pydantic_hivemind import promote as promotion
 from pydantic_hivemind import undo
 from pydantic_hivemind.checkpoints import Checkpoints
 from pydantic_hivemind.conversations import Conversation
-from pydantic_hivemind.errors import EditError, MergeConflict, ScopeNotFound, VersionNotFound
+from pydantic_hivemind.errors import EditError, InvalidOption, MergeConflict, ScopeNotFound, VersionNotFound
 from pydantic_hivemind.ledger import files, history, receipts, scopes, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.files import Cause
+from pydantic_hivemind.ledger.receipts import Result
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import View
 from pydantic_hivemind.merge import merge
-from pydantic_hivemind.model import Edited, File, Outcome, PromotionReport, Stat, Strategy
+from pydantic_hivemind.model import Edited, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.patterns import any_glob
 from pydantic_hivemind.reading import ScopeReader, decoded, encoded
@@ -27,15 +28,13 @@ from pydantic_hivemind.reading import ScopeReader, decoded, encoded
 if TYPE_CHECKING:
     from pydantic_ai.workspaces import WorkspaceBackend
 
-Result = TypeVar("Result", bound=Outcome)
-
 
 class Scope(ScopeReader):
     """A handle of a scope. Cheap to keep, safe to use from any thread; made by `Hivemind.scope` and `spawn`.
 
     Every operation raises `ScopeGone` once the scope was destroyed or its ttl ran out. Every change takes
-    `expected_version`, which must be the visible version of the path (0 for "no file") or nothing is
-    changed, and `operation_id`, which makes a retry return the first outcome instead of doing it again.
+    `operation_id`, which makes a retry return the first outcome instead of doing it again. A change of one path
+    takes `expected_version`, which must be its visible version (0 for "no file") or nothing is changed.
     """
 
     __slots__ = ()
@@ -107,26 +106,28 @@ class Scope(ScopeReader):
     def write_bytes(
         self,
         path: str,
-        data: bytes,
+        data: bytes | bytearray | memoryview,
         *,
-        tags: Sequence[str] | None = None,
+        tags: str | Sequence[str] | None = None,
         expected_version: int | None = None,
         operation_id: str | None = None,
     ) -> Stat:
         """Write a file, making the directories above it. Without `tags` it keeps those it has."""
         path = normalize(path)
+        # Text would be stored as text, and come back as such where bytes are expected.
+        data = data if type(data) is bytes else memoryview(data).tobytes()
 
         def write(tx: Transaction) -> Stat:
             return self._put(tx, path, data, Cause("write"), tags=tags, expected_version=expected_version)
 
-        return self._change(write, operation_id, "write", path, data, tags)
+        return self._change(write, operation_id, "write", path, data, tags and files.tag_list(tags))
 
     def write_text(
         self,
         path: str,
         text: str,
         *,
-        tags: Sequence[str] | None = None,
+        tags: str | Sequence[str] | None = None,
         expected_version: int | None = None,
         operation_id: str | None = None,
     ) -> Stat:
@@ -194,7 +195,7 @@ class Scope(ScopeReader):
                 raise MergeConflict(f"{path!r} changed in the same place since it was read; read it again")
             return self._put(tx, path, merged.data, Cause("write" if merged.data == data else "merge"), view=view)
 
-        return self._change(write, operation_id, "merge", path, data)
+        return self._change(write, operation_id, "merge", path, data, base and base.stat.version)
 
     def make_dir(self, path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> None:
         """Make a directory and those above it; fine if it is there."""
@@ -218,7 +219,7 @@ class Scope(ScopeReader):
     def tag(
         self,
         path: str,
-        tags: Sequence[str],
+        tags: str | Sequence[str],
         *,
         expected_version: int | None = None,
         operation_id: str | None = None,
@@ -232,7 +233,7 @@ class Scope(ScopeReader):
                 raise self._no_file(view, path)
             return self._put(tx, path, data, Cause("tag"), view=view, tags=tags, expected_version=expected_version)
 
-        return self._change(retag, operation_id, "tag", path, sorted(set(tags)))
+        return self._change(retag, operation_id, "tag", path, files.tag_list(tags))
 
     def restore(
         self,
@@ -274,7 +275,7 @@ class Scope(ScopeReader):
         self,
         to: Scope | str | None = None,
         *,
-        tags: Sequence[str] | None = None,
+        tags: str | Sequence[str] | None = None,
         paths: str | Sequence[str] | None = None,
         strategy: Strategy = "merge",
         dry_run: bool = False,
@@ -297,8 +298,12 @@ class Scope(ScopeReader):
             PromotionConflict: Both sides changed the same and the strategy is `merge`.
             ScopeNotFound: `to` is no ancestor.
         """
+        if strategy not in get_args(Strategy):
+            raise InvalidOption(f"there is no strategy {strategy!r}; choose one of {', '.join(get_args(Strategy))}")
         level = self._level_of(to)
-        wanted = promotion.Filter(None if tags is None else frozenset(tags), None if paths is None else any_glob(paths))
+        wanted = promotion.Filter(
+            None if tags is None else frozenset(files.tag_list(tags)), None if paths is None else any_glob(paths)
+        )
         # Not the operation id: another scope may use the same one for its promotion.
         identity = uuid.uuid4().hex
 
@@ -317,18 +322,20 @@ class Scope(ScopeReader):
                 tx.abandon()
             return report
 
-        arguments = ("promote", self._names[level], tags and sorted(tags), paths, strategy)
+        arguments = ("promote", self._names[level], tags and files.tag_list(tags), paths, strategy)
         return self._change(promote, None if dry_run else operation_id, *arguments)
 
-    def revert(self, promotion_id: str) -> list[str]:
+    def revert(self, promotion_id: str, *, operation_id: str | None = None) -> list[str]:
         """Undo what a promotion did to this scope, all or nothing; the paths.
 
         Raises:
             VersionConflict: One of them was changed since.
         """
-        with self._database.write() as tx:
-            tree.check_alive(tx, self._row.chain)
+
+        def revert(tx: Transaction) -> list[str]:
             return undo.revert(tx, self._row.chain, promotion_id)
+
+        return self._change(revert, operation_id, "revert", promotion_id)
 
     # -- what it opens -------------------------------------------------------------------------
 
@@ -355,15 +362,7 @@ class Scope(ScopeReader):
         """Do some work in one transaction, or return what its operation id did before."""
         with self._database.write() as tx:
             tree.check_alive(tx, self._row.chain)
-            if operation_id is None:
-                return work(tx)
-            mark = receipts.fingerprint(*arguments)
-            done = receipts.find(tx, self._row.id, operation_id, mark)
-            if done is not None:
-                return cast(Result, done.outcome)
-            result = work(tx)
-            receipts.store(tx, self._row.id, operation_id, mark, result)
-            return result
+            return receipts.once(tx, self._row.id, operation_id, arguments, lambda: work(tx))
 
     def _put(
         self,
@@ -373,7 +372,7 @@ class Scope(ScopeReader):
         cause: Cause,
         *,
         view: View | None = None,
-        tags: Sequence[str] | None = None,
+        tags: str | Sequence[str] | None = None,
         expected_version: int | None = None,
     ) -> Stat:
         view = view or tree.entry(tx, self._row.chain, path)

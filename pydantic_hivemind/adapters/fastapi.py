@@ -19,9 +19,9 @@ from starlette.requests import HTTPConnection
 from pydantic_hivemind import errors
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
+from pydantic_hivemind.adapters.deep import DeepAgentDeps
 from pydantic_hivemind.adapters.names import escape
 from pydantic_hivemind.conversations import Conversation
-from pydantic_hivemind.deep import DeepAgentDeps
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.scopes import Scope
 
@@ -38,6 +38,8 @@ STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
     errors.PathError: HTTPStatus.CONFLICT,
     errors.EditError: HTTPStatus.CONFLICT,
     errors.InvalidPattern: HTTPStatus.BAD_REQUEST,
+    errors.InvalidTag: HTTPStatus.BAD_REQUEST,
+    errors.InvalidOption: HTTPStatus.BAD_REQUEST,
     errors.ConflictError: HTTPStatus.CONFLICT,
     errors.VersionNotFound: HTTPStatus.NOT_FOUND,
     errors.CheckpointError: HTTPStatus.BAD_REQUEST,
@@ -47,7 +49,14 @@ STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
 }
 """The status of each error; the nearest base of an error decides, and any other is a 500."""
 
-_EXPLAINED = (errors.PathError, errors.EditError, errors.InvalidPattern, errors.VersionNotFound)
+_EXPLAINED = (
+    errors.PathError,
+    errors.EditError,
+    errors.InvalidOption,
+    errors.InvalidPattern,
+    errors.InvalidTag,
+    errors.VersionNotFound,
+)
 """Errors whose text is about what the caller sent; that of the others names scopes, which are the app's affair."""
 
 
@@ -145,7 +154,7 @@ async def hivemind_error(_: Request, error: Exception) -> JSONResponse:
     kinds = type(error).__mro__
     status = next((STATUSES[kind] for kind in kinds if kind in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
     detail = str(error) if isinstance(error, _EXPLAINED) else status.phrase
-    return JSONResponse({"error": type(error).__name__, "detail": detail}, status)
+    return JSONResponse({"error": type(error).__name__, "detail": detail}, status.value)
 
 
 def _part(id: object) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic_ai_backends
 from anyio import CancelScope
 from anyio.to_thread import run_sync
+from pydantic_ai_backends.backends.docker.session import SessionLimitExceeded
 from typing_extensions import Self
 
 from pydantic_hivemind.adapters.backend import HivemindBackend
@@ -22,6 +23,8 @@ from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.model import PromotionReport, Strategy
 from pydantic_hivemind.scopes import Scope
+
+__all__ = ["Session", "SessionLimitExceeded", "SessionManager"]
 
 IDLE_TIMEOUT = 3600
 """Seconds without use after which a session may be removed: the default of pydantic-ai-backends."""

@@ -13,6 +13,7 @@ from sqlalchemy import Delete, delete, func, insert, literal, select, update
 from pydantic_hivemind.errors import (
     FileTooLarge,
     InvalidPath,
+    InvalidTag,
     IsADirectory,
     PathExists,
     PathNotFound,
@@ -129,15 +130,20 @@ def check_version(head: Head | None, expected: int | None, path: str) -> None:
         )
 
 
-def encode_tags(tags: Sequence[str]) -> str:
+def tag_list(tags: str | Sequence[str]) -> list[str]:
+    """Tags, or one tag, each once and sorted."""
+    return [tags] if isinstance(tags, str) else sorted(set(tags))
+
+
+def encode_tags(tags: str | Sequence[str]) -> str:
     """Tags as they are stored: a sorted JSON array.
 
     Raises:
-        ValueError: Too many, too long, or empty.
+        InvalidTag: Too many, too long, or empty.
     """
-    unique = sorted(set(tags))
+    unique = tag_list(tags)
     if len(unique) > MAX_TAGS or any(not 0 < len(tag) <= MAX_TAG_CHARS for tag in unique):
-        raise ValueError(f"a file takes up to {MAX_TAGS} tags of 1 to {MAX_TAG_CHARS} characters")
+        raise InvalidTag(f"a file takes up to {MAX_TAGS} tags of 1 to {MAX_TAG_CHARS} characters")
     return json.dumps(unique)
 
 
@@ -149,7 +155,7 @@ def put(
     data: bytes,
     cause: Cause,
     *,
-    tags: Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
     expected_version: int | None = None,
 ) -> Head:
     """Write a file, with the directories above it. Without `tags` it keeps those it has.

@@ -32,7 +32,7 @@ class Gate:
     def __init__(self, owner: Forking) -> None:
         self._owner = owner
         self._reset()
-        _gates.add(self)
+        _gates.add(weakref.ref(self, _gates.discard))
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
@@ -71,12 +71,17 @@ class Gate:
         self._owner.after_fork()
 
 
-_gates: weakref.WeakSet[Gate] = weakref.WeakSet()
+# A plain set: to list it is one step, which other threads cannot come between.
+_gates: set[weakref.ref[Gate]] = set()
 _shut = threading.local()
 
 
+def _all_gates() -> list[Gate]:
+    return [gate for known in list(_gates) if (gate := known()) is not None]
+
+
 def _before() -> None:
-    _shut.gates = list(_gates)
+    _shut.gates = _all_gates()
     for gate in _shut.gates:
         gate.shut()
 
@@ -88,7 +93,7 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
-    for gate in list(_gates):
+    for gate in _all_gates():
         gate.renew()
     del _shut.gates
 

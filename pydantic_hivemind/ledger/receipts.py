@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import delete, select
@@ -25,6 +26,9 @@ MAX_ID_CHARS = 512
 _OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(
     Outcome, config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 )
+
+
+Result = TypeVar("Result", bound=Outcome)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,21 @@ def fingerprint(*arguments: object) -> str:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.hexdigest()
+
+
+def once(
+    tx: Transaction, scope_id: int, operation_id: str | None, arguments: Sequence[object], work: Callable[[], Result]
+) -> Result:
+    """Do some work, or return what it returned when its operation id was used before."""
+    if operation_id is None:
+        return work()
+    mark = fingerprint(*arguments)
+    done = find(tx, scope_id, operation_id, mark)
+    if done is not None:
+        return cast(Result, done.outcome)
+    outcome = work()
+    store(tx, scope_id, operation_id, mark, outcome)
+    return outcome
 
 
 def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receipt | None:

@@ -114,13 +114,13 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
     """
     if len(parent) >= MAX_DEPTH:
         raise InvalidScope(f"a chain has at most {MAX_DEPTH} scopes; choose a parent nearer to the root")
-    purge_expired(tx)
     now = time.time()
+    tx.run(_PURGE, {"now": now})
     expires_at = _expiry(now, ttl)
     if parent:
         # A child cannot outlive what it reads through.
         expires_at = _earliest(expires_at, _expiry_of(tx, parent[0], now))
-    if find(tx, name) is not None:
+    if tx.rows(_BY_NAME, {"name": name, "now": now}):
         raise ScopeExists(f"a scope named {name!r} exists already; choose another name")
     values: dict[str, Value] = {
         "name": name,

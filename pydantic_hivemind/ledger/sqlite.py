@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from sqlalchemy import URL, Engine, QueuePool, create_engine, event
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from pydantic_hivemind.errors import (
     HivemindError,
+    InvalidOption,
     NotALedger,
     StoreBusy,
     StoreError,
@@ -54,6 +55,10 @@ class SqliteDriver:
     begin_write = "BEGIN IMMEDIATE"
 
     def __init__(self, directory: Path, durability: Durability) -> None:
+        if durability not in get_args(Durability):
+            raise InvalidOption(
+                f"there is no durability {durability!r}; choose one of {', '.join(get_args(Durability))}"
+            )
         self._directory = directory
         self._durability = durability
         # Threads wait here in line; SQLite's own waiting is polling, in which some starve.

@@ -40,7 +40,9 @@ class Statement(Generic[Shape]):
         if found is None:
             compiled = self._build(*shape, **named).compile(dialect=dialect)
             # Numbers written into the statement became parameters too.
-            constants: dict[str, Value] = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+            constants: dict[str, Value] = {
+                name: bind.value for name, bind in compiled.binds.items() if not bind.required
+            }
             found = self._compiled[key] = (str(compiled), constants)
         text, constants = found
         return text, {**constants, **values} if constants else values

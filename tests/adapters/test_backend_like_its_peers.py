@@ -84,9 +84,9 @@ def differs_on_purpose(ours: HivemindBackend, name: str, *arguments: Any) -> boo
         return path == "/" or bool(ours.ls_info(path) and not ours.exists(path))
     if name == "grep_raw":
         _, path, glob, ignore_hidden = arguments
-        # A hidden directory that was named outright is searched, as ripgrep does: memory is in one.
+        # What is hidden and was named outright is searched, as ripgrep does: memory is in such a directory.
         if path is not None and ignore_hidden and is_hidden(normalize(path)):
-            return not ours.exists(path)
+            return glob is not None or not ours.exists(path)
         # Whether hidden files are searched is for `ignore_hidden` to say, so wildcards match their names.
         return glob is not None and not ignore_hidden
     return False

@@ -219,7 +219,8 @@ def made(kind):
         return kind("'/a.txt' has it twice", occurrences=2)
     if kind is errors.PromotionConflict:
         return kind(secret, PromotionReport("1", "user/bo", "user/ada", False, (), (), (), (), ()))
-    about_input = issubclass(kind, (errors.PathError, errors.InvalidPattern, errors.VersionNotFound))
+    explained = (errors.PathError, errors.InvalidPattern, errors.InvalidTag, errors.VersionNotFound)
+    about_input = issubclass(kind, explained)
     return kind("'/a.txt' is what you sent" if about_input else secret)
 
 

@@ -1,17 +1,15 @@
 """Tools load a file, change it and store it: what others wrote in between is not lost."""
 
 import asyncio
-import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic_ai import Agent, RunContext
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from writers import MEMORY, Call, agent, lines_of, load, returned, run, scripted, store
 
 from pydantic_hivemind.adapters import unseen
 from pydantic_hivemind.adapters.backend import HivemindBackend
@@ -20,97 +18,10 @@ from pydantic_hivemind.errors import MergeConflict, PathNotFound
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.scopes import Scope
 
-MEMORY = "/.deep/memory/main/MEMORY.md"
-Call = tuple[str, dict[str, Any]]
-
-
-@pytest.fixture
-def hive(tmp_path: Path) -> Iterator[Hivemind]:
-    with Hivemind.open(tmp_path / "hive", durability="normal") as hive:
-        yield hive
-
 
 @pytest.fixture
 def scope(hive: Hivemind) -> Scope:
     return hive.scope("project").spawn("run")
-
-
-def scripted(*steps: list[Call]) -> FunctionModel:
-    """A model that calls these tools, step by step, and then ends."""
-
-    def model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        step = sum(isinstance(message, ModelResponse) for message in messages)
-        if step == len(steps):
-            return ModelResponse(parts=[TextPart("done")])
-        return ModelResponse(parts=[ToolCallPart(name, arguments) for name, arguments in steps[step]])
-
-    return FunctionModel(model)
-
-
-def returned(messages: list[ModelMessage]) -> list[str]:
-    """What the tools answered."""
-    parts = [part for message in messages for part in message.parts]
-    return [str(part.content) for part in parts if isinstance(part, ToolReturnPart)]
-
-
-# -- any agent whose tools load and store ----------------------------------------------------------
-
-agent = Agent(deps_type=HivemindBackend)
-
-
-@agent.tool
-async def append(ctx: RunContext[HivemindBackend], line: str, path: str = MEMORY) -> str:
-    data = await asyncio.to_thread(ctx.deps.read_bytes, path)
-    await asyncio.sleep(0)
-    result = await asyncio.to_thread(ctx.deps.write, path, data.rstrip(b"\n") + b"\n\n" + line.encode() + b"\n")
-    return result.error or "ok"
-
-
-@agent.tool
-async def replace(ctx: RunContext[HivemindBackend], old: str, new: str, path: str = MEMORY) -> str:
-    data = await asyncio.to_thread(ctx.deps.read_bytes, path)
-    await asyncio.sleep(0)
-    result = await asyncio.to_thread(ctx.deps.write, path, data.replace(old.encode(), new.encode()))
-    return result.error or "ok"
-
-
-@agent.tool
-def load(ctx: RunContext[HivemindBackend], path: str = MEMORY) -> str:
-    return ctx.deps.read_bytes(path).decode()
-
-
-@agent.tool
-def store(ctx: RunContext[HivemindBackend], text: str, path: str = MEMORY) -> str:
-    return ctx.deps.write(path, text).error or "ok"
-
-
-@agent.tool
-def edit(ctx: RunContext[HivemindBackend], old: str, new: str, path: str = MEMORY) -> str:
-    return ctx.deps.edit(path, old, new).error or "ok"
-
-
-@agent.tool
-def meanwhile(ctx: RunContext[HivemindBackend], text: str, path: str = MEMORY) -> str:
-    """Somebody else writes."""
-    ctx.deps.scope.write_text(path, text)
-    return "ok"
-
-
-@agent.tool
-async def append_what_another_agent_says(ctx: RunContext[HivemindBackend], line: str) -> str:
-    """Delegation as pydantic-ai documents it: the other agent's requests count as this run's."""
-    data = await asyncio.to_thread(ctx.deps.read_bytes, MEMORY)
-    said = await agent.run("?", model=scripted([("load", {})]), deps=ctx.deps, usage=ctx.usage)
-    line = f"{line} {said.output}"
-    return (await asyncio.to_thread(ctx.deps.write, MEMORY, data + line.encode() + b"\n")).error or "ok"
-
-
-def run(backend: HivemindBackend, *steps: list[Call]) -> list[str]:
-    return returned(asyncio.run(agent.run("go", model=scripted(*steps), deps=backend)).all_messages())
-
-
-def lines_of(scope: Scope) -> list[str]:
-    return [line for line in scope.read_text(MEMORY).split("\n") if line]
 
 
 @pytest.mark.parametrize("start", [None, "# Memory\n", "# Memory\n\n\n\n"])
@@ -154,7 +65,9 @@ def test_runs_of_many_users_at_once(scope: Scope) -> None:
 
 PROCESS = """
 import asyncio, sys
-from test_lost_updates import HivemindBackend, Hivemind, agent, returned, scripted
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.adapters.backend import HivemindBackend
+from writers import agent, returned, scripted
 directory, who = sys.argv[1:]
 with Hivemind.open(directory, durability="normal") as hive:
     backend = HivemindBackend(hive.scope("project", create=False))
@@ -374,143 +287,3 @@ def test_what_is_remembered_is_bounded(scope: Scope, monkeypatch: pytest.MonkeyP
     in_run(work)
     files.read("/small")
     assert len(files._reads) == 1, "outside a run nothing is remembered"
-
-
-# -- pydantic-deep's own agents --------------------------------------------------------------------
-
-
-def deep_agent(*steps: list[Call]) -> Any:
-    pydantic_deep = pytest.importorskip("pydantic_deep")
-    if "backend" not in pydantic_deep.DeepAgentDeps.__dataclass_fields__:
-        pytest.skip("its agents take no backend")
-    extras = (
-        "web_search web_fetch thinking cost_tracking context_manager stuck_loop_detection include_subagents "
-        "include_builtin_subagents include_skills include_plan include_todo include_monitoring"
-    )
-    return pydantic_deep.create_deep_agent(scripted(*steps), **dict.fromkeys(extras.split(), False))
-
-
-def deep_deps(backend: HivemindBackend) -> Any:
-    import pydantic_deep
-
-    return pydantic_deep.DeepAgentDeps(backend=backend)
-
-
-@pytest.mark.parametrize("start", [None, "# Memory\n- old;\n"])
-def test_deep_agent_memory_in_one_step(scope: Scope, start: str | None) -> None:
-    calls: list[Call] = [("write_memory", {"content": f"- line {n}"}) for n in range(8)]
-    if start:
-        scope.write_text(MEMORY, start)
-        calls.insert(4, ("update_memory", {"old_text": "old;", "new_text": "new;"}))
-    result = asyncio.run(deep_agent(calls).run("go", deps=deep_deps(HivemindBackend(scope))))
-    assert all(answer.startswith("Memory updated") for answer in returned(result.all_messages()))
-    kept = ["# Memory", "- new;"] if start else []
-    assert sorted(lines_of(scope)) == sorted([*kept, *(f"- line {n}" for n in range(8))])
-
-
-def test_deep_agents_of_one_scope_at_once(hive: Hivemind) -> None:
-    project = hive.scope("project")
-    project.write_text(MEMORY, "# Memory\n")
-    backend = HivemindBackend(project)
-
-    async def everybody() -> list[str]:
-        runs = [
-            deep_agent(
-                *([("write_memory", {"content": f"- {user}.{step}.{n}"}) for n in range(3)] for step in range(2))
-            ).run("go", deps=deep_deps(backend))
-            for user in range(5)
-        ]
-        return [answer for result in await asyncio.gather(*runs) for answer in returned(result.all_messages())]
-
-    assert all(answer.startswith("Memory updated") for answer in asyncio.run(everybody()))
-    lines = [f"- {user}.{step}.{n}" for user in range(5) for step in range(2) for n in range(3)]
-    assert sorted(lines_of(project)) == sorted(["# Memory", *lines])
-
-
-def test_deep_agent_edits_in_one_step(scope: Scope) -> None:
-    scope.write_text("/code.py", "a = 0\nb = 0\n")
-    calls: list[Call] = [("write_file", {"path": f"/f{n}", "content": f"{n}"}) for n in range(4)]
-    agent = deep_agent(calls, [("read_file", {"path": "/code.py"})], calls)
-    result = asyncio.run(agent.run("go", deps=deep_deps(HivemindBackend(scope))))
-    assert not [answer for answer in returned(result.all_messages()) if "Error" in answer]
-    assert [scope.read_text(f"/f{n}") for n in range(4)] == ["0", "1", "2", "3"]
-
-
-# -- the journal beside the memory of pydantic-ai's harness ----------------------------------------
-
-JOURNAL = "/.deep/memory/main/.memory-operations.json"
-
-
-def entry(id: str, *, done: bool = True) -> dict[str, object]:
-    return {"id": id, "fingerprint": "f", "kind": "write", "path": "MEMORY.md", "done": done}
-
-
-def test_journals_of_two_sessions_are_promoted(hive: Hivemind) -> None:
-    project = hive.scope("project")
-    project.write_text(MEMORY, "- a\n")
-    project.write_text(JOURNAL, json.dumps([entry("0", done=False), entry("gone")]))
-    sessions = [project.spawn(), project.spawn()]
-    for number, session in enumerate(sessions):
-        session.write_text(MEMORY, f"- a\n- {number}\n")
-        session.write_text(JOURNAL, json.dumps([entry("0"), entry(f"of {number}"), entry(f"and {number}")]))
-    for session in sessions:
-        assert session.promote().conflicts == ()
-    assert lines_of(project) == ["- a", "- 0", "- 1"]
-    assert json.loads(project.read_text(JOURNAL)) == [entry(id) for id in ("0", "of 0", "and 0", "of 1", "and 1")]
-
-
-def test_journals_are_merged_entry_by_entry(scope: Scope) -> None:
-    scope.write_text(JOURNAL, json.dumps([entry("a", done=False)]))
-    base = scope.read(JOURNAL)
-    scope.write_text(JOURNAL, json.dumps([entry("a"), entry("b")]))
-    scope.merge(JOURNAL, json.dumps([entry("a", done=False), entry("c")]).encode(), base=base)
-    assert json.loads(scope.read_text(JOURNAL)) == [entry("a"), entry("b"), entry("c")]
-
-
-def test_a_journal_stays_short(scope: Scope) -> None:
-    scope.write_text(JOURNAL, json.dumps([entry(f"a{n}") for n in range(1000)]))
-    scope.merge(JOURNAL, json.dumps([entry(f"b{n}") for n in range(1000)]).encode(), base=None)
-    ids = [item["id"] for item in json.loads(scope.read_text(JOURNAL))]
-    assert len(ids) == 1024
-    assert ids[-1] == "b999"
-
-
-@pytest.mark.parametrize("damaged", [b"[{", b"{}", b"[1]", b'[{"no": 1}]', b"\xff", b'[{"id": []}]'])
-def test_a_damaged_journal_stands_in_nobodys_way(scope: Scope, damaged: bytes) -> None:
-    scope.write_bytes(JOURNAL, damaged)
-    scope.merge(JOURNAL, json.dumps([entry("a")]).encode(), base=None)
-    assert json.loads(scope.read_text(JOURNAL)) == [entry("a")]
-
-
-def test_file_stores_of_many_runs_at_once(scope: Scope) -> None:
-    """Each run has a `FileStore` of its own, so that nothing but the scope brings them together."""
-    memory = pytest.importorskip("pydantic_ai_harness.memory")
-
-    async def remember(line: str) -> str:
-        store = memory.FileStore("/.deep/memory/main", workspace=scope.workspace())
-        operation = memory.MemoryOperation(id=line, fingerprint=line)
-        for _ in range(50):
-            file = await store.read("MEMORY.md", max_chars=10_000)
-            text = (file.content if file else "") + f"{line}\n"
-            try:
-                await store.write(
-                    "MEMORY.md", text, expected_version=file.version if file else None, operation=operation
-                )
-            except memory.MemoryConflictError:
-                continue
-            return "ok"
-        return "failed"
-
-    writer = Agent(tools=[remember])
-
-    async def everybody() -> list[str]:
-        runs = [
-            writer.run("go", model=scripted(*([("remember", {"line": f"- {n}.{s}"})] for s in range(2))))
-            for n in range(4)
-        ]
-        return [answer for result in await asyncio.gather(*runs) for answer in returned(result.all_messages())]
-
-    assert asyncio.run(everybody()) == ["ok"] * 8
-    lines = [f"- {n}.{step}" for n in range(4) for step in range(2)]
-    assert sorted(lines_of(scope)) == lines
-    assert sorted(item["id"] for item in json.loads(scope.read_text(JOURNAL)) if item["done"]) == lines

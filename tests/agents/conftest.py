@@ -21,6 +21,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pydantic-deep writes beside the running program goes away with the test."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def hive(tmp_path: Path) -> Iterator[Hivemind]:
     with Hivemind.open(tmp_path / "hive") as hive:

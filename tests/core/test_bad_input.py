@@ -107,8 +107,11 @@ def test_the_longest_name_and_path(scope):
         (errors.InvalidScope, lambda scope: scope.spawn(ttl=0)),
         (errors.InvalidScope, lambda scope: scope.spawn(ttl=float("nan"))),
         (errors.ScopeExists, lambda scope: scope.spawn("a")),
-        (ValueError, lambda scope: scope.write_text("/d/f", "x", tags=[""])),
-        (ValueError, lambda scope: scope.write_text("/d/f", "x", tags=[str(number) for number in range(65)])),
+        (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[""])),
+        (errors.InvalidOption, lambda scope: scope.promote(strategy="Theirs")),
+        (TypeError, lambda scope: scope.write_bytes("/d/f", "text")),
+        (TypeError, lambda scope: scope.write_bytes("/d/f", 5)),
+        (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[str(number) for number in range(65)])),
     ],
 )
 def test_a_named_error_and_nothing_changed(scope, tmp_path, expected, operation):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pydantic_ai.messages as parts
 import pytest
@@ -25,8 +26,6 @@ from pydantic_ai.messages import (
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
-    RetryFeedbackPart,
-    RetryInfo,
     SystemPromptPart,
     TextPart,
     ThinkingPart,
@@ -81,6 +80,16 @@ def rows(hive_directory: Path, table: str) -> set[tuple[object, ...]]:
     return found
 
 
+def newer_parts() -> list[Any]:
+    """What earlier pydantic-ai does not have."""
+    if not hasattr(parts, "RetryFeedbackPart"):
+        return []
+    return [
+        ToolReturnPart("report", "again", tool_call_id="c5", outcome="retried", timestamp=MOMENT),
+        parts.RetryFeedbackPart("once more", retry=parts.RetryInfo(cause="model_retry"), timestamp=MOMENT),
+    ]
+
+
 EVERY_KIND: list[ModelMessage] = [
     ModelRequest(
         parts=[
@@ -119,8 +128,7 @@ EVERY_KIND: list[ModelMessage] = [
             ToolReturnPart("report", {"when": MOMENT, "long": timedelta(1)}, tool_call_id="c2", timestamp=MOMENT),
             ToolReturnPart("report", [Report(title="u", at=MOMENT), None], tool_call_id="c3", metadata={"m": 1}),
             ToolReturnPart("report", BinaryContent(b"x", media_type="image/png"), tool_call_id="c4"),
-            ToolReturnPart("report", "again", tool_call_id="c5", outcome="retried", timestamp=MOMENT),
-            RetryFeedbackPart("once more", retry=RetryInfo(cause="model_retry"), timestamp=MOMENT),
+            *newer_parts(),
         ]
     ),
     ModelResponse(

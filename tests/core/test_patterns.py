@@ -151,3 +151,11 @@ def test_one_of_several_globs() -> None:
 )
 def test_hidden_is_what_begins_with_a_dot_below_the_directory(path: str, under: str, *, hidden: bool) -> None:
     assert is_hidden(path, under=under) is hidden
+
+
+def test_a_glob_of_everything_in_a_directory_matches_the_directory() -> None:
+    matches = any_glob("/plans/**")
+    assert matches("/plans")
+    assert matches("/plans/a/b.md")
+    assert not matches("/plans-of-others")
+    assert any_glob(["/a", "/**"])("/b/c")

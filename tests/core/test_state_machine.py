@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from layers import check_layers
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.errors import EditError, HivemindError, PromotionConflict
+from pydantic_hivemind.errors import EditError, HivemindError, NotText, PromotionConflict
 from pydantic_hivemind.paths import parent_of
 from pydantic_hivemind.testing.model import ScopeModel
 from pydantic_hivemind.testing.strategies import crowded_paths
@@ -89,8 +89,8 @@ class ChainMachine(RuleBasedStateMachine):
             model.write(path, data, frozenset(tags))
             self.scopes[level].tag(path, tags)
 
-    @rule(level=LEVELS, path=crowded_paths(), data=st.data())
-    def edit(self, level, path, data):
+    @rule(level=LEVELS, path=crowded_paths())
+    def edit(self, level, path):
         model = self.models[level]
         try:
             before = model.read(path).data
@@ -102,7 +102,7 @@ class ChainMachine(RuleBasedStateMachine):
                 model.write(path, b"2")
                 assert self.scopes[level].edit(path, "1", "2").occurrences == 1
             else:
-                with pytest.raises(EditError):
+                with pytest.raises((EditError, NotText)):
                     self.scopes[level].edit(path, "1", "2")
 
     @rule(level=LEVELS, data=st.data())
@@ -171,10 +171,13 @@ class PromotionMachine(ChainMachine):
     def write(self, level, path, data):
         super().write(level, path + ".txt", data)
 
-    @rule(level=LEVELS, path=crowded_paths(), data=LINES)
-    def edit(self, level, path, data):
-        if path + ".txt" in self.models[level].tree():
-            self.both(level, "write", path + ".txt", data)
+    @rule(level=LEVELS, path=crowded_paths())
+    def edit(self, level, path):
+        super().edit(level, path + ".txt")
+
+    @rule(level=LEVELS, path=crowded_paths(), tags=st.lists(st.sampled_from("xy"), max_size=2))
+    def tag(self, level, path, tags):
+        super().tag(level, path + ".txt", tags)
 
     @rule(level=LEVELS, path=crowded_paths(), file=st.booleans())
     def remove(self, level, path, file):
@@ -212,7 +215,7 @@ class PromotionMachine(ChainMachine):
 
 
 SETTINGS = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
 TestChain = ChainMachine.TestCase
 TestChain.settings = SETTINGS
