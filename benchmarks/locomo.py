@@ -201,9 +201,7 @@ class Outcome:
     index_time: float = 0.0
 
     def recall(self, depth: int, conversation: str | None = None) -> float:
-        rows = [
-            row for name, rows in self.recalls.items() if conversation in {None, name} for row in rows
-        ]
+        rows = [row for name, rows in self.recalls.items() if conversation in {None, name} for row in rows]
         return statistics.mean(row[DEPTHS.index(depth)] for row in rows)
 
 

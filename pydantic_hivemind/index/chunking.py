@@ -32,13 +32,13 @@ _RECORD = re.compile(
     r"""(?: \[[^\]\n]{0,60}\d[^\]\n]{0,60}\][ \t]                   # [12:30:01], as in chats and logs
         | \d{4}[-/]\d\d[-/]\d\d | \d\d:\d\d:\d\d                   # a date, a time of day
         | \{"                                                      # JSON
-        | (?:\*\*)? (?![a-z_])\w[\w.'’-]{0,30} (?:[ ][\w.'’()-]{1,30}){0,3}  # Speaker: what was said
-          (?:\*\*)? (?: :(?:\*\*)?[ \t]+ | ： )\S )""",
+        | (?:\*\*)? (?![a-z_])\w[\w.'\u2019-]{0,30} (?:[ ][\w.'\u2019()-]{1,30}){0,3}  # Speaker: what was said
+          (?:\*\*)? (?: :(?:\*\*)?[ \t]+ | \uff1a )\S )""",
     re.VERBOSE,
 )
-_PIECE = re.compile(r"""[^\n]*?[.!?。！？]["')\]”’]*\s+ | [^\n]*\n | [^\n]+""", re.VERBOSE)
+_PIECE = re.compile(r"""[^\n]*?[.!?\u3002\uff01\uff1f]["')\]\u201d\u2019]*\s+ | [^\n]*\n | [^\n]+""", re.VERBOSE)
 _WORD = re.compile(r"\s*\S{1,200}\s*|\s+")
-_ENDS_SENTENCE = re.compile(r"""[.!?。！？]["')\]”’*_`]*$""")
+_ENDS_SENTENCE = re.compile(r"""[.!?\u3002\uff01\uff1f]["')\]\u201d\u2019*_`]*$""")
 
 
 @dataclass(frozen=True)

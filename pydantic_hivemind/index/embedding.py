@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -15,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pydantic_hivemind.errors import EmbeddingError
-from pydantic_hivemind.index.words import STOP_WORDS
 
 BATCH = 64
 """Texts in one call of an embedding function: services take 96 to 2,048, and what is lost when one fails is small."""
@@ -58,10 +58,8 @@ class Embedder:
         """What the function calls itself, or how it is called in Python."""
         function = self._function
         if isinstance(function, _Named):
-            try:
+            with suppress(NotImplementedError):  # what Chroma's base class raises where a function has no name
                 return str(function.name())
-            except NotImplementedError:
-                pass  # what Chroma's base class does where a function has no name
         kind: Any = function if hasattr(function, "__qualname__") else type(function)
         return f"{kind.__module__}.{kind.__qualname__}"
 
@@ -75,10 +73,8 @@ class Embedder:
         """16 hexadecimal digits that stay the same as long as vectors can be compared: of name, dimension, settings."""
         config: object = None
         if isinstance(self._function, _Configured):
-            try:
+            with suppress(NotImplementedError):
                 config = dict(self._function.get_config())
-            except NotImplementedError:
-                pass
         told = json.dumps([self.name, self.dimension, config], sort_keys=True, default=_kind)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
@@ -120,7 +116,7 @@ def _checked(answer: Any, count: int, dimension: int | None) -> Vectors:
         raise EmbeddingError("the embedder returned something else than vectors of one dimension") from None
     if given != count:
         raise EmbeddingError(f"the embedder returned {given} vectors for {count} texts")
-    if vectors.ndim != 2 or vectors.shape[1] == 0:
+    if vectors.ndim != 2 or vectors.shape[1] == 0:  # noqa: PLR2004 - rows of numbers
         raise EmbeddingError("the embedder returned something else than a vector for each text")
     if dimension is not None and vectors.shape[1] != dimension:
         raise EmbeddingError(f"the embedder returned {vectors.shape[1]} dimensions, after {dimension} before")
@@ -144,8 +140,8 @@ def _kind(value: object) -> str:
 class WordLlama:
     """The default: WordLlama's vectors of words, averaged; 256 dimensions, 16 MB, offline, 0.05 ms a text.
 
-    Fits where Chroma takes an `EmbeddingFunction`. Loaded when first used, once for all scopes. Of questions the
-    words of grammar are left out: an average has them all, and a memory is not written in questions.
+    Fits where Chroma takes an `EmbeddingFunction`. Loaded when first used, once for all scopes. Case is folded:
+    its vocabulary has other pieces for `Deploy` than for `deploy`, and a word is to be near itself.
     """
 
     def __call__(self, input: list[str]) -> list[Vectors]:
@@ -153,11 +149,11 @@ class WordLlama:
         if not input:
             return []
         # The average of no words is no number.
-        return list(cast("Vectors", _model().embed([text or " " for text in input], norm=True)))
+        return list(cast("Vectors", _model().embed([text.lower() or " " for text in input], norm=True)))
 
     def embed_query(self, input: list[str]) -> list[Vectors]:
-        """The vectors of questions."""
-        return self([_content(text) or text for text in input])
+        """The vectors of questions, which are embedded as other texts are."""
+        return self(input)
 
     @staticmethod
     def name() -> str:
@@ -166,7 +162,7 @@ class WordLlama:
 
     def get_config(self) -> dict[str, Any]:
         """The settings that its vectors depend on."""
-        return {"model": _MODEL, "dimension": _DIMENSION}
+        return {"model": _MODEL, "dimension": _DIMENSION, "case": "folded"}
 
     @staticmethod
     def build_from_config(config: Mapping[str, Any]) -> WordLlama:  # noqa: ARG004 - there is nothing to choose
@@ -212,8 +208,3 @@ def _load() -> Any:
         return wordllama.WordLlama.load(_MODEL, cache_dir=folder, dim=_DIMENSION, disable_download=True)
     except Exception as error:
         raise EmbeddingError(f"the default embedder could not be loaded ({type(error).__name__})") from error
-
-
-def _content(text: str) -> str:
-    """The words of a question that are not of grammar, as they are written."""
-    return " ".join(word for word in text.split() if word.strip("\"'’.,;:!?()").lower() not in STOP_WORDS)

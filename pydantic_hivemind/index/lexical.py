@@ -193,9 +193,9 @@ class _Layout:
     @staticmethod
     def of(lengths: Sequence[int], live: bytearray, firsts: list[int], paths: list[str]) -> _Layout:
         alive = np.frombuffer(bytes(live), dtype=bool)
-        own = np.array(lengths, dtype=np.float32)
+        own: Floats = np.array(lengths, dtype=np.float32)
         own[~alive] = 0
-        spread = own.copy()
+        spread: Floats = np.array(own)
         for distance in range(1, REACH + 1):
             weight = _WEIGHTS[REACH + distance]
             spread[distance:] += weight * own[:-distance]
@@ -208,9 +208,7 @@ class _Layout:
 class Matches:
     """Where the words of a query occur in one index, until that changes."""
 
-    def __init__(
-        self, layout: _Layout, files: dict[str, _File], postings: dict[str, tuple[Integers, Floats]]
-    ) -> None:
+    def __init__(self, layout: _Layout, files: dict[str, _File], postings: dict[str, tuple[Integers, Floats]]) -> None:
         self._layout = layout
         self._files = files
         self._postings = postings
@@ -263,10 +261,8 @@ class Scores:
             return 0.0
         return float(self._scores[file.first + ordinal])
 
-    def best(
-        self, limit: int, visible: Callable[[str], bool] = lambda path: True
-    ) -> list[tuple[tuple[str, int], float]]:
-        """The best chunks of the files that are visible, best first, those with a score of 0 left out."""
+    def best(self, limit: int, visible: Callable[[str], bool] | None = None) -> list[tuple[tuple[str, int], float]]:
+        """The best chunks of the files that are visible (default: all), best first, none with a score of 0."""
         rows = np.flatnonzero(self._scores)
         taken = max(4 * limit, 1)
         while True:
@@ -278,7 +274,7 @@ class Scores:
                 place = bisect_right(self._layout.firsts, row) - 1
                 path = self._layout.paths[place]
                 if path not in seen:
-                    seen[path] = visible(path)
+                    seen[path] = visible is None or visible(path)
                 if seen[path] and len(found) < limit:
                     found.append(((path, row - self._layout.firsts[place]), float(self._scores[row])))
             if len(found) == limit or taken == len(rows):

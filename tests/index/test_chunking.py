@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from itertools import accumulate
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pydantic_hivemind.index.chunking import MOST_CHARACTERS, headings, split
+
+MARKDOWN = """# Acme
+
+Acme builds rockets. The office is
+in Turin, and the coffee is good.
+
+## Deploys
+
+- Run `make deploy` on Fridays only,
+  never before noon.
+- Ask Grace first.
+1. Then tag it.
+
+```python
+def deploy():
+
+    # not a heading
+    return 1
+```
+| host | role |
+|------|------|
+| a    | web  |
+
+Ada: Did it work?
+Grace: It did, at noon.
+And nobody noticed.
+[2026-03-04 12:00] deployed
+2026-03-05 ERROR none
+
+Uses dark mode.
+Likes tea.
+"""
+
+LINES = [
+    "# Title\n", "## Part\n", "- item\n", "  - nested item\n", "  continued\n", "1. first\n", "prose that goes on\n",
+    "A sentence.\n", "ends with a colon:\n", "Ada: hello\n", "2026-03-04 10:00 it ran\n", '{"a": 1}\n', "| a | b |\n",
+    "|---|---|\n", "---\n", "\n", "  \n", "\r\n", "crlf line\r\n", "\f\n", "x" * 130 + "\n", "word " * 300 + "\n",
+    "One. Two! " * 150 + "\n", "long prose line without an end " * 8 + "\n",
+]  # fmt: skip
+FENCES = ["```\n", "```python\n", "~~~~\n", "`````\n"]
+documents = st.lists(st.sampled_from(LINES), max_size=40).map("".join)
+fenced = st.lists(st.sampled_from([*LINES, *FENCES]), max_size=40).map("".join)
+texts = st.one_of(documents, fenced, st.text(max_size=200), st.text("ab .!?:\n\r\t -#`|", max_size=3000))
+
+
+def ends(text: str) -> list[int]:
+    """Where chunks end, in characters from the start."""
+    return list(accumulate(len(chunk.text) for chunk in split(text)))
+
+
+@given(texts)
+@example("")
+@example("no newline")
+@example("a\r\nb\r\n\r\nc")
+@example("\ufeff\f\x0b\x1c\u2028\x85 odd separators\n")
+def test_chunks_join_back_to_the_text_and_know_their_lines(text):
+    chunks = split(text)
+    assert "".join(chunk.text for chunk in chunks) == text
+    offset = 0
+    for chunk in chunks:
+        assert 0 < len(chunk.text)
+        assert chunk.first_line == text.count("\n", 0, offset) + 1
+        offset += len(chunk.text)
+        assert chunk.last_line == text.count("\n", 0, offset - 1) + 1
+
+
+@given(texts)
+def test_no_chunk_is_too_long(text):
+    assert all(len(chunk.text) <= MOST_CHARACTERS for chunk in split(text))
+
+
+@given(fenced, fenced)
+def test_an_append_changes_the_last_chunk_only(text, more):
+    before, after = split(text), split(text + more)
+    assert after[: len(before) - 1] == before[:-1]
+
+
+@given(documents, documents, documents, documents)
+def test_an_edit_changes_the_chunks_that_it_touches(head, old, new, tail):
+    before, after = split(head + old + tail), split(head + new + tail)
+    # What comes before the chunk in which the edit begins, and that chunk's predecessor as it was.
+    untouched = sum(1 for end in ends(head + old + tail) if end < len(head))
+    same = max(untouched - 1, 0)
+    assert [chunk.text for chunk in after[:same]] == [chunk.text for chunk in before[:same]]
+
+
+@given(documents, documents, documents, documents)
+def test_after_an_edit_chunks_are_the_same_again(head, old, new, tail):
+    """Where both versions have a boundary after the edit, everything that follows is the same."""
+    lengths = len(head + old + tail), len(head + new + tail)
+    ours, theirs = ({length - end for end in ends(head + middle + tail)} for length, middle in zip(lengths, (old, new), strict=True))  # fmt: skip
+    # Lines that are longer than a chunk end with a cut that only their own beginning explains.
+    if any(len(line) > MOST_CHARACTERS for line in (head + old + new + tail).split("\n")):
+        return
+    if max(map(len, (head + old + tail).split("\n\n")), default=0) > MOST_CHARACTERS:
+        return
+    common = [left for left in ours & theirs if left <= len(tail)]
+    if common:
+        last = max(common)
+        assert {left for left in ours if left < last} == {left for left in theirs if left < last}
+
+
+@pytest.mark.parametrize("line", ["row {}, with some values and more of them, {}\n", "{} words go on and on {} "])
+def test_an_insertion_into_a_long_block_changes_a_few_of_its_chunks(line):
+    text = "".join(line.format(number, number * 7919 % 1000) for number in range(2000))
+    before = {chunk.text for chunk in split(text)}
+    after = split("new words, " + text)
+    assert len(before) > 60
+    assert sum(chunk.text not in before for chunk in after) < len(before) / 5
+
+
+def test_structure_is_followed():
+    assert [chunk.text.strip("\n") for chunk in split(MARKDOWN)] == [
+        "# Acme\n\nAcme builds rockets. The office is\nin Turin, and the coffee is good.",
+        "## Deploys\n\n- Run `make deploy` on Fridays only,\n  never before noon.",
+        "- Ask Grace first.",
+        "1. Then tag it.",
+        "```python\ndef deploy():\n\n    # not a heading\n    return 1\n```",
+        "| host | role |\n|------|------|\n| a    | web  |",
+        "Ada: Did it work?",
+        "Grace: It did, at noon.\nAnd nobody noticed.",
+        "[2026-03-04 12:00] deployed",
+        "2026-03-05 ERROR none",
+        "Uses dark mode.",
+        "Likes tea.",
+    ]
+
+
+def test_blank_lines_belong_to_the_chunk_before():
+    chunks = split("\n\n- one\n\n\n- two\n \n")
+    assert [(chunk.text, chunk.first_line, chunk.last_line) for chunk in chunks] == [
+        ("\n\n- one\n\n\n", 1, 5),
+        ("- two\n \n", 6, 7),
+    ]
+
+
+def test_long_lines_are_cut_at_the_ends_of_sentences_or_words():
+    sentences = split("This is a sentence of some length, and here it ends. " * 100)
+    assert all(chunk.text.endswith("ends. ") for chunk in sentences)
+    words = split("supercalifragilistic " * 200)
+    assert all(chunk.text.endswith("listic ") for chunk in words)
+    assert len(split("x" * 10 * MOST_CHARACTERS)) <= 20
+
+
+def test_headings_are_known_below_them_and_code_has_none():
+    text = "intro text.\n\n# A\n\nfirst text.\n\n## B\n\nsecond text.\n\n```\n# code\n```\n\n# C\n\nthird text.\n"
+    assert headings(split(text)) == ["", "A", "A\nB", "A\nB", "C"]
+
+
+def test_hostile_texts_are_cut_in_time_that_follows_their_size():
+    for text in (" ", "a", "\n", ". ", '."', "A (", "A: ", "| ", "* ", "# a\n", "```\n"):
+        long = text * (2**20 // len(text))
+        assert "".join(chunk.text for chunk in split(long)) == long
