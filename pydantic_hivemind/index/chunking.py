@@ -8,7 +8,7 @@ chunks it touches, and an append the last one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -21,8 +21,8 @@ TITLE_CHARACTERS = 60
 before this column was ended by its author, not by the wrapping at 72 to 100 columns that is usual."""
 
 _CUT_ONE_IN = 4
-"""Blocks too long for one chunk are cut after a line in so many, chosen by its content, once half a chunk is full:
-an insertion then moves the cuts up to the next such line only, where cuts by size alone would all move."""
+"""Once half a chunk is full, it is cut after a line in so many, chosen by its content: an insertion then moves the
+cuts up to the next such line only, where cuts by size alone would all move."""
 
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+\S")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
@@ -36,7 +36,7 @@ _RECORD = re.compile(
           (?:\*\*)? (?: :(?:\*\*)?[ \t]+ | \uff1a )\S )""",
     re.VERBOSE,
 )
-_PIECE = re.compile(r"""[^\n]*?[.!?\u3002\uff01\uff1f]["')\]\u201d\u2019]*\s+ | [^\n]*\n | [^\n]+""", re.VERBOSE)
+_SENTENCE = re.compile(r"""[^\n]*?[.!?\u3002\uff01\uff1f]["')\]\u201d\u2019]*\s+ | [^\n]*\n | [^\n]+""", re.VERBOSE)
 _WORD = re.compile(r"\s*\S{1,200}\s*|\s+")
 _ENDS_SENTENCE = re.compile(r"""[.!?\u3002\uff01\uff1f]["')\]\u201d\u2019*_`]*$""")
 
@@ -55,7 +55,7 @@ def split(text: str) -> list[Chunk]:
     chunks: list[Chunk] = []
     line = 1
     for block in _lead(_blocks(text)):
-        for piece in _pack(block):
+        for piece in _pack(block, _CUTS):
             ends = piece.count("\n")
             chunks.append(Chunk(piece, line, line + ends - piece.endswith("\n")))
             line += ends
@@ -91,7 +91,7 @@ def _blocks(text: str) -> Iterator[str]:
         blank = not line.strip()
         inside = fence
         fence = _fence_after(line, fence)
-        if before and not blank and not inside and _begins(line, before, gap=gap, fenced=bool(fence)):
+        if before and not blank and not inside and _begins(line, before, gap=gap):
             yield "".join(block)
             block = []
         block.append(line)
@@ -121,14 +121,12 @@ def _fence_after(line: str, fence: str) -> str:
     return "" if closes else fence
 
 
-def _begins(line: str, before: str, *, gap: bool, fenced: bool) -> bool:
+def _begins(line: str, before: str, *, gap: bool) -> bool:
     """Whether a line begins a block, when `before` is the line before it, or before the gap."""
-    if _HEADING.match(line) or _ITEM.match(line) or _RECORD.match(line):
+    if any(kind.match(line) for kind in (_HEADING, _ITEM, _RECORD, _FENCE)):
         return True
-    if not any(map(str.isalnum, line)) and not fenced:
+    if not any(map(str.isalnum, line)):
         return False  # rules, brackets and underlines close what stands above them
-    if fenced:
-        return True
     row = _ROW.match(line)
     if row or _ROW.match(before):
         return gap or not (row and _ROW.match(before))
@@ -147,12 +145,9 @@ def _ended_early(before: str, line: str) -> bool:
 
 
 def _lead(blocks: Iterator[str]) -> Iterator[str]:
-    """Put what only introduces the next block, as titles do, together with it where both fit in a chunk."""
+    """Put what only introduces the next block, as titles do, together with it."""
     lead = ""
     for block in blocks:
-        if lead and len(lead) + len(block) > MOST_CHARACTERS:
-            yield lead
-            lead = ""
         lead += block
         if not _introduces(block):
             yield lead
@@ -173,36 +168,29 @@ def _introduces(block: str) -> bool:
     return len(text) < TITLE_CHARACTERS and not (_ITEM.match(text) or _ROW.match(text) or _ENDS_SENTENCE.search(text))
 
 
-def _pack(block: str) -> Iterator[str]:
-    """A block as chunks of whole lines, or of parts of lines where a line is too long itself."""
-    left = len(block)
-    chunk: list[str] = []
-    size = 0
-    for part in _parts(block) if left > MOST_CHARACTERS else (block,):
-        if size + len(part) > MOST_CHARACTERS:
-            yield "".join(chunk)
-            chunk, size = [], 0
-        chunk.append(part)
-        size += len(part)
-        left -= len(part)
-        fits = size + left <= MOST_CHARACTERS
-        if size >= MOST_CHARACTERS // 2 and not fits and crc32(part.encode("utf-8", "replace")) % _CUT_ONE_IN == 0:
-            yield "".join(chunk)
-            chunk, size = [], 0
-    if chunk:
-        yield "".join(chunk)
+def _pack(text: str, cuts: Sequence[Callable[[str], list[str]]]) -> Iterator[str]:
+    """Chunks of whole parts, as the first of the cuts makes them; the next one cuts a part that is too long itself.
 
-
-def _parts(block: str) -> Iterator[str]:
-    """Lines; the sentences of a line that is too long; the words of a sentence that is, cut where they are."""
-    for line in _lines(block):
-        if len(line) <= MOST_CHARACTERS:
-            yield line
+    Nothing depends on what comes later, or else an append could move the cuts before it.
+    """
+    chunk = ""
+    for part in cuts[0](text):
+        if chunk and len(chunk) + len(part) > MOST_CHARACTERS:
+            yield chunk
+            chunk = ""
+        if len(part) > MOST_CHARACTERS:
+            yield from _pack(part, cuts[1:])
             continue
-        for sentence in _PIECE.findall(line):
-            if len(sentence) <= MOST_CHARACTERS:
-                yield sentence
-                continue
-            for word in _WORD.findall(sentence):
-                for start in range(0, len(word), MOST_CHARACTERS):
-                    yield word[start : start + MOST_CHARACTERS]
+        chunk += part
+        if len(chunk) >= MOST_CHARACTERS // 2 and crc32(part.encode("utf-8", "replace")) % _CUT_ONE_IN == 0:
+            yield chunk
+            chunk = ""
+    if chunk:
+        yield chunk
+
+
+def _slices(text: str) -> list[str]:
+    return [text[start : start + MOST_CHARACTERS] for start in range(0, len(text), MOST_CHARACTERS)]
+
+
+_CUTS = (_lines, _SENTENCE.findall, _WORD.findall, _slices)

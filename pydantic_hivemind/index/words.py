@@ -48,7 +48,7 @@ _TERM = re.compile(rf"([{_UNSPACED}]+)|((?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])+)
 _CLITIC = re.compile(r"(?<=\w)['\u2019](?:s|t|m|re|ve|ll|d)\b")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
-_ISO_DATE = re.compile(r"(?<!\d)(\d{4})-(0[1-9]|1[0-2])-(\d\d)(?!\d)")
+_ISO_DATE = re.compile(r"(?<!\d)(\d{4})-(0[1-9]|1[0-2])-(\d\d)(?!\d)t?")
 _MONTHS = "january february march april may june july august september october november december"
 
 _english: Any = snowballstemmer.stemmer("english")  # pyright: ignore[reportUnknownMemberType]
@@ -86,7 +86,7 @@ def _fold(text: str) -> str:
     else:
         text = unicodedata.normalize("NFKD", text.casefold())
         text = unicodedata.normalize("NFC", _ACCENTS.sub("", text))
-    text = _ISO_DATE.sub(lambda date: f"{date[1]} {_MONTHS.split()[int(date[2]) - 1]} {date[3]}", text)
+    text = _ISO_DATE.sub(lambda date: f"{date[1]} {_MONTHS.split()[int(date[2]) - 1]} {date[3]} ", text)
     return _ORDINAL.sub("", _THOUSANDS.sub("", _CLITIC.sub("", text)))
 
 
