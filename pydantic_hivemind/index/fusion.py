@@ -16,16 +16,13 @@ Matched = Literal["dense", "lexical"]
 Key = TypeVar("Key", bound=Hashable)
 
 CANDIDATES = 100
-"""Nearest passages that take part, of all scopes together; more change nothing among the first twenty."""
+"""Nearest passages that take part, of all scopes together: of three times as many or half as many, recall is the
+same within 0.002 (LoCoMo), and of fewer it falls."""
 
 DENSE_WEIGHT = 1 / 3
 """What the nearest passage gets for it, where the one with the best words gets 1. Words are evidence, most of all
 names and numbers; nearness to a small embedder is a hint, which is to decide between passages with similar words
 and to find those without any. Measured from 0.2 to 0.4 it makes no difference of note; equal weights lose."""
-
-CANDIDATE = 0.2
-"""What any of the candidates gets, as a share of the nearest: it is among the nearest of all."""
-
 
 @dataclass(frozen=True)
 class Fused(Generic[Key]):
@@ -59,13 +56,12 @@ def fuse(dense: Mapping[Key, float], lexical: Mapping[Key, float], limit: int) -
 
 
 def _nearness(dense: Mapping[Key, float]) -> dict[Key, float]:
-    """How near the candidates are, from `CANDIDATE` to 1: embedders differ in what a similarity of 0.5 means."""
+    """How near the candidates are, from 0 to 1 within them: embedders differ in what a similarity of 0.5 means."""
     kept = heapq.nlargest(CANDIDATES, dense, key=dense.__getitem__)
     if not kept:
         return {}
     top, low = dense[kept[0]], dense[kept[-1]]
-    span = top - low
-    return {key: CANDIDATE + (1 - CANDIDATE) * ((dense[key] - low) / span if span > 0 else 1.0) for key in kept}
+    return {key: (dense[key] - low) / (top - low) if top > low else 1.0 for key in kept}
 
 
 def _reasons(*, near: bool, words: bool) -> tuple[Matched, ...]:
