@@ -36,9 +36,6 @@ nothing: it counts where it stands only."""
 MOST_TERMS = 64
 """Words of a query that are looked for, the rarest first: a pasted page asks for what is special in it."""
 
-_OFFSETS = np.arange(-REACH, REACH + 1)
-_WEIGHTS = (1 / (1 + np.abs(_OFFSETS))).astype(np.float32)
-
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
@@ -195,11 +192,7 @@ class _Layout:
         alive = np.frombuffer(bytes(live), dtype=bool)
         own: Floats = np.array(lengths, dtype=np.float32)
         own[~alive] = 0
-        spread: Floats = np.array(own)
-        for distance in range(1, REACH + 1):
-            weight = _WEIGHTS[REACH + distance]
-            spread[distance:] += weight * own[:-distance]
-            spread[:-distance] += weight * own[distance:]
+        spread = _spread(own)
         total = float(spread[alive].sum(dtype=np.float64))
         spread[~alive] = np.inf
         return _Layout(alive, spread, int(np.count_nonzero(alive)), total, firsts, paths)
@@ -223,27 +216,32 @@ class Matches:
         """The score of every chunk, by the statistics of all indexes that are searched (default: this one)."""
         statistics = statistics or self.statistics
         layout = self._layout
-        scores = np.zeros(len(layout.live), dtype=np.float32)
-        frequency = np.zeros_like(scores)
         average = max(statistics.length / max(statistics.chunks, 1), 1.0)
+        length = np.float32(K1 * (1 - B)) + np.float32(K1 * B / average) * layout.lengths
+        scores = np.zeros_like(layout.lengths)
+        own = np.zeros_like(scores)
         for term, information in statistics.informative():
             if term not in self._postings:
                 continue
             rows, counts = self._postings[term]
-            if statistics.documents[term] <= SPREADS_BELOW * statistics.chunks or statistics.chunks <= 2 * REACH:
-                rows, counts = _spread(rows, counts)
-            np.add.at(frequency, rows, counts)
-            found = frequency[rows]
-            length = (K1 * (1 - B) + K1 * B / average * layout.lengths[rows]).astype(np.float32)
-            # A row that is here more than once gets the same value each time, and keeps one.
-            scores[rows] += np.float32(information * (K1 + 1)) * found / (found + length)
-            frequency[rows] = 0
+            own[rows] = counts
+            spreads = statistics.documents[term] <= SPREADS_BELOW * statistics.chunks or statistics.chunks <= 2 * REACH
+            score = _spread(own) if spreads else own.copy()
+            own[rows] = 0
+            score /= score + length
+            score *= np.float32(information * (K1 + 1))
+            scores += score
         return Scores(layout, self._files, scores)
 
 
-def _spread(rows: Integers, counts: Floats) -> tuple[Integers, Floats]:
-    """The rows within reach, each as often as it is reached, with what it gets each time."""
-    return (rows[:, None] + _OFFSETS).ravel(), (counts[:, None] * _WEIGHTS).ravel()
+def _spread(own: Floats) -> Floats:
+    """What each row gets when every row gives to those within reach."""
+    spread = np.array(own)
+    for distance in range(1, REACH + 1):
+        given = own * np.float32(1 / (1 + distance))
+        spread[distance:] += given[:-distance]
+        spread[:-distance] += given[distance:]
+    return spread
 
 
 class Scores:
@@ -271,12 +269,14 @@ class Scores:
             found: list[tuple[tuple[str, int], float]] = []
             seen: dict[str, bool] = {}
             for row in top[np.lexsort((top, -self._scores[top]))].tolist():
+                if len(found) == limit:
+                    return found
                 place = bisect_right(self._layout.firsts, row) - 1
                 path = self._layout.paths[place]
                 if path not in seen:
                     seen[path] = visible is None or visible(path)
-                if seen[path] and len(found) < limit:
+                if seen[path]:
                     found.append(((path, row - self._layout.firsts[place]), float(self._scores[row])))
-            if len(found) == limit or taken == len(rows):
+            if taken == len(rows):
                 return found
             taken *= 8
