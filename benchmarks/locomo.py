@@ -45,9 +45,9 @@ class Conversation:
     """A conversation as files of text, the turn on each of their lines, and questions with the turns that answer."""
 
     name: str
-    files: dict[str, str] = field(default_factory=dict)
-    turns: dict[str, list[str]] = field(default_factory=dict)
-    questions: list[tuple[str, set[str]]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict[str, str])
+    turns: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    questions: list[tuple[str, set[str]]] = field(default_factory=list[tuple[str, set[str]]])
 
 
 def load(path: Path) -> Conversation:
@@ -196,8 +196,8 @@ def turns_of(conversation: Conversation, memory: Memory, found: Sequence[Key]) -
 class Outcome:
     """What one way of searching came to, over all questions."""
 
-    recalls: dict[str, list[list[float]]] = field(default_factory=dict)
-    latencies: list[float] = field(default_factory=list)
+    recalls: dict[str, list[list[float]]] = field(default_factory=dict[str, list[list[float]]])
+    latencies: list[float] = field(default_factory=list[float])
     index_time: float = 0.0
 
     def recall(self, depth: int, conversation: str | None = None) -> float:

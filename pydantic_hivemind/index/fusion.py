@@ -24,6 +24,7 @@ DENSE_WEIGHT = 1 / 3
 names and numbers; nearness to a small embedder is a hint, which is to decide between passages with similar words
 and to find those without any. Measured from 0.2 to 0.4 it makes no difference of note; equal weights lose."""
 
+
 @dataclass(frozen=True)
 class Fused(Generic[Key]):
     """A passage in the common ranking.

@@ -217,26 +217,28 @@ class Matches:
         statistics = statistics or self.statistics
         layout = self._layout
         average = max(statistics.length / max(statistics.chunks, 1), 1.0)
-        length = np.float32(K1 * (1 - B)) + np.float32(K1 * B / average) * layout.lengths
-        scores = np.zeros_like(layout.lengths)
-        own = np.zeros_like(scores)
+        length: Floats = np.array(layout.lengths)
+        length *= K1 * B / average
+        length += K1 * (1 - B)
+        scores: Floats = np.zeros_like(layout.lengths)
+        own: Floats = np.zeros_like(scores)
         for term, information in statistics.informative():
             if term not in self._postings:
                 continue
             rows, counts = self._postings[term]
             own[rows] = counts
             spreads = statistics.documents[term] <= SPREADS_BELOW * statistics.chunks or statistics.chunks <= 2 * REACH
-            score = _spread(own) if spreads else own.copy()
+            score: Floats = _spread(own) if spreads else np.array(own)
             own[rows] = 0
             score /= score + length
-            score *= np.float32(information * (K1 + 1))
+            score *= information * (K1 + 1)
             scores += score
         return Scores(layout, self._files, scores)
 
 
 def _spread(own: Floats) -> Floats:
     """What each row gets when every row gives to those within reach."""
-    spread = np.array(own)
+    spread: Floats = np.array(own)
     for distance in range(1, REACH + 1):
         given = own * np.float32(1 / (1 + distance))
         spread[distance:] += given[:-distance]

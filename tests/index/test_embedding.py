@@ -56,8 +56,8 @@ def test_no_texts_have_no_vectors():
 
 
 def test_numbers_of_any_size_have_a_direction():
-    assert Embedder(lambda input: [[1e300, 1e300]]).embed(["a"])[0] == pytest.approx([math.sqrt(0.5)] * 2)
-    assert Embedder(lambda input: [[1e-300, 0.0]]).embed(["a"])[0] == pytest.approx([1, 0])
+    assert Embedder(lambda texts: [[1e300, 1e300]]).embed(["a"])[0] == pytest.approx([math.sqrt(0.5)] * 2)
+    assert Embedder(lambda texts: [[1e-300, 0.0]]).embed(["a"])[0] == pytest.approx([1, 0])
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ def test_numbers_of_any_size_have_a_direction():
 )
 def test_what_is_no_embedding_of_the_texts_is_refused(answer):
     with pytest.raises(EmbeddingError, match="the embedder returned"):
-        Embedder(lambda input: answer).embed(["a", "b"])
+        Embedder(lambda texts: answer).embed(["a", "b"])
 
 
 def test_a_dimension_that_changes_is_refused():
-    embedder = Embedder(lambda input: [[1.0] * len(input)] * len(input))
+    embedder = Embedder(lambda texts: [[1.0] * len(texts)] * len(texts))
     embedder.embed(["a", "b"])
     with pytest.raises(EmbeddingError, match="3 dimensions, after 2"):
         embedder.embed(["a", "b", "c"])

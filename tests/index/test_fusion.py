@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,9 +54,7 @@ def test_the_best_come_first_with_scores_from_zero_to_one(dense, lexical, limit)
 
 @given(similarities, scores)
 def test_a_better_passage_is_never_below_a_worse_one(dense, lexical):
-    place = {key: rank for rank, key in enumerate(ranked(dense, lexical, 100))}
-    for one in place:
-        for other in place:
-            nearer = dense.get(one, -2) > dense.get(other, -2)
-            if nearer and lexical.get(one, 0) >= lexical.get(other, 0):
-                assert place[one] < place[other]
+    order = ranked(dense, lexical, 100)
+    for above, below in combinations(order, 2):
+        nearer = dense.get(below, -2) > dense.get(above, -2)
+        assert not (nearer and lexical.get(below, 0) >= lexical.get(above, 0))
