@@ -153,8 +153,7 @@ class LexicalIndex:
             self._place(path, first, file.count)
         for term, posting in postings.items():
             rows = np.array(posting)
-            # Sorted, as files may have changed places.
-            kept = np.sort(moved[rows[live[rows]]])
+            kept = moved[rows[live[rows]]]  # in order still: files are kept in the order of their rows
             if len(kept):
                 self._postings[term] = array("I", kept.tobytes())
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import logging
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -119,7 +120,11 @@ def test_the_default_puts_what_is_alike_near_and_takes_any_text():
 
 def test_loading_the_default_leaves_logging_alone():
     pytest.importorskip("wordllama")
-    root = logging.getLogger()
-    before = list(root.handlers), root.level
-    Embedder(WordLlama()).embed(["a"])
-    assert (list(root.handlers), root.level) == before
+    code = """
+import logging
+from pydantic_hivemind.index.embedding import Embedder, WordLlama
+before = list(logging.root.handlers), logging.root.level
+Embedder(WordLlama()).embed(["a"])
+assert (list(logging.root.handlers), logging.root.level) == before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pydantic_hivemind.index.fusion import CANDIDATES, fuse
@@ -44,6 +44,7 @@ def test_only_the_nearest_of_all_scopes_take_part():
     assert ranked(dense, {}, 10**6) == list(range(3 * CANDIDATES - 1, 2 * CANDIDATES - 1, -1))
 
 
+@settings(deadline=None)
 @given(similarities, scores, st.integers(0, 30))
 def test_the_best_come_first_with_scores_from_zero_to_one(dense, lexical, limit):
     found = fuse(dense, lexical, limit)
@@ -52,6 +53,7 @@ def test_the_best_come_first_with_scores_from_zero_to_one(dense, lexical, limit)
     assert all(0 <= one.score <= 1 and one.matched for one in found)
 
 
+@settings(deadline=None)
 @given(similarities, scores)
 def test_a_better_passage_is_never_below_a_worse_one(dense, lexical):
     order = ranked(dense, lexical, 100)
