@@ -26,6 +26,7 @@
     |   `-- PromotionConflict
     |-- VersionNotFound             (LookupError)
     |-- CheckpointError             (ValueError)         a checkpoint or message that cannot be stored
+    |-- EmbeddingError              (RuntimeError)       the embedder failed or returned what is no embedding
     `-- StoreError                  the store as a whole cannot do it
         |-- StoreClosed             (ValueError)
         |-- StoreFull               (OSError, ENOSPC)
@@ -186,6 +187,10 @@ class VersionNotFound(HivemindError, LookupError):
 
 class CheckpointError(HivemindError, ValueError):
     """A checkpoint or message that cannot be stored as JSON."""
+
+
+class EmbeddingError(HivemindError, RuntimeError):
+    """The embedder could not be used, or what it returned is no embedding of the texts."""
 
 
 # -- the store ---------------------------------------------------------------------------------

@@ -1,0 +1,196 @@
+"""Cutting a text into chunks that follow its structure.
+
+The chunks of a text join back to exactly the text. Where a chunk begins is decided by the lines around that place
+and by nothing further away (but for the fence of a code block that it stands in), so that an edit changes the
+chunks it touches, and an append the last one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+MOST_CHARACTERS = 1000
+"""Longest chunk. Small sentence embedders read 256 tokens, about this much English, and ignore what comes after;
+embedders that average words blur what is longer."""
+
+TITLE_CHARACTERS = 60
+"""A paragraph shorter than this that ends no sentence is a title of what follows; and a line that ends its sentence
+before this column was ended by its author, not by the wrapping at 72 to 100 columns that is usual."""
+
+_CUT_ONE_IN = 4
+"""Once half a chunk is full, it is cut after a line in so many, chosen by its content: an insertion then moves the
+cuts up to the next such line only, where cuts by size alone would all move."""
+
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+\S")
+_ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
+_ROW = re.compile(r"\s*\|")
+_FENCE = re.compile(r"\s*(?:[-*+][ \t]+)?(`{3,}|~{3,})")
+_RECORD = re.compile(
+    r"""(?: \[[^\]\n]{0,60}\d[^\]\n]{0,60}\][ \t]                   # [12:30:01], as in chats and logs
+        | \d{4}[-/]\d\d[-/]\d\d | \d\d:\d\d:\d\d                   # a date, a time of day
+        | \{"                                                      # JSON
+        | (?:\*\*)? (?![a-z_])\w[\w.'\u2019-]{0,30} (?:[ ][\w.'\u2019()-]{1,30}){0,3}  # Speaker: what was said
+          (?:\*\*)? (?: :(?:\*\*)?[ \t]+ | \uff1a )\S )""",
+    re.VERBOSE,
+)
+_SENTENCE = re.compile(r"""[^\n]*?[.!?\u3002\uff01\uff1f]["')\]\u201d\u2019]*\s+ | [^\n]*\n | [^\n]+""", re.VERBOSE)
+_WORD = re.compile(r"\s*\S{1,200}\s*|\s+")
+_ENDS_SENTENCE = re.compile(r"""[.!?\u3002\uff01\uff1f]["')\]\u201d\u2019*_`]*$""")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A contiguous span of a text; lines count from 1, and `last_line` is the last one that it has a part of."""
+
+    text: str
+    first_line: int
+    last_line: int
+
+
+def split(text: str) -> list[Chunk]:
+    """The chunks of a text, in order, none empty; blank lines belong to the chunk before them."""
+    chunks: list[Chunk] = []
+    line = 1
+    for block in _lead(_blocks(text)):
+        for piece in _pack(block, _CUTS):
+            ends = piece.count("\n")
+            chunks.append(Chunk(piece, line, line + ends - piece.endswith("\n")))
+            line += ends
+    return chunks
+
+
+def headings(chunks: Sequence[Chunk]) -> list[str]:
+    """For each chunk of a Markdown text, the headings above its end, outermost first, one a line."""
+    above: list[tuple[int, str]] = []
+    found: list[str] = []
+    for chunk in chunks:
+        fence = ""
+        for line in chunk.text.split("\n"):
+            fence = _fence_after(line, fence)
+            heading = None if fence else _HEADING.match(line)
+            if heading:
+                level = len(heading[1])
+                above = [*(pair for pair in above if pair[0] < level), (level, line.strip(" \t\r#"))]
+        found.append("\n".join(title for _, title in above))
+    return found
+
+
+# -- blocks ------------------------------------------------------------------------------------
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Runs of lines that belong together, each with the blank lines after it."""
+    block: list[str] = []
+    before = ""  # the last line that is not blank
+    gap = False  # whether blank lines followed it
+    fence = ""  # what opened the code block that the line is in
+    for line in _lines(text):
+        blank = not line.strip()
+        inside = fence
+        fence = _fence_after(line, fence)
+        if before and not blank and not inside and _begins(line, before, gap=gap):
+            yield "".join(block)
+            block = []
+        block.append(line)
+        if not blank:
+            # What follows a code block begins anew, as after a gap.
+            before, gap = line, bool(inside) and not fence
+        else:
+            gap = True
+    if block:
+        yield "".join(block)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines with their ends: only a line feed ends one, as everywhere in this package."""
+    lines = text.split("\n")
+    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+
+
+def _fence_after(line: str, fence: str) -> str:
+    """The fence that is open after a line."""
+    mark = _FENCE.match(line)
+    if mark is None:
+        return fence
+    if not fence:
+        return "" if mark[1][0] == "`" and "`" in line[mark.end() :] else mark[1]
+    closes = mark[1].startswith(fence) and not line[mark.end() :].strip()
+    return "" if closes else fence
+
+
+def _begins(line: str, before: str, *, gap: bool) -> bool:
+    """Whether a line begins a block, when `before` is the line before it, or before the gap."""
+    if any(kind.match(line) for kind in (_HEADING, _ITEM, _RECORD, _FENCE)):
+        return True
+    if not any(map(str.isalnum, line)):
+        return False  # rules, brackets and underlines close what stands above them
+    row = _ROW.match(line)
+    if row or _ROW.match(before):
+        return gap or not (row and _ROW.match(before))
+    if line[0] in " \t":
+        return False  # what is indented belongs to what it is indented under, blank lines or not
+    return gap or bool(_HEADING.match(before)) or _ended_early(before, line)
+
+
+def _ended_early(before: str, line: str) -> bool:
+    """Whether a sentence ended its line although there was room for more of the next."""
+    before = before.rstrip()
+    return len(before) < TITLE_CHARACTERS and line[0].isupper() and bool(_ENDS_SENTENCE.search(before))
+
+
+# -- chunks ------------------------------------------------------------------------------------
+
+
+def _lead(blocks: Iterator[str]) -> Iterator[str]:
+    """Put what only introduces the next block, as titles do, together with it."""
+    lead = ""
+    for block in blocks:
+        lead += block
+        if not _introduces(block):
+            yield lead
+            lead = ""
+    if lead:
+        yield lead
+
+
+def _introduces(block: str) -> bool:
+    text = block.rstrip()
+    last = text[text.rfind("\n") + 1 :]
+    if _HEADING.match(last):
+        return True
+    if len(text) > MOST_CHARACTERS or _RECORD.match(text) or not any(map(str.isalnum, last)):
+        return False
+    if text.endswith(":"):
+        return True
+    return len(text) < TITLE_CHARACTERS and not (_ITEM.match(text) or _ROW.match(text) or _ENDS_SENTENCE.search(text))
+
+
+def _pack(text: str, cuts: Sequence[Callable[[str], list[str]]]) -> Iterator[str]:
+    """Chunks of whole parts, as the first of the cuts makes them; the next one cuts a part that is too long itself.
+
+    Nothing depends on what comes later, or else an append could move the cuts before it.
+    """
+    chunk = ""
+    for part in cuts[0](text):
+        if chunk and len(chunk) + len(part) > MOST_CHARACTERS:
+            yield chunk
+            chunk = ""
+        if len(part) > MOST_CHARACTERS:
+            yield from _pack(part, cuts[1:])
+            continue
+        chunk += part
+        if len(chunk) >= MOST_CHARACTERS // 2 and crc32(part.encode("utf-8", "replace")) % _CUT_ONE_IN == 0:
+            yield chunk
+            chunk = ""
+    if chunk:
+        yield chunk
+
+
+def _slices(text: str) -> list[str]:
+    return [text[start : start + MOST_CHARACTERS] for start in range(0, len(text), MOST_CHARACTERS)]
+
+
+_CUTS = (_lines, _SENTENCE.findall, _WORD.findall, _slices)

@@ -1,0 +1,283 @@
+"""Ranking chunks by the words of a query: BM25 over the chunks of one scope, in which neighbours count.
+
+What a chunk is about is often said a few lines away: the question above an answer, the sentence before a "she".
+So a word counts for the chunks around it too, the less the further away, as if each chunk had fields for its
+neighbours (BM25F, Robertson, Zaragoza and Taylor 2004). There is one set of postings, and the spreading is done
+for the words of a query only.
+
+An index is not safe to use from several threads at once.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pydantic_hivemind.index.words import terms
+
+K1 = 1.2
+B = 0.75
+"""The constants of BM25 that Lucene and Elasticsearch use: how soon repetition stops counting, how much length does."""
+
+REACH = 4
+"""Chunks to either side that a word counts for: at distance d as 1/(1+d). The last is a fifth; what is further
+away adds noise only."""
+
+SPREADS_BELOW = 1 / (2 * REACH + 1)
+"""A word in a larger share of the chunks is expected within reach of any chunk, so that finding it there says
+nothing: it counts where it stands only."""
+
+MOST_TERMS = 64
+"""Words of a query that are looked for, the rarest first: a pasted page asks for what is special in it."""
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How common the words of a query are.
+
+    Those of the indexes that a search goes through are added up, so that where a passage is kept does not change
+    its score.
+
+    Attributes:
+        chunks: How many chunks there are.
+        length: The sum of their lengths, neighbours included, in words.
+        documents: For each word that occurs, in how many chunks.
+    """
+
+    chunks: int = 0
+    length: float = 0.0
+    documents: dict[str, int] = field(default_factory=dict[str, int])
+
+    def __add__(self, other: Statistics) -> Statistics:
+        documents = dict(self.documents)
+        for term, count in other.documents.items():
+            documents[term] = documents.get(term, 0) + count
+        return Statistics(self.chunks + other.chunks, self.length + other.length, documents)
+
+    def informative(self) -> list[tuple[str, float]]:
+        """The words worth looking for with what finding each says: BM25's inverse document frequency, in nats."""
+        rarest = sorted(self.documents, key=self.documents.__getitem__)[:MOST_TERMS]
+        return [(term, math.log1p((self.chunks - (n := self.documents[term]) + 0.5) / (n + 0.5))) for term in rarest]
+
+
+@dataclass(frozen=True)
+class _File:
+    first: int
+    count: int
+
+
+class LexicalIndex:
+    """The words of the chunks of one scope, file by file.
+
+    Every chunk has a row; the rows of a file lie together, with `REACH` rows that stay empty before the next file.
+    """
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._files: dict[str, _File] = {}
+        self._firsts: list[int] = []  # where files begin, gone ones too
+        self._paths: list[str] = []  # of the same
+        self._lengths = array("I", [0] * REACH)
+        self._live = bytearray(REACH)
+        self._postings: dict[str, array[int]] = {}
+        self._gone = 0
+        self._layout: _Layout | None = None
+
+    def __len__(self) -> int:
+        """How many chunks there are."""
+        return sum(file.count for file in self._files.values())
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._files
+
+    def replace(self, path: str, chunks: Sequence[str], context: Sequence[str] = ()) -> None:
+        """Take the chunks of a file, in order, instead of those it had. Costs the size of the file.
+
+        Each may have a `context` that is not in its text, such as the headings above it. The words of the path
+        are part of it: names and dates of files say what they are about.
+        """
+        self.remove(path)
+        first = len(self._lengths)
+        above = terms(path)
+        for row, chunk in enumerate(chunks, start=first):
+            own = terms(chunk)
+            extra = above + terms(context[row - first]) if context else above
+            self._lengths.append(len(own))
+            for term in (*own, *dict.fromkeys(extra)):
+                posting = self._postings.get(term)
+                if posting is None:
+                    posting = self._postings[term] = array("I")
+                posting.append(row)
+        self._place(path, first, len(chunks))
+
+    def _place(self, path: str, first: int, count: int) -> None:
+        self._lengths.extend([0] * REACH)
+        self._live += b"\1" * count + bytes(REACH)
+        self._files[path] = _File(first, count)
+        self._firsts.append(first)
+        self._paths.append(path)
+        self._layout = None
+
+    def remove(self, path: str) -> None:
+        """Forget a file, if it is there."""
+        file = self._files.pop(path, None)
+        if file is None:
+            return
+        self._live[file.first : file.first + file.count] = bytes(file.count)
+        self._layout = None
+        self._gone += file.count + REACH
+        if self._gone > len(self._live) // 2:
+            self._compact()
+
+    def _compact(self) -> None:
+        """Number the rows anew, without those of files that are gone."""
+        files, lengths, postings = self._files, self._lengths, self._postings
+        live = np.frombuffer(bytes(self._live), dtype=bool)
+        self._clear()
+        moved = np.zeros(len(live), dtype=np.uint32)
+        for path, file in files.items():
+            first = len(self._lengths)
+            moved[file.first : file.first + file.count] = np.arange(first, first + file.count)
+            self._lengths.extend(lengths[file.first : file.first + file.count])
+            self._place(path, first, file.count)
+        for term, posting in postings.items():
+            rows = np.array(posting)
+            kept = moved[rows[live[rows]]]  # in order still: files are kept in the order of their rows
+            if len(kept):
+                self._postings[term] = array("I", kept.tobytes())
+
+    def match(self, query: Iterable[str]) -> Matches:
+        """Look up the terms of a query."""
+        if self._layout is None:
+            self._layout = _Layout.of(self._lengths, self._live, self._firsts, self._paths)
+        layout = self._layout
+        postings: dict[str, tuple[Integers, Floats]] = {}
+        for term in dict.fromkeys(query):
+            posting = self._postings.get(term)
+            if posting is not None:
+                rows = np.array(posting)
+                rows = rows[layout.live[rows]]
+                if len(rows):
+                    starts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
+                    counts = np.diff(starts, append=len(rows)).astype(np.float32)
+                    postings[term] = (rows[starts].astype(np.int64), counts)
+        return Matches(layout, self._files, postings)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What of an index does not depend on the query; a row without a chunk is endless, so that its score is 0."""
+
+    live: NDArray[np.bool_]
+    lengths: Floats
+    chunks: int
+    length: float
+    firsts: list[int]
+    paths: list[str]
+
+    @staticmethod
+    def of(lengths: Sequence[int], live: bytearray, firsts: list[int], paths: list[str]) -> _Layout:
+        alive = np.frombuffer(bytes(live), dtype=bool)
+        own: Floats = np.array(lengths, dtype=np.float32)
+        own[~alive] = 0
+        spread = _spread(own)
+        total = float(spread[alive].sum(dtype=np.float64))
+        spread[~alive] = np.inf
+        return _Layout(alive, spread, int(np.count_nonzero(alive)), total, firsts, paths)
+
+
+class Matches:
+    """Where the words of a query occur in one index, until that changes."""
+
+    def __init__(self, layout: _Layout, files: dict[str, _File], postings: dict[str, tuple[Integers, Floats]]) -> None:
+        self._layout = layout
+        self._files = files
+        self._postings = postings
+
+    @property
+    def statistics(self) -> Statistics:
+        """How common the words are here."""
+        documents = {term: len(rows) for term, (rows, _) in self._postings.items()}
+        return Statistics(self._layout.chunks, self._layout.length, documents)
+
+    def scores(self, statistics: Statistics | None = None) -> Scores:
+        """The score of every chunk, by the statistics of all indexes that are searched (default: this one)."""
+        statistics = statistics or self.statistics
+        layout = self._layout
+        average = max(statistics.length / max(statistics.chunks, 1), 1.0)
+        length: Floats = np.array(layout.lengths)
+        length *= K1 * B / average
+        length += K1 * (1 - B)
+        scores: Floats = np.zeros_like(layout.lengths)
+        own: Floats = np.zeros_like(scores)
+        for term, information in statistics.informative():
+            if term not in self._postings:
+                continue
+            rows, counts = self._postings[term]
+            own[rows] = counts
+            spreads = statistics.documents[term] <= SPREADS_BELOW * statistics.chunks or statistics.chunks <= 2 * REACH
+            score: Floats = _spread(own) if spreads else np.array(own)
+            own[rows] = 0
+            score /= score + length
+            score *= information * (K1 + 1)
+            scores += score
+        return Scores(layout, self._files, scores)
+
+
+def _spread(own: Floats) -> Floats:
+    """What each row gets when every row gives to those within reach."""
+    spread: Floats = np.array(own)
+    for distance in range(1, REACH + 1):
+        given = own * np.float32(1 / (1 + distance))
+        spread[distance:] += given[:-distance]
+        spread[:-distance] += given[distance:]
+    return spread
+
+
+class Scores:
+    """The scores of the chunks of one index for one query; a chunk is named by its path and its place in the file."""
+
+    def __init__(self, layout: _Layout, files: dict[str, _File], scores: Floats) -> None:
+        self._layout = layout
+        self._files = files
+        self._scores = scores
+
+    def of(self, path: str, ordinal: int) -> float:
+        """The score of a chunk, counted from 0 in its file; 0 where no word of the query is near, or no such chunk."""
+        file = self._files.get(path)
+        if file is None or not 0 <= ordinal < file.count:
+            return 0.0
+        return float(self._scores[file.first + ordinal])
+
+    def best(self, limit: int, visible: Callable[[str], bool] | None = None) -> list[tuple[tuple[str, int], float]]:
+        """The best chunks of the files that are visible (default: all), best first, none with a score of 0."""
+        rows = np.flatnonzero(self._scores)
+        taken = max(4 * limit, 1)
+        while True:
+            taken = min(taken, len(rows))
+            top = rows if taken == len(rows) else rows[np.argpartition(-self._scores[rows], taken - 1)[:taken]]
+            found: list[tuple[tuple[str, int], float]] = []
+            seen: dict[str, bool] = {}
+            for row in top[np.lexsort((top, -self._scores[top]))].tolist():
+                if len(found) == limit:
+                    return found
+                place = bisect_right(self._layout.firsts, row) - 1
+                path = self._layout.paths[place]
+                if path not in seen:
+                    seen[path] = visible is None or visible(path)
+                if seen[path]:
+                    found.append(((path, row - self._layout.firsts[place]), float(self._scores[row])))
+            if taken == len(rows):
+                return found
+            taken *= 8

@@ -1,0 +1,98 @@
+"""The terms of a text, which a lexical index counts and looks for."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import snowballstemmer
+
+MOST_TERM_CHARACTERS = 64
+"""What is longer is no word (keys, encoded data) and is told apart by its beginning."""
+
+_CACHED_STEMS = 1 << 16
+"""Distinct words whose stems are kept, about 10 MB; the stemmer takes 2 us a word in C and 35 us in Python."""
+
+_CACHED_TEXTS = 1 << 12
+"""Chunks whose terms are kept, about 10 MB: a file that is indexed again after an edit pays for what changed."""
+
+_MOST_CACHED_CHARACTERS = 1000
+"""As long as a chunk can be: a pasted page is not kept."""
+
+_GRAMMAR = """
+    i me my myself we us our ours ourselves you your yours yourself yourselves he him his himself she her hers
+    herself it its itself they them their theirs themselves
+    what which who whom whose when where why how this that these those here there
+    am is are was were be been being have has had having do does did doing done
+    will would shall should can could might must ought
+    don isn aren wasn weren haven hasn hadn doesn didn wouldn shan shouldn couldn mustn
+    a an the and but or nor if because as until while although though so than too very
+    of at by for with about against between into through during before after above below to from up down in out on
+    off over under again further then once
+    all any both each few more most other some such no not only own same just also
+"""
+STOP_WORDS = frozenset(_GRAMMAR.split())
+"""English words of grammar, which nearly every text has. `may` is not among them, it is a month; nor is `won`."""
+
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Scripts that write no space between words: Thai, Lao, Burmese, Khmer, kana, Han."""
+
+_MARKS = "\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0dff"
+"""Vowel signs, which are part of a word although they are no letters: Hebrew, Arabic, the scripts of India."""
+
+_ACCENTS = re.compile("[\u0300-\u036f]")
+_TERM = re.compile(rf"([{_UNSPACED}]+)|((?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])+)")
+_CLITIC = re.compile(r"(?<=\w)['\u2019](?:s|t|m|re|ve|ll|d)\b")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
+_ISO_DATE = re.compile(r"(?<!\d)(\d{4})-(0[1-9]|1[0-2])-(\d\d)(?!\d)t?")
+_MONTHS = "january february march april may june july august september october november december"
+
+_english: Any = snowballstemmer.stemmer("english")  # pyright: ignore[reportUnknownMemberType]
+_stemming = Lock()
+
+
+def terms(text: str) -> tuple[str, ...]:
+    """The terms of a text in order: case, accents and endings folded, words of grammar left out.
+
+    Numbers lose their separators and ordinal endings, and `2026-03-04` reads as `2026 march 4`, so that however
+    a day is written it is found. Scripts without spaces are cut into overlapping pairs of characters.
+    """
+    return _cached_terms(text) if len(text) <= _MOST_CACHED_CHARACTERS else _terms(text)
+
+
+def _terms(text: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for run, word in _TERM.findall(_fold(text)):
+        if word:
+            if word not in STOP_WORDS:
+                found.append(_stem(word[:MOST_TERM_CHARACTERS]))
+        elif len(run) == 1:
+            found.append(run)
+        else:
+            found.extend(run[start : start + 2] for start in range(len(run) - 1))
+    return tuple(found)
+
+
+_cached_terms = lru_cache(maxsize=_CACHED_TEXTS)(_terms)
+
+
+def _fold(text: str) -> str:
+    if text.isascii():
+        text = text.lower()
+    else:
+        text = unicodedata.normalize("NFKD", text.casefold())
+        text = unicodedata.normalize("NFC", _ACCENTS.sub("", text))
+    text = _ISO_DATE.sub(lambda date: f"{date[1]} {_MONTHS.split()[int(date[2]) - 1]} {date[3]} ", text)
+    return _ORDINAL.sub("", _THOUSANDS.sub("", _CLITIC.sub("", text)))
+
+
+@lru_cache(maxsize=_CACHED_STEMS)
+def _stem(word: str) -> str:
+    if word.isdigit():
+        return word.lstrip("0") or "0"
+    with _stemming:  # a stemmer works in place
+        return _english.stemWord(word)
