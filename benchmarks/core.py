@@ -84,8 +84,9 @@ def reads(project: Scope, user: Scope, local: LocalBackend) -> Iterator[Result]:
     project.write_text("/.deep/memory/main/MEMORY.md", TEXT)
     local.write(".deep/memory/main/MEMORY.md", TEXT)
     for number in range(20):
-        user.write_text(f"/src/module_{number}.py", TEXT)
-        local.write(f"src/module_{number}.py", TEXT)
+        text = TEXT + ("the needle\n" if number == 7 else "")
+        user.write_text(f"/src/module_{number}.py", text)
+        local.write(f"src/module_{number}.py", text)
     backend = HivemindBackend(user.spawn())
     yield race(
         "read 2 KB through a chain of three",
@@ -94,6 +95,12 @@ def reads(project: Scope, user: Scope, local: LocalBackend) -> Iterator[Result]:
         "LocalBackend",
     )
     yield race("list 20", lambda _: backend.ls_info("/src"), lambda _: local.ls_info("src"), "LocalBackend")
+    yield race(
+        "grep 20 files, one line in all",
+        lambda _: backend.grep_raw("needle", "/src"),
+        lambda _: local.grep_raw("needle", "src"),
+        "LocalBackend",
+    )
     yield race(
         "grep 20 files, one line each",
         lambda _: backend.grep_raw("entry 203$", "/src"),

@@ -15,8 +15,7 @@ Strategy = Literal["merge", "ours", "theirs"]
 `merge` fails, `ours` keeps the target's side, `theirs` takes the side that is promoted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """What is known of a file or directory without reading it.
 
     Attributes:

@@ -11,7 +11,9 @@ from wcmatch._wcparse import PatternLimitException
 
 from pydantic_hivemind.errors import InvalidPattern
 from pydantic_hivemind.model import Match
-from pydantic_hivemind.paths import normalize
+
+CROWDED = 8
+"""Matching lines, most of them next to each other, after which looking at each line takes less than leaping."""
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
@@ -42,8 +44,8 @@ def any_glob(patterns: str | Sequence[str]) -> Callable[[str], bool]:
 
 
 def is_hidden(path: str, *, under: str = "/") -> bool:
-    """Whether a name in the path, after the directory `under`, begins with a dot."""
-    return "/." in path[len(normalize(under)) - (under == "/") :]
+    """Whether a name in the path, after the normalized directory `under`, begins with a dot."""
+    return path.find("/.", 0 if under == "/" else len(under)) != -1
 
 
 class LineSearch:
@@ -66,10 +68,32 @@ class LineSearch:
             text = data.decode()
         except UnicodeDecodeError:
             return []
-        if self._text is not None and not self._text.search(text):
-            return []
+        if self._text is not None:
+            return self._leap(path, text, self._text)
+        return self._scan(path, text, 1)
+
+    def _scan(self, path: str, text: str, first: int) -> list[Match]:
+        """The matching lines of a text, looking at each."""
         search = self._line.search
-        return [Match(path, number, line) for number, line in enumerate(text.split("\n"), start=1) if search(line)]
+        return [Match(path, number, line) for number, line in enumerate(text.split("\n"), first) if search(line)]
+
+    def _leap(self, path: str, text: str, whole: re.Pattern[str]) -> list[Match]:
+        """The matching lines of a text, leaping to where the next one may be: none comes before it."""
+        found: list[Match] = []
+        at, number = 0, 1
+        while (match := whole.search(text, at)) is not None:
+            start = max(text.rfind("\n", at, match.start()) + 1, at)
+            number += text.count("\n", at, start)
+            end = text.find("\n", start)
+            line = text[start:] if end == -1 else text[start:end]
+            if self._line.search(line):
+                found.append(Match(path, number, line))
+            if end == -1:
+                break
+            at, number = end + 1, number + 1
+            if len(found) == CROWDED and number <= 2 * CROWDED:
+                return found + self._scan(path, text[at:], number)
+        return found
 
 
 _BOUND_TO_LINE = re.compile(r"\(\?(?!:|i[:)]|P<)|\\[AZz\d]|[*+?}]\+")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from operator import attrgetter
 
 from pydantic_hivemind.diff import changes
 from pydantic_hivemind.errors import IsADirectory, NotText, PathNotFound, ScopeNotFound
@@ -16,6 +17,8 @@ from pydantic_hivemind.model import Change, File, Match, Stat, Version
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.patterns import LineSearch, glob_matcher, is_hidden
+
+_path = attrgetter("path")
 
 
 class ScopeReader:
@@ -83,7 +86,7 @@ class ScopeReader:
         with self._database.read() as tx:
             view = tree.children(tx, self._row.chain, path)
         view.check_directory(path)
-        return [self._stat_of(head) for head in sorted(view.inside(path), key=lambda head: head.path)]
+        return [self._stat_of(head) for head in sorted(view.inside(path), key=_path)]
 
     def glob(self, pattern: str, under: str = "/", *, hidden: bool = True) -> list[Stat]:
         """The files whose path matches a glob that starts at `under`, by path."""
@@ -166,19 +169,22 @@ class ScopeReader:
         if itself is not None and itself.kind == Kind.FILE:
             return [itself] if wanted(under) else []
         found = [head for head in view.inside(under) if head.kind == Kind.FILE and wanted(head.path)]
-        return sorted(found, key=lambda head: head.path)
+        return sorted(found, key=_path)
 
     def _stat_of(self, head: Head) -> Stat:
-        is_dir = head.kind == Kind.DIRECTORY
+        scope = self._name_of(head.scope_id)
+        if head.kind == Kind.DIRECTORY:
+            return Stat(head.path, True, 0, 0, (), head.created_at, head.created_at, scope)  # noqa: FBT003
+        tags = head.tag_list()
         return Stat(
-            path=head.path,
-            is_dir=is_dir,
-            size=0 if is_dir else head.size,
-            version=0 if is_dir else head.version,
-            tags=head.tag_list(),
-            created_at=head.created_at,
-            modified_at=head.created_at if is_dir else head.modified_at,
-            scope=self._name_of(head.scope_id),
+            head.path,
+            False,  # noqa: FBT003
+            head.size,
+            head.version,
+            tags,
+            head.created_at,
+            head.modified_at,
+            scope,
         )
 
     def _name_of(self, scope_id: int) -> str:

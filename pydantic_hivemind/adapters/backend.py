@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
 
@@ -195,8 +196,13 @@ def _reason(error: HivemindError, path: str) -> str:
     return str(error)
 
 
+@lru_cache(maxsize=4096)
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+
+
 def _info(stat: Stat) -> FileInfo:
     if stat.is_dir:
-        return FileInfo(name=stat.name, path=stat.path, is_dir=True, size=None)
-    modified = datetime.fromtimestamp(stat.modified_at, timezone.utc).isoformat()
-    return FileInfo(name=stat.name, path=stat.path, is_dir=False, size=stat.size, modified_at=modified)
+        return {"name": stat.name, "path": stat.path, "is_dir": True, "size": None}
+    modified = _iso(stat.modified_at)
+    return {"name": stat.name, "path": stat.path, "is_dir": False, "size": stat.size, "modified_at": modified}

@@ -43,14 +43,16 @@ class Gate:
     def passing(self) -> Generator[None, None, None]:
         """Wait for forks to be over, and keep them waiting meanwhile."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._forks)
+            while self._forks:
+                self._changed.wait()
             self._inside += 1
         try:
             yield
         finally:
             with self._changed:
                 self._inside -= 1
-                self._changed.notify_all()
+                if self._forks:
+                    self._changed.notify_all()
 
     def shut(self) -> None:
         """Wait until nobody is inside, and let nobody in."""

@@ -10,6 +10,7 @@ import json
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, case, literal, select
@@ -23,6 +24,12 @@ from pydantic_hivemind.paths import ancestors_of, below
 
 Chain = tuple[int, ...]
 """Ids of a scope and its ancestors, nearest first."""
+
+
+@lru_cache(maxsize=1024)
+def decode_tags(encoded: str | None) -> tuple[str, ...]:
+    """Tags as they are stored; `None` for what is no file. Most files of a tree have the same few."""
+    return tuple(json.loads(encoded)) if encoded else ()
 
 
 class Head(NamedTuple):
@@ -46,7 +53,7 @@ class Head(NamedTuple):
 
     def tag_list(self) -> tuple[str, ...]:
         """The file's tags, sorted."""
-        return tuple(json.loads(self.tags)) if self.tags else ()
+        return decode_tags(self.tags)
 
 
 _HEAD = (
@@ -170,12 +177,13 @@ class View:
         blocked: set[str] = set()
         around = (*ancestors_of(directory), directory)
         low, high = below(directory)
-        for layer in self.layers:
+        for level, layer in enumerate(self.layers):
             blocks: list[str] = []
+            is_last = not any(self.layers[level + 1 :])
             for path, head in layer.items():
                 if not low <= path < high:
                     continue
-                if head.blocks:
+                if not is_last and head.blocks:
                     # Even where a nearer scope has the path itself, it hides what farther ones have under it.
                     blocks.append(path)
                 if path in seen or (blocked and any(parent in blocked for parent in ancestors_of(path))):
