@@ -44,6 +44,7 @@ STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
     errors.ConflictError: HTTPStatus.CONFLICT,
     errors.VersionNotFound: HTTPStatus.NOT_FOUND,
     errors.CheckpointError: HTTPStatus.BAD_REQUEST,
+    errors.EmbeddingError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.StoreBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreClosed: HTTPStatus.SERVICE_UNAVAILABLE,
