@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -151,7 +150,7 @@ class Promotion:
                 return
         tags = head.tag_list()
         if seen is not None:
-            tags = merge_tags(_tags(base[0].tags) if base is not None else (), seen.tag_list(), tags)
+            tags = merge_tags(tree.decode_tags(base[0].tags) if base is not None else (), seen.tag_list(), tags)
         if seen is not None and outcome.data == ours and tags == seen.tag_list():
             self._tally.skipped.append(path)
         elif outcome.data is None:
@@ -346,7 +345,3 @@ class Promotion:
         """Whether the target has a directory of its own or inherited at the path."""
         seen = tree.entry(self._tx, self._target, path).find(path)
         return seen is not None and seen.kind == Kind.DIRECTORY
-
-
-def _tags(encoded: str) -> tuple[str, ...]:
-    return tuple(json.loads(encoded))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from operator import attrgetter
 
@@ -131,7 +130,7 @@ class ScopeReader:
                 path=past.path,
                 action=past.action,
                 size=past.size,
-                tags=tuple(json.loads(past.tags)),
+                tags=tree.decode_tags(past.tags),
                 created_at=past.created_at,
                 scope=self._name_of(past.scope_id),
                 source=past.source,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, get_args
@@ -268,7 +267,7 @@ class Scope(ScopeReader):
                     if view.find(path) is not None:
                         files.remove(tx, self._row.chain, path, Cause("restore"))
                 else:
-                    self._put(tx, path, data, Cause("restore"), view=view, tags=tuple(json.loads(past.tags)))
+                    self._put(tx, path, data, Cause("restore"), view=view, tags=tree.decode_tags(past.tags))
             head = tree.entry(tx, self._row.chain, path).find(path)
             return None if head is None or head.kind == Kind.DIRECTORY else self._stat_of(head)
 
