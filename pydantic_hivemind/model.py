@@ -77,6 +77,37 @@ class Match(NamedTuple):
     line: str
 
 
+Matched = Literal["dense", "lexical"]
+"""Why a passage was found: it is near in meaning, or it has words of the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that `Scope.search` found.
+
+    Attributes:
+        path: The file.
+        text: The passage, exactly as it is in the file.
+        lines: Its first and last line, from 1.
+        score: From 0 to 1, within one search: 1 is both the nearest and the one with the best words.
+        scope: Name of the scope of the chain that holds it.
+        matched: Why it was found; empty for a search without a query.
+        version: The file version's number.
+        tags: The file's, sorted.
+        modified_at: When the file changed last, in seconds since the epoch.
+    """
+
+    path: str
+    text: str
+    lines: tuple[int, int]
+    score: float
+    scope: str
+    matched: tuple[Matched, ...]
+    version: int
+    tags: tuple[str, ...]
+    modified_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """One entry of `Scope.history`.

@@ -10,9 +10,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
-Matched = Literal["dense", "lexical"]
+from pydantic_hivemind.model import Matched
+
 Key = TypeVar("Key", bound=Hashable)
 
 CANDIDATES = 100
