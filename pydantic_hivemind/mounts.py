@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic_hivemind.paths import is_below, normalize
+
+INDEXED_BYTES = 1 << 20
+"""Largest file that can be searched, if a mount says nothing else: a megabyte of text is a book. What is larger is
+data or a log, of which each edit would be cut and counted anew."""
 
 
 @dataclass(frozen=True)
@@ -16,18 +20,20 @@ class Mount:
         prefix: A directory; the longest matching prefix decides.
         collection: Its name: `memory`, `plans`, `evicted`, `files`.
         union: Whether a merge keeps the additions of both sides, as for notes that grow by appending.
+        indexed_bytes: Largest text file that can be searched; 0 for none. Binary files never can.
     """
 
     prefix: str
     collection: str
     union: bool = False
+    indexed_bytes: int = INDEXED_BYTES
 
 
 DEFAULT_MOUNTS: tuple[Mount, ...] = (
     Mount("/.deep/memory", "memory", union=True),
     Mount("/plans", "plans"),
-    Mount("/large_tool_results", "evicted"),
-    Mount("/.deep/large_tool_results", "evicted"),
+    Mount("/large_tool_results", "evicted", indexed_bytes=0),
+    Mount("/.deep/large_tool_results", "evicted", indexed_bytes=0),
     Mount("/", "files"),
 )
 """Where both lines of pydantic-deep keep memory, plans and evicted tool results."""
@@ -37,10 +43,11 @@ class MountTable:
     """Finds the mount of a path."""
 
     def __init__(self, mounts: Sequence[Mount] = DEFAULT_MOUNTS) -> None:
-        table = [Mount(normalize(mount.prefix), mount.collection, mount.union) for mount in mounts]
+        table = [replace(mount, prefix=normalize(mount.prefix)) for mount in mounts]
         if not any(mount.prefix == "/" for mount in table):
             table.append(Mount("/", "files"))
         self._mounts = tuple(sorted(table, key=lambda mount: len(mount.prefix), reverse=True))
+        self.collections = tuple(dict.fromkeys(mount.collection for mount in table))
 
     def of(self, path: str) -> Mount:
         """The mount that a normalized path belongs to."""

@@ -23,7 +23,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The alembic revision that this code reads and writes."""
 
 
@@ -109,6 +109,8 @@ versions = Table(
     # NULL unless it is a file. Last, so that reading the columns before it does not touch it.
     Column("data", LargeBinary),
     Index("ix_versions_path", "scope_id", "path", "id"),
+    # What changed in a scope since a moment.
+    Index("ix_versions_feed", "scope_id", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -177,4 +179,15 @@ conversations = Table(
     Column("updated_at", Float, nullable=False),
     Index("ix_conversations_head", "scope_id", "head"),
     sqlite_with_rowid=False,
+)
+
+# What an embedder made of a chunk of text, under the hash of that text: float32, little-endian.
+vectors = Table(
+    "vectors",
+    metadata,
+    _scope_id(primary_key=True),
+    # The embedder's fingerprint: vectors of different ones cannot be compared.
+    Column("embedder", Key, primary_key=True),
+    Column("hash", LargeBinary(16), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),
 )

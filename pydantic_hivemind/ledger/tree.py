@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -66,6 +66,8 @@ _HEAD = (
     heads.c.created_at,
 )
 _META = (versions.c.size, versions.c.tags, versions.c.created_at)
+HEAD = (*_HEAD, *_META)
+"""The columns of a `Head`, of heads that are joined with their versions."""
 
 
 def _lookup(chain: int, paths: int, *, data: bool) -> Select[Unpack[tuple[Any, ...]]]:
@@ -100,7 +102,7 @@ _CHILDREN: Statement[[int, int]] = Statement(lambda chain, paths: _with_range(ch
 _SUBTREE: Statement[[int, int]] = Statement(lambda chain, paths: _with_range(chain, paths, children=False))
 _OWN = Statement(
     lambda: (
-        select(*_HEAD, *_META)
+        select(*HEAD)
         .select_from(heads.outerjoin(versions, versions.c.id == heads.c.version))
         .where(heads.c.scope_id == param("scope_id"))
         .order_by(heads.c.path)
@@ -115,19 +117,13 @@ DATA_BATCH = 64
 
 
 class View:
-    """The heads of a chain that were fetched, scope by scope, and what they add up to."""
+    """What is known of the heads of a chain, nearest scope first, and what they add up to."""
 
-    def __init__(self, chain: Chain, rows: Sequence[Row]) -> None:
-        _check(rows)
-        level_of = {scope_id: level for level, scope_id in enumerate(chain)}
-        self.layers: list[dict[str, Head]] = [{} for _ in chain]
-        for row in rows:
-            if row[1] is not None:
-                head = Head(*row[1:11])
-                self.layers[level_of[head.scope_id]][head.path] = head
+    def __init__(self, layers: Sequence[Mapping[str, Head]]) -> None:
+        self.layers = layers
 
     @property
-    def own(self) -> dict[str, Head]:
+    def own(self) -> Mapping[str, Head]:
         """What the scope itself has."""
         return self.layers[0]
 
@@ -196,6 +192,17 @@ class View:
             blocked.update(blocks)
 
 
+def _view(chain: Chain, rows: Sequence[Row]) -> View:
+    _check(rows)
+    level_of = {scope_id: level for level, scope_id in enumerate(chain)}
+    layers: list[dict[str, Head]] = [{} for _ in chain]
+    for row in rows:
+        if row[1] is not None:
+            head = Head(*row[1:11])
+            layers[level_of[head.scope_id]][head.path] = head
+    return View(layers)
+
+
 def check_alive(tx: Transaction, chain: Chain) -> None:
     """Refuse a scope that is gone, and on databases that lock rows keep others from changing it meanwhile.
 
@@ -217,7 +224,7 @@ def entry(tx: Transaction, chain: Chain, path: str) -> View:
     """A view that can `find` a path and its parents."""
     paths = (path, *ancestors_of(path))
     values = fill("scope", chain) | fill("path", paths)
-    return View(chain, tx.rows(_ENTRY, values, len(chain), len(paths)))
+    return _view(chain, tx.rows(_ENTRY, values, len(chain), len(paths)))
 
 
 def file(tx: Transaction, chain: Chain, path: str) -> tuple[View, bytes | None]:
@@ -225,7 +232,7 @@ def file(tx: Transaction, chain: Chain, path: str) -> tuple[View, bytes | None]:
     paths = (path, *ancestors_of(path))
     values = fill("scope", chain) | fill("path", paths)
     rows = tx.rows(_FILE, values, len(chain), len(paths))
-    view = View(chain, rows)
+    view = _view(chain, rows)
     head = view.find(path)
     if head is None or head.kind != Kind.FILE:
         return view, None
@@ -236,7 +243,7 @@ def children(tx: Transaction, chain: Chain, directory: str) -> View:
     """A view of a directory's parents and everything directly in it."""
     paths = (directory, *ancestors_of(directory))
     values = fill("scope", chain) | fill("path", paths) | {"directory": directory}
-    return View(chain, tx.rows(_CHILDREN, values, len(chain), len(paths)))
+    return _view(chain, tx.rows(_CHILDREN, values, len(chain), len(paths)))
 
 
 def subtree(tx: Transaction, chain: Chain, directory: str) -> View:
@@ -244,7 +251,7 @@ def subtree(tx: Transaction, chain: Chain, directory: str) -> View:
     paths = (directory, *ancestors_of(directory))
     low, high = below(directory)
     values = fill("scope", chain) | fill("path", paths) | {"low": low, "high": high}
-    return View(chain, tx.rows(_SUBTREE, values, len(chain), len(paths)))
+    return _view(chain, tx.rows(_SUBTREE, values, len(chain), len(paths)))
 
 
 def own(tx: Transaction, scope_id: int) -> list[Head]:

@@ -1,0 +1,57 @@
+"""What changed in a scope since a moment, which is how everything that is derived from the ledger follows it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+from sqlalchemy import and_, func, select
+
+from pydantic_hivemind.ledger import tree
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import heads, versions
+from pydantic_hivemind.ledger.statements import Statement, param
+from pydantic_hivemind.ledger.tree import Head
+
+
+class Changes(NamedTuple):
+    """What a scope has itself, of what changed.
+
+    Attributes:
+        heads: By path, what is there now; `None` for nothing.
+        watermark: The number up to which that is all.
+    """
+
+    heads: dict[str, Head | None]
+    watermark: int
+
+
+_logged = versions.alias("logged")
+_SINCE = Statement(
+    lambda: (
+        select(_logged.c.id, _logged.c.path, *tree.HEAD)
+        .select_from(
+            _logged.outerjoin(
+                heads, and_(heads.c.scope_id == _logged.c.scope_id, heads.c.path == _logged.c.path)
+            ).outerjoin(versions, versions.c.id == heads.c.version)
+        )
+        .where(_logged.c.scope_id == param("scope_id"), _logged.c.id > param("since"))
+        .order_by(_logged.c.id)
+    )
+)
+_NEWEST = Statement(lambda: select(func.max(versions.c.id)).where(versions.c.scope_id == param("scope_id")))
+
+
+def everything(tx: Transaction, scope_id: int) -> Changes:
+    """All that a scope has itself."""
+    own = tree.own(tx, scope_id)
+    newest = cast("int | None", tx.rows(_NEWEST, {"scope_id": scope_id})[0][0])
+    return Changes({head.path: head for head in own}, newest or 0)
+
+
+def since(tx: Transaction, scope_id: int, watermark: int) -> Changes:
+    """What changed after a watermark. Writes of one scope are numbered in the order in which they are committed."""
+    found: dict[str, Head | None] = {}
+    for number, path, *head in tx.rows(_SINCE, {"scope_id": scope_id, "since": watermark}):
+        found[path] = Head(*head) if head[0] is not None else None
+        watermark = number
+    return Changes(found, watermark)

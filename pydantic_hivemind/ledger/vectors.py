@@ -1,0 +1,76 @@
+"""The vectors of chunks, kept so that no text is embedded twice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import delete, literal, select
+
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import vectors
+from pydantic_hivemind.ledger.statements import Statement, fill, insert_row, param, slots
+from pydantic_hivemind.ledger.tree import Chain
+
+HASHES_PER_QUERY = 256
+"""Vectors that are fetched at a time: databases limit the parameters of a query, SQLite to 32,766."""
+
+_FIND: Statement[[int, int]] = Statement(
+    lambda chain, hashes: select(vectors.c.hash, vectors.c.vector).where(
+        vectors.c.scope_id.in_(slots("scope", chain)),
+        vectors.c.embedder == param("embedder"),
+        vectors.c.hash.in_(slots("hash", hashes)),
+    )
+)
+_OF_SCOPE = Statement(
+    lambda: select(vectors.c.hash).where(
+        vectors.c.scope_id == param("scope_id"), vectors.c.embedder == param("embedder")
+    )
+)
+_KEY = (
+    vectors.c.scope_id == param("scope_id"),
+    vectors.c.embedder == param("embedder"),
+    vectors.c.hash == param("hash"),
+)
+_EXISTS = Statement(lambda: select(literal(1)).where(*_KEY))
+_INSERT = Statement(lambda: insert_row(vectors))
+_DELETE = Statement(lambda: delete(vectors).where(*_KEY))
+_DELETE_OTHERS = Statement(
+    lambda: delete(vectors).where(vectors.c.scope_id == param("scope_id"), vectors.c.embedder != param("embedder"))
+)
+
+
+def find(tx: Transaction, chain: Chain, embedder: str, hashes: Collection[bytes]) -> dict[bytes, bytes]:
+    """What is stored of some hashes in any scope of a chain."""
+    found: dict[bytes, bytes] = {}
+    wanted = list(hashes)
+    for start in range(0, len(wanted), HASHES_PER_QUERY):
+        batch = wanted[start : start + HASHES_PER_QUERY]
+        # Of few sizes, so that few statements are compiled.
+        size = next(size for size in (1, 16, HASHES_PER_QUERY) if size >= len(batch))
+        values = fill("scope", chain) | fill("hash", batch + batch[-1:] * (size - len(batch)))
+        found.update(tx.rows(_FIND, values | {"embedder": embedder}, len(chain), size))
+    return found
+
+
+def hashes(tx: Transaction, scope_id: int, embedder: str) -> set[bytes]:
+    """What a scope has vectors of."""
+    return {row[0] for row in tx.rows(_OF_SCOPE, {"scope_id": scope_id, "embedder": embedder})}
+
+
+def store(tx: Transaction, scope_id: int, embedder: str, items: Mapping[bytes, bytes]) -> None:
+    """Keep vectors by hash; one that is there stays."""
+    for hash, vector in items.items():
+        key = {"scope_id": scope_id, "embedder": embedder, "hash": hash}
+        if not tx.rows(_EXISTS, key):
+            tx.run(_INSERT, key | {"vector": vector})
+
+
+def forget(tx: Transaction, scope_id: int, embedder: str, hashes: Collection[bytes]) -> None:
+    """Remove the vectors of some hashes."""
+    for hash in hashes:
+        tx.run(_DELETE, {"scope_id": scope_id, "embedder": embedder, "hash": hash})
+
+
+def forget_others(tx: Transaction, scope_id: int, embedder: str) -> None:
+    """Remove what other embedders made of a scope."""
+    tx.run(_DELETE_OTHERS, {"scope_id": scope_id, "embedder": embedder})
