@@ -192,7 +192,22 @@ class PromotionReport:
     conflicts: tuple[Conflict, ...]
 
 
-Outcome = Stat | Edited | PromotionReport | list[str] | None
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What a change of a `Notebook` did.
+
+    Attributes:
+        version: The number of the version it wrote; `None` for a removal.
+        existed: Whether there was a file before.
+        replayed: Whether it was done before, and nothing now.
+    """
+
+    version: int | None
+    existed: bool
+    replayed: bool = False
+
+
+Outcome = Stat | Edited | PromotionReport | Mutation | list[str] | None
 """What a change of a scope returns, and a receipt keeps."""
 
 

@@ -155,6 +155,11 @@ class ScopeReader:
         """The ledger's ids of this scope and its ancestors, nearest first."""
         return self._row.chain
 
+    @property
+    def kept_as(self) -> tuple[Database, ScopeRow]:
+        """The database it is kept in and its row there, for the package's own modules."""
+        return self._database, self._row
+
     # -- helpers -------------------------------------------------------------------------------
 
     def _view(self, path: str) -> View:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The alembic revision that this code reads and writes."""
 
 
@@ -112,6 +112,15 @@ versions = Table(
     # What changed in a scope since a moment.
     Index("ix_versions_feed", "scope_id", "id"),
     sqlite_autoincrement=True,
+)
+
+# What was said of a version when it was written; most versions have none.
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("version", Number, ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("operation_id", Text),
+    Column("metadata", Text),
 )
 
 receipts = Table(

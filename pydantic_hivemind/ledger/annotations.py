@@ -1,0 +1,37 @@
+"""What was said of a version when it was written: by which operation, and with what metadata."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import annotations
+from pydantic_hivemind.ledger.statements import Statement, insert_row, param
+
+
+class Annotation(NamedTuple):
+    """Either may be missing; metadata is text, as it was given."""
+
+    operation_id: str | None = None
+    metadata: str | None = None
+
+
+_FIND = Statement(
+    lambda: select(annotations.c.operation_id, annotations.c.metadata).where(annotations.c.version == param("version"))
+)
+_INSERT = Statement(lambda: insert_row(annotations))
+
+
+def find(tx: Transaction, version: int) -> Annotation:
+    """What was said of a version."""
+    rows = tx.rows(_FIND, {"version": version})
+    return Annotation(*rows[0]) if rows else Annotation()
+
+
+def store(tx: Transaction, version: int, annotation: Annotation) -> None:
+    """Say something of a version, in the transaction that writes it."""
+    if annotation != Annotation():
+        values = {"operation_id": annotation.operation_id, "metadata": annotation.metadata}
+        tx.run(_INSERT, {"version": version, **values})

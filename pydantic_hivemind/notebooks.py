@@ -1,0 +1,142 @@
+"""`Notebook`: files of a scope under compare-and-set, each change done once and with something said of it.
+
+For memory of agents, whose tools read a file, change the text and write it: a replayed call is known by its
+operation, whatever it would write now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import cast
+
+from pydantic_hivemind.ledger import annotations, files, receipts, tree
+from pydantic_hivemind.ledger.annotations import Annotation
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.layer import Cause
+from pydantic_hivemind.ledger.schema import Kind
+from pydantic_hivemind.model import Mutation
+from pydantic_hivemind.paths import normalize
+from pydantic_hivemind.reading import ScopeReader
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Names a change, so that it is done once.
+
+    Attributes:
+        id: Any text; unique in the scope.
+        fingerprint: Any text; the same id with another one is refused.
+    """
+
+    id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A file as it was read.
+
+    Attributes:
+        data: Its bytes.
+        version: Its number.
+        annotation: What was said of this version when it was written.
+    """
+
+    data: bytes
+    version: int
+    annotation: Annotation
+
+
+class Notebook:
+    """The files of a scope, read through its chain. Every thread may use it."""
+
+    __slots__ = ("_database", "_row")
+
+    def __init__(self, scope: ScopeReader) -> None:
+        self._database, self._row = scope.kept_as
+
+    def read(self, path: str) -> Page | None:
+        """A file, or `None` if there is none."""
+        path = normalize(path)
+        with self._database.snapshot() as tx:
+            view, data = tree.file(tx, self._row.chain, path)
+            head = view.find(path)
+            if head is None or data is None:
+                return None
+            return Page(data, head.version, annotations.find(tx, head.version))
+
+    def done(self, operation: Operation) -> Mutation | None:
+        """What an operation did, if it was done in this scope and its receipt is still kept.
+
+        Raises:
+            OperationConflict: Its id was used with another fingerprint.
+        """
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            return self._done(tx, operation)
+
+    def write(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        expected_version: int,
+        metadata: str | None = None,
+        operation: Operation | None = None,
+    ) -> Mutation:
+        """Write a file that is at that version; 0 stands for "no file".
+
+        Raises:
+            VersionConflict: It is at another one.
+            OperationConflict: As `done`.
+        """
+        path = normalize(path)
+
+        def write(tx: Transaction) -> Mutation:
+            view = tree.entry(tx, self._row.chain, path)
+            head = files.put(tx, self._row.chain, view, path, data, Cause("write"), expected_version=expected_version)
+            annotations.store(tx, head.version, Annotation(operation.id if operation else None, metadata))
+            return Mutation(head.version, existed=expected_version != 0)
+
+        return self._once(operation, write)
+
+    def remove(self, path: str, *, expected_version: int, operation: Operation | None = None) -> Mutation:
+        """Remove a file that is at that version; with 0 there must be none.
+
+        Raises:
+            VersionConflict: It is at another one.
+            OperationConflict: As `done`.
+        """
+        path = normalize(path)
+
+        def remove(tx: Transaction) -> Mutation:
+            head = tree.entry(tx, self._row.chain, path).find(path)
+            files.check_version(head, expected_version, path)
+            existed = head is not None and head.kind == Kind.FILE
+            if existed:
+                files.remove(tx, self._row.chain, path, Cause("delete"))
+            return Mutation(None, existed=existed)
+
+        return self._once(operation, remove)
+
+    def _once(self, operation: Operation | None, work: Callable[[Transaction], Mutation]) -> Mutation:
+        """Do some work in one transaction, or say what its operation did before."""
+        with self._database.write() as tx:
+            tree.check_alive(tx, self._row.chain)
+            done = self._done(tx, operation) if operation else None
+            if done is not None:
+                return done
+            outcome = work(tx)
+            if operation:
+                receipts.store(tx, self._row.id, *_receipt(operation), outcome)
+            return outcome
+
+    def _done(self, tx: Transaction, operation: Operation) -> Mutation | None:
+        found = receipts.find(tx, self._row.id, *_receipt(operation))
+        return None if found is None else replace(cast(Mutation, found.outcome), replayed=True)
+
+
+def _receipt(operation: Operation) -> tuple[str, str]:
+    """The id and the fingerprint of its receipt, among those of other changes of the scope."""
+    return f"notebook {receipts.fingerprint(operation.id)}", receipts.fingerprint(operation.fingerprint)

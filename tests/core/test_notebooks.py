@@ -1,0 +1,130 @@
+"""`Notebook`: compare-and-set, operations that are done once, and what is said of a write."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pydantic_hivemind import Hivemind, Scope
+from pydantic_hivemind.errors import IsADirectory, NotADirectory, OperationConflict, ScopeGone, VersionConflict
+from pydantic_hivemind.ledger.annotations import Annotation
+from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
+from pydantic_hivemind.model import Mutation
+from pydantic_hivemind.notebooks import Notebook, Operation
+
+
+@pytest.fixture
+def scope(hive: Hivemind) -> Scope:
+    return hive.scope("user/ada")
+
+
+@pytest.fixture
+def notebook(scope: Scope) -> Notebook:
+    return Notebook(scope)
+
+
+def test_an_operation_is_done_once_whatever_it_would_write_now(notebook: Notebook) -> None:
+    operation = Operation("id \0 of any kind", "fingerprint")
+    first = notebook.write("/n.md", b"one", expected_version=0, operation=operation)
+    assert notebook.done(operation) == Mutation(first.version, existed=False, replayed=True)
+    assert notebook.write("/n.md", b"two", expected_version=99, operation=operation) == notebook.done(operation)
+    assert notebook.remove("/other.md", expected_version=0, operation=operation) == notebook.done(operation)
+    page = notebook.read("/n.md")
+    assert page
+    assert page.data == b"one"
+    with pytest.raises(OperationConflict):
+        notebook.done(Operation(operation.id, "another"))
+    assert notebook.done(Operation("another", "fingerprint")) is None
+
+
+def test_an_operation_that_failed_was_not_done(notebook: Notebook) -> None:
+    operation = Operation("id", "fingerprint")
+    with pytest.raises(VersionConflict):
+        notebook.write("/n.md", b"one", expected_version=1, operation=operation)
+    assert notebook.done(operation) is None
+    assert not notebook.write("/n.md", b"one", expected_version=0, operation=operation).replayed
+
+
+def test_an_annotation_is_of_one_version(scope: Scope, notebook: Notebook) -> None:
+    said = notebook.write("/n.md", b"one", expected_version=0, metadata="by Ada", operation=Operation("id", ""))
+    page = notebook.read("/n.md")
+    assert page
+    assert page.annotation == Annotation("id", "by Ada")
+    assert page.version == said.version
+    for write in (
+        lambda: notebook.write("/n.md", b"two", expected_version=scope.stat("/n.md").version),
+        lambda: scope.write_text("/n.md", "three"),
+    ):
+        write()
+        page = notebook.read("/n.md")
+        assert page
+        assert page.annotation == Annotation()
+
+
+def test_annotations_go_with_their_versions(scope: Scope, notebook: Notebook) -> None:
+    version = 0
+    for number in range(KEPT_VERSIONS + 5):
+        version = notebook.write("/n.md", b"", expected_version=version, metadata=str(number)).version or 0
+    database, _ = scope.kept_as
+    with database.read() as tx:
+        cursor = tx._cursor
+        cursor.execute("SELECT count(*) FROM annotations")
+        assert cursor.fetchall() == [(KEPT_VERSIONS,)]
+    scope.destroy()
+    with database.read() as tx:
+        tx._cursor.execute("SELECT count(*) FROM annotations")
+        assert tx._cursor.fetchall() == [(0,)]
+    with pytest.raises(ScopeGone):
+        notebook.read("/n.md")
+    with pytest.raises(ScopeGone):
+        notebook.done(Operation("", ""))
+
+
+def test_a_child_reads_through_and_writes_for_itself(scope: Scope, notebook: Notebook) -> None:
+    operation = Operation("id", "")
+    first = notebook.write("/n.md", b"one", expected_version=0, metadata="by Ada", operation=operation)
+    child = Notebook(scope.spawn())
+    assert child.read("/n.md") == notebook.read("/n.md")
+    assert child.done(operation) is None
+    child.write("/n.md", b"two", expected_version=first.version or 0, operation=operation)
+    page = notebook.read("/n.md")
+    assert page
+    assert page.data == b"one"
+    child.remove("/n.md", expected_version=getattr(child.read("/n.md"), "version", 0))
+    assert child.read("/n.md") is None
+    assert notebook.read("/n.md")
+
+
+def test_what_is_no_file_is_not_there(scope: Scope, notebook: Notebook) -> None:
+    scope.write_text("/d/f", "")
+    assert notebook.read("/d") is None
+    assert notebook.read("/d/f/g") is None
+    assert notebook.remove("/d", expected_version=0) == Mutation(None, existed=False)
+    assert scope.exists("/d/f")
+    with pytest.raises(IsADirectory):
+        notebook.write("/d", b"", expected_version=0)
+    with pytest.raises(NotADirectory):
+        notebook.write("/d/f/g", b"", expected_version=0)
+
+
+def test_of_writers_of_one_version_one_wins(notebook: Notebook) -> None:
+    won: list[int] = []
+    start = threading.Barrier(8)
+
+    def write(number: int) -> None:
+        start.wait()
+        try:
+            notebook.write("/n.md", str(number).encode(), expected_version=0)
+        except VersionConflict:
+            return
+        won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    page = notebook.read("/n.md")
+    assert page
+    assert [page.data] == [str(number).encode() for number in won]
