@@ -1,0 +1,280 @@
+"""One scope's Chroma: its collections are the scope's mounts. The only importer of chromadb, on first use.
+
+Nothing of Chroma's own comes out of here but what `handle` gives away: whatever it does wrong is `ChromaUnavailable`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+import weakref
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pydantic_hivemind.index.embedding import Embedder, Vectors
+
+if TYPE_CHECKING:
+    from chromadb.api.models.Collection import Collection
+    from chromadb.api.rust import RustBindingsAPI
+    from chromadb.config import System
+
+Metadata = Mapping[str, str | int | float | bool]
+"""What a record says of its chunk. Never lists: Chroma 1.5 returned their rows for other collections' records."""
+
+BATCH = 50
+"""Records in one write: Chroma holds the interpreter's lock all the while, about 40 ms for so many."""
+
+PAGE = 5_000
+"""Records in one answer: SQLite, which Chroma asks, takes 32,766 variables, and each record is one or more."""
+
+PATHS = 500
+"""Paths in one question, of which each is a variable."""
+
+LOW_SPACE = 256 << 20
+"""Free bytes on a disk below which Chroma is left alone, as it hangs for good where a disk is full. Between two checks
+it writes one batch; at worst the index file grows by a fifth, which is 200 MB at a million vectors."""
+
+KEPT_INDEXES = 4_096
+"""Indexes that one Chroma keeps loaded, in 64 shards. It takes a fifth of RLIMIT_NOFILE otherwise, and answers wrongly
+once that is fewer than it needs; a scope has a handful of mounts."""
+
+HNSW: dict[str, str | int] = {
+    "hnsw:space": "cosine",
+    "hnsw:M": 16,
+    "hnsw:construction_ef": 100,
+    "hnsw:search_ef": 100,
+    "hnsw:sync_threshold": 100,
+}
+"""How vectors are indexed."""
+
+T = TypeVar("T")
+
+
+class ChromaUnavailable(Exception):
+    """Chroma cannot be used for this now; go on without it."""
+
+
+class Record(NamedTuple):
+    """A chunk as a collection holds it. An id is never used again for other content."""
+
+    id: str
+    text: str
+    vector: NDArray[np.float32]
+    metadata: Metadata
+
+
+class ScopeChroma:
+    """An open Chroma. Safe for threads. What fails once is not used again, as its files may be damaged.
+
+    In memory without a directory: two `System`s share nothing then, as two `chromadb.EphemeralClient`s of a process
+    would. It costs four file descriptors and leaves nothing on disk, whatever happens to the process.
+    """
+
+    def __init__(self, embedder: Embedder, directory: Path | None, synced: int) -> None:
+        self._embedder = embedder
+        self._directory = directory
+        self.synced = synced
+        """A ledger number up to which the collections hold everything."""
+        self.failed = False
+        self._lent: list[weakref.ref[Collection]] = []
+        self._collections: dict[str, Collection] = {}
+        with self._calling():
+            self._system, self._api = _start(directory)
+            self._collections = {model.name: self._collection(model) for model in self._api.list_collections()}
+
+    def add(self, collection: str, records: Sequence[Record]) -> None:
+        """Store records. One whose id is stored already is left as it is."""
+        for record in records:
+            _check(record.metadata)
+        for batch in _batches(records, BATCH):
+            with self._calling():
+                self._get_or_create(collection).add(
+                    ids=[record.id for record in batch],
+                    documents=[record.text for record in batch],
+                    embeddings=np.stack([record.vector for record in batch]),
+                    metadatas=[dict(record.metadata) for record in batch],
+                )
+
+    def update(self, collection: str, metadatas: Mapping[str, Metadata]) -> None:
+        """Replace the metadata of records, by id."""
+        for metadata in metadatas.values():
+            _check(metadata)
+        for ids in _batches(list(metadatas), BATCH):
+            with self._calling():
+                found = self._get_or_create(collection)
+                stored = found.get(ids=list(ids), include=["metadatas"])
+                # Chroma merges: a key that is to go has to be named.
+                merged = [
+                    {**dict.fromkeys(old or ()), **metadatas[id]}
+                    for id, old in zip(stored["ids"], stored["metadatas"] or (), strict=True)
+                ]
+                if merged:
+                    found.update(ids=stored["ids"], metadatas=cast("Any", merged))
+
+    def remove(self, collection: str, ids: Sequence[str]) -> None:
+        """Delete records. Ids that are not stored do not matter."""
+        for batch in _batches(ids, BATCH):
+            with self._calling():
+                if found := self._collections.get(collection_name(collection)):
+                    found.delete(ids=list(batch))
+
+    def ids_of(self, collection: str, paths: Sequence[str]) -> dict[str, list[str]]:
+        """The ids of the records of files, by the `path` in their metadata; files that have none are left out."""
+        ids: defaultdict[str, list[str]] = defaultdict(list)
+        for some in _batches(paths, PATHS):
+            for start in range(0, 1 << 62, PAGE):
+                with self._calling():
+                    found = self._collections.get(collection_name(collection))
+                    if found is None:
+                        return {}
+                    page = found.get(
+                        where={"path": {"$in": list(some)}}, include=["metadatas"], limit=PAGE, offset=start
+                    )
+                for id, metadata in zip(page["ids"], page["metadatas"] or (), strict=True):
+                    ids[str(metadata["path"])].append(id)
+                if len(page["ids"]) < PAGE:
+                    break
+        return dict(ids)
+
+    def nearest(self, collection: str, vector: Vectors, limit: int) -> list[tuple[str, float]]:
+        """The ids of the records nearest to a vector, and their cosine similarity, best first."""
+        with self._calling():
+            found = self._collections.get(collection_name(collection))
+            if found is None or limit < 1:
+                return []
+            answer = found.query(query_embeddings=vector, n_results=limit, include=["distances"])
+            distances = (answer["distances"] or [[]])[0]
+            return [(id, 1 - distance) for id, distance in zip(answer["ids"][0], distances, strict=True)]
+
+    def handle(self, collection: str) -> Collection:
+        """The collection itself. It works as long as it is referenced and its hive is open."""
+        with self._calling():
+            handle = self._collection(self._get_or_create(collection).get_model())
+        self._lent = [*self._alive(), weakref.ref(handle)]
+        return handle
+
+    @property
+    def lent(self) -> bool:
+        """Whether somebody still has a collection of it."""
+        return bool(self._alive())
+
+    def stop(self) -> None:
+        """Free all it holds: memory, files, threads."""
+        self.failed = True
+        self._collections.clear()
+        with _translated():
+            self._system.stop()
+
+    def disown(self) -> object:
+        """In a forked child: what must never be touched again, not even to be freed. Handed-out collections fail."""
+        self.failed = True
+        self._collections.clear()
+        return vars(self._api).pop("bindings", None)
+
+    def _alive(self) -> list[weakref.ref[Collection]]:
+        return [reference for reference in self._lent if reference() is not None]
+
+    def _get_or_create(self, name: str) -> Collection:
+        name = collection_name(name)
+        if name not in self._collections:
+            self._collections[name] = self._collection(self._api.get_or_create_collection(name, metadata=HNSW))
+        return self._collections[name]
+
+    def _collection(self, model: Any) -> Collection:
+        from chromadb.api.models.Collection import Collection
+
+        return Collection(self._api, model, embedding_function=cast("Any", _Embedding(self._embedder)))
+
+    @contextmanager
+    def _calling(self) -> Generator[None]:
+        if self.failed:
+            raise ChromaUnavailable("this Chroma is closed or failed before")
+        low = False
+        try:
+            with _translated():
+                low = self._directory is not None and is_low(self._directory)
+                if not low:
+                    yield
+        except ChromaUnavailable:
+            self.failed = True
+            raise
+        if low:
+            raise ChromaUnavailable("almost no space is left on the disk")
+
+
+def is_low(directory: Path) -> bool:
+    """Whether so little space is left on the disk that Chroma must not be called."""
+    space = os.statvfs(directory)
+    return space.f_bavail * space.f_frsize < LOW_SPACE
+
+
+def collection_name(mount: str) -> str:
+    """What the collection of a mount is called: as the mount if Chroma takes the name, else a hash of it."""
+    if re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]{1,510}[a-zA-Z0-9]", mount) and not mount.startswith("mount-"):
+        return mount
+    return f"mount-{hashlib.sha256(mount.encode()).hexdigest()}"
+
+
+class _Embedding:
+    """An embedder as a collection asks for it, so that `query_texts` and `documents` work."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    def __call__(self, input: Sequence[str]) -> list[Vectors]:
+        return list(self._embedder.embed(input))
+
+    def embed_query(self, input: Sequence[str]) -> list[Vectors]:
+        return [self._embedder.embed_query(text) for text in input]
+
+
+def _start(directory: Path | None) -> tuple[System, RustBindingsAPI]:
+    from chromadb.api.rust import RustBindingsAPI
+    from chromadb.config import Settings, System
+
+    # Not a `Client`: those of a path share what they open, and clients in memory share everything.
+    # A `.env` in the working directory is not for us.
+    settings = cast("type[Any]", Settings)(
+        _env_file=None,
+        chroma_api_impl="chromadb.api.rust.RustBindingsAPI",
+        is_persistent=directory is not None,
+        persist_directory=str(directory or ""),
+        anonymized_telemetry=False,
+        chroma_otel_collection_endpoint="",
+    )
+    system = System(settings)
+    api = system.instance(RustBindingsAPI)
+    api.hnsw_cache_size = KEPT_INDEXES
+    system.start()
+    return system, api
+
+
+@contextmanager
+def _translated() -> Generator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise ChromaUnavailable(f"Chroma failed ({type(error).__name__})") from error
+    except BaseException as error:
+        # A panic in Chroma's Rust, which is no Exception.
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        raise ChromaUnavailable("Chroma failed (panic)") from error
+
+
+def _check(metadata: Mapping[str, object]) -> None:
+    for key, value in metadata.items():
+        if not isinstance(value, (str, int, float)) or (isinstance(value, float) and not math.isfinite(value)):
+            raise TypeError(f"metadata {key!r} must be a string, a finite number or a boolean")
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

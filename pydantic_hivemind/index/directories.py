@@ -1,0 +1,136 @@
+"""A directory that one process at a time may write, and that is believed only if its last owner closed it cleanly.
+
+What a scope's Chroma keeps on disk is derived: it is thrown away whenever there is a doubt about it. Nothing here
+raises where a directory cannot be had, be it another process's, read-only or no directory; the caller does without.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+LOCK = "lock"
+"""File that the owner holds locked; the lock ends with the process."""
+
+MARKER = "clean.json"
+"""File that is there only while nobody owns the directory and its last owner closed it."""
+
+CONTENT = "chroma"
+"""Directory of what is kept."""
+
+
+class Directory:
+    """A directory that this process owns. Made by `own`."""
+
+    def __init__(self, path: Path, stamp: str, lock: int, synced: int) -> None:
+        self._path = path
+        self._stamp = stamp
+        self._lock = lock
+        self.content = path / CONTENT
+        self.synced = synced
+        """What its last owner said at `close`; 0 for an empty one."""
+
+    def close(self, synced: int) -> None:
+        """Let go of it, saying that all in it is whole. Nobody may be writing to it any more."""
+        with suppress(OSError):
+            for path in _files(self.content):
+                _write_through(path)
+            marker = self._path / MARKER
+            told = {"stamp": self._stamp, "synced": synced, "files": _state(self.content)}
+            # One that is half written is no JSON, and believed as little as one that is missing.
+            marker.write_text(json.dumps(told), encoding="utf-8")
+            _write_through(marker)
+        self.abandon()
+
+    def delete(self) -> None:
+        """Delete it and all that is in it."""
+        with suppress(OSError):
+            _remove(self.content)
+            (self._path / MARKER).unlink(missing_ok=True)
+            (self._path / LOCK).unlink(missing_ok=True)
+            self._path.rmdir()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of it as a process does that is killed; in a forked child, without taking it from the parent."""
+        # Closing does not unlock what the parent has open, too.
+        os.close(self._lock)
+
+
+def own(path: Path, stamp: str) -> Directory | None:
+    """Own a directory, which is emptied unless it was closed cleanly under the same stamp.
+
+    `None` if it cannot be had at once.
+    """
+    with suppress(OSError):
+        path.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another process may have deleted it after it was opened here.
+            if os.fstat(lock).st_nlink:
+                return Directory(path, stamp, lock, _take(path, stamp))
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+    return None
+
+
+def _take(path: Path, stamp: str) -> int:
+    """What was synced, if the content can be believed; otherwise 0, and it is gone."""
+    content, marker = path / CONTENT, _read_marker(path)
+    clean = marker is not None and marker["stamp"] == stamp and marker["files"] == _state(content)
+    # Gone for good before anything else changes: whatever happens from here on, the content is in doubt.
+    (path / MARKER).unlink(missing_ok=True)
+    _write_through(path)
+    if clean and marker is not None:
+        return int(marker["synced"])
+    _remove(content)
+    content.mkdir()
+    return 0
+
+
+def is_clean(path: Path, stamp: str) -> bool:
+    """Whether there is a directory that was closed under this stamp and that nobody owns."""
+    marker = _read_marker(path)
+    return marker is not None and marker["stamp"] == stamp
+
+
+def _read_marker(path: Path) -> dict[str, Any] | None:
+    try:
+        marker = json.loads((path / MARKER).read_bytes())
+        return marker if {"stamp", "synced", "files"} <= marker.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _state(content: Path) -> dict[str, list[int]]:
+    """The size and the time of every file: whoever changes or truncates one, or copies them all, changes it."""
+    found = {str(path.relative_to(content)): path.stat() for path in _files(content)}
+    return {name: [status.st_size, status.st_mtime_ns] for name, status in found.items()}
+
+
+def _files(content: Path) -> Iterator[Path]:
+    return (path for path in sorted(content.rglob("*")) if path.is_file())
+
+
+def _write_through(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

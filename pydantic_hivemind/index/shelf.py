@@ -1,0 +1,215 @@
+"""All Chromas of a hive: few are open at a time, and each scope's is a directory, or in memory."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import json
+import os
+import resource
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic_hivemind.index import directories
+from pydantic_hivemind.index.chroma import HNSW, ChromaUnavailable, ScopeChroma, is_low
+from pydantic_hivemind.index.directories import Directory
+from pydantic_hivemind.index.embedding import Embedder
+
+LAYOUT = 1
+"""Raised whenever records are made in another way: other chunks, ids or metadata. Older directories are rebuilt."""
+
+MOST_OPEN = 16
+"""Chromas open at a time. One of three collections costs 30 file descriptors and 10 MB, more only for its vectors;
+to open one again takes 10 ms."""
+
+DESCRIPTORS_EACH = 64
+"""File descriptors of the process's limit per open Chroma: half of them and more are left to others."""
+
+SWEPT = 500
+"""Scopes that are asked for at once while sweeping."""
+
+
+@dataclass(eq=False)
+class _Open:
+    chroma: ScopeChroma
+    directory: Directory | None
+    users: int = 0
+
+
+class ChromaShelf:
+    """The Chromas of a hive's scopes. Safe for threads, other processes, and forks.
+
+    A directory for each scope that lasts; in memory for a session, and where the directory cannot be had: another
+    process owns it, it cannot be written, or its disk is almost full. A Chroma that failed is deleted once nobody uses
+    it, and opened anew.
+    """
+
+    def __init__(self, root: Path, embedder: Embedder) -> None:
+        self._root = root
+        self._embedder = embedder
+        self._closed = False
+        self._open: OrderedDict[int, _Open] = OrderedDict()
+        # Also at the end of a process that did not close it.
+        weakref.finalize(self, _shut_unused, self._open)
+        _shelves.add(self)
+
+    @contextmanager
+    def open(self, scope_id: int, *, lasting: bool) -> Generator[ScopeChroma]:
+        """A scope's Chroma, which stays open meanwhile. What it holds, `synced` says.
+
+        Raises:
+            ChromaUnavailable: It cannot be opened, or the shelf is closed.
+            EmbeddingError: It is not known by whose vectors to look for; not for a session.
+        """
+        stamp = self._stamp if lasting else None
+        with _lock:
+            if self._closed:
+                raise ChromaUnavailable("the hive is closed")
+            if scope_id not in self._open:
+                self._make_room()
+                self._open[scope_id] = self._start(scope_id, stamp)
+            self._open.move_to_end(scope_id)
+            entry = self._open[scope_id]
+            entry.users += 1
+        try:
+            yield entry.chroma
+        finally:
+            with _lock:
+                entry.users -= 1
+                if self._closed or entry.chroma.failed:
+                    self._shut_if_unused(scope_id)
+
+    def has(self, scope_id: int) -> bool:
+        """Whether a scope's Chroma is open, or was closed cleanly with vectors of the same embedder.
+
+        Raises:
+            EmbeddingError: It is not known by whose vectors to look for.
+        """
+        with _lock:
+            if entry := self._open.get(scope_id):
+                return not entry.chroma.failed
+        return directories.is_clean(self._root / str(scope_id), self._stamp)
+
+    def discard(self, scope_id: int) -> None:
+        """Delete a scope's Chroma, as soon as nobody uses it. One that another process owns stays."""
+        with _lock:
+            if entry := self._open.get(scope_id):
+                entry.chroma.failed = True
+                self._shut_if_unused(scope_id)
+            elif (path := self._root / str(scope_id)).exists() and (directory := directories.own(path, "")):
+                directory.delete()
+
+    def sweep(self, alive: Callable[[Sequence[int]], Collection[int]]) -> None:
+        """Delete the directories of scopes that are no more; `alive` says which of some still are."""
+        with suppress(OSError):
+            names = [path.name for path in self._root.iterdir()]
+            known = sorted(int(name) for name in names if name.isascii() and name.isdecimal())
+            for start in range(0, len(known), SWEPT):
+                some = known[start : start + SWEPT]
+                for scope_id in set(some).difference(alive(some)):
+                    self.discard(scope_id)
+
+    def close(self) -> None:
+        """Close them all; those in use, as soon as they are not."""
+        self._closed = True
+        _shut_unused(self._open)
+
+    @cached_property
+    def _stamp(self) -> str:
+        chroma = importlib.metadata.version("chromadb")
+        told = {"layout": LAYOUT, "chroma": chroma, "hnsw": HNSW, "embedder": self._embedder.fingerprint}
+        return json.dumps(told, sort_keys=True)
+
+    def _start(self, scope_id: int, stamp: str | None) -> _Open:
+        if stamp is not None and (directory := self._own(scope_id, stamp)):
+            try:
+                return _Open(ScopeChroma(self._embedder, directory.content, directory.synced), directory)
+            except ChromaUnavailable:
+                directory.delete()
+        return _Open(ScopeChroma(self._embedder, None, 0), None)
+
+    def _own(self, scope_id: int, stamp: str) -> Directory | None:
+        with suppress(OSError):
+            self._root.mkdir(parents=True, exist_ok=True)
+            if not is_low(self._root):
+                return directories.own(self._root / str(scope_id), stamp)
+        return None
+
+    def _make_room(self) -> None:
+        for scope_id in list(self._open):
+            if len(self._open) < _most_open():
+                break
+            if not self._open[scope_id].chroma.lent:
+                self._shut_if_unused(scope_id)
+
+    def _shut_if_unused(self, scope_id: int) -> None:
+        if (entry := self._open.get(scope_id)) and not entry.users:
+            _shut(self._open.pop(scope_id))
+
+    def forget(self) -> None:
+        """In a forked child: begin anew, without what is the parent's."""
+        for entry in self._open.values():
+            _never_freed(entry.chroma.disown())
+            if entry.directory:
+                entry.directory.abandon()
+        self._open.clear()
+
+
+def _most_open() -> int:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST_OPEN if limit == resource.RLIM_INFINITY else max(1, min(MOST_OPEN, limit // DESCRIPTORS_EACH))
+
+
+def _shut_unused(entries: OrderedDict[int, _Open]) -> None:
+    with _lock:
+        for scope_id in [scope_id for scope_id, entry in entries.items() if not entry.users]:
+            _shut(entries.pop(scope_id))
+
+
+def _shut(entry: _Open) -> None:
+    failed = entry.chroma.failed
+    try:
+        entry.chroma.stop()
+    except ChromaUnavailable:
+        failed = True
+    if entry.directory and failed:
+        entry.directory.delete()
+    elif entry.directory:
+        entry.directory.close(entry.chroma.synced)
+
+
+# -- forks -------------------------------------------------------------------------------------
+
+_lock = threading.RLock()
+"""Held while any Chroma of the process is opened or closed, and while the process forks."""
+
+_shelves: weakref.WeakSet[ChromaShelf] = weakref.WeakSet()
+
+
+def _never_freed(inherited: object) -> None:
+    # Its threads are in the parent only: who frees it waits for them forever.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
+
+
+def _before() -> None:
+    _lock.acquire()
+
+
+def _after_in_parent() -> None:
+    _lock.release()
+
+
+def _after_in_child() -> None:
+    global _lock  # noqa: PLW0603 - the parent's is held
+    _lock = threading.RLock()
+    for shelf in list(_shelves):
+        shelf.forget()
+
+
+os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
