@@ -193,6 +193,10 @@ class EmbeddingError(HivemindError, RuntimeError):
     """The embedder could not be used, or what it returned is no embedding of the texts."""
 
 
+class SearchDegraded(UserWarning):
+    """A search went by words only, as the embedder could not be used."""
+
+
 # -- the store ---------------------------------------------------------------------------------
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from pydantic_hivemind.errors import InvalidScope, ScopeNotFound
+from pydantic_hivemind.finder import Finder
 from pydantic_hivemind.ledger import scopes
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
@@ -15,13 +17,20 @@ from pydantic_hivemind.model import ScopeInfo
 from pydantic_hivemind.mounts import DEFAULT_MOUNTS, Mount, MountTable
 from pydantic_hivemind.scopes import Scope
 
+if TYPE_CHECKING:
+    from pydantic_hivemind.index.embedding import EmbeddingFunction
+
+COLLECTIONS = "collections"
+"""The directory in a store that has Chroma's directories, one for each scope that needs it."""
+
 
 class Hivemind:
     """A store of scopes. Open it once per process and share it: every thread may use it."""
 
-    def __init__(self, database: Database, mounts: MountTable) -> None:
+    def __init__(self, database: Database, mounts: MountTable, finder: Finder) -> None:
         self._database = database
         self._mounts = mounts
+        self._finder = finder
 
     @classmethod
     def open(
@@ -30,6 +39,7 @@ class Hivemind:
         *,
         durability: Durability = "full",
         mounts: Sequence[Mount] = DEFAULT_MOUNTS,
+        embedder: EmbeddingFunction | None = None,
     ) -> Hivemind:
         """Open the store in a directory, making it if need be; other processes may have it open too.
 
@@ -37,14 +47,18 @@ class Hivemind:
             directory: Where the store is kept.
             durability: `full`: what was acknowledged survives a power cut. `normal`: it survives the end of
                 the process, and writes are about ten times as fast.
-            mounts: Which paths belong to which collection.
+            mounts: Which paths belong to which collection, and what of them can be searched.
+            embedder: What turns text into vectors, as Chroma's embedding functions do. The default is built in,
+                works offline and takes 0.05 ms a passage.
 
         Raises:
             StoreReadOnly, StoreFull: The directory cannot be made or written.
             NotALedger: There is something else.
             LedgerTooNew: A later version of this package made it.
         """
-        return cls(Database(SqliteDriver(Path(directory), durability)), MountTable(mounts))
+        table = MountTable(mounts)
+        database = Database(SqliteDriver(Path(directory), durability))
+        return cls(database, table, Finder(database, table, Path(directory) / COLLECTIONS, embedder))
 
     def __enter__(self) -> Hivemind:
         return self
@@ -56,6 +70,7 @@ class Hivemind:
 
     def close(self) -> None:
         """Close the store when the write that has begun is done; its scopes raise `StoreClosed` from then on."""
+        self._finder.close()
         self._database.close()
 
     def scope(self, name: str, parent: Scope | str | None = None, *, create: bool = True) -> Scope:
@@ -105,5 +120,18 @@ class Hivemind:
         with self._database.write() as tx:
             return scopes.purge_expired(tx)
 
+    def reindex(self, progress: Callable[[int, int], object] | None = None) -> None:
+        """Give every passage of the hive a vector of the embedder, and let go of those that others made.
+
+        Interrupted, it goes on where it was when it is called again.
+
+        Args:
+            progress: Called with how many scopes are done, and how many there are.
+
+        Raises:
+            EmbeddingError: The embedder failed.
+        """
+        self._finder.reindex(progress)
+
     def _handle(self, tx: Transaction, row: ScopeRow) -> Scope:
-        return Scope(self._database, self._mounts, row, scopes.names(tx, row.chain))
+        return Scope(self._database, self._mounts, self._finder, row, scopes.names(tx, row.chain))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind.diff import changes
 from pydantic_hivemind.errors import IsADirectory, NotText, PathNotFound, ScopeNotFound
+from pydantic_hivemind.finder import Finder
 from pydantic_hivemind.ledger import history, tree
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Head, View
-from pydantic_hivemind.model import Change, File, Match, Stat, Version
+from pydantic_hivemind.model import Change, File, Hit, Match, Stat, Version
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.patterns import LineSearch, glob_matcher, is_hidden
+
+if TYPE_CHECKING:
+    from chromadb import Collection
 
 _path = attrgetter("path")
 
@@ -23,11 +29,14 @@ _path = attrgetter("path")
 class ScopeReader:
     """The reading half of a scope: the merged tree of its chain, seen at one moment per call."""
 
-    __slots__ = ("_database", "_mounts", "_names", "_row")
+    __slots__ = ("_database", "_finder", "_mounts", "_names", "_row")
 
-    def __init__(self, database: Database, mounts: MountTable, row: ScopeRow, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, database: Database, mounts: MountTable, finder: Finder, row: ScopeRow, names: tuple[str, ...]
+    ) -> None:
         self._database = database
         self._mounts = mounts
+        self._finder = finder
         self._row = row
         self._names = names
 
@@ -138,6 +147,62 @@ class ScopeReader:
             )
             for past in found
         ]
+
+    def search(
+        self,
+        query: str | None = None,
+        *,
+        limit: int = 10,
+        under: str = "/",
+        tags: str | Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        since: float | datetime | None = None,
+        chain: bool = True,
+    ) -> list[Hit]:
+        """The passages that say most about something, by meaning and by words, best first.
+
+        It finds everything that was written before, in this process or another, as reading would show it.
+
+        Args:
+            query: What to look for; without it, the filters decide alone, and what changed last comes first.
+            limit: Most passages.
+            under: Only in this file or directory.
+            tags: Only in files that have one of these.
+            where: Only in files of which this is true: `{"collection": "memory"}`, `{"tag:deploy": True}`,
+                `{"version": {"$gt": 7}}`, `{"$or": [...]}`; the keys are `path`, `collection`, `version`,
+                `modified_at`, `size` and `tag:NAME`.
+            since: Only in files that changed at this moment or later.
+            chain: Whether to look in what the scope inherits too.
+
+        Raises:
+            InvalidOption: `limit`, `where` or `since` makes no sense.
+
+        Warns:
+            SearchDegraded: The embedder failed, and the search went by words alone.
+        """
+        depth = None if chain else 1
+        return self._finder.search(
+            self._database,
+            self._row.chain[:depth],
+            self._names[:depth],
+            query,
+            limit=limit,
+            under=under,
+            tags=tags,
+            where=where,
+            since=since,
+        )
+
+    def collection(self, path: str) -> Collection:
+        """The Chroma collection of the mount that a path belongs to, with what this scope itself has there.
+
+        It is up to date when it is returned, and for reading: what is written to it is lost with the next rebuild.
+
+        Raises:
+            InvalidOption: What is there is not indexed.
+            EmbeddingError: Something has no vector yet, and the embedder fails.
+        """
+        return self._finder.collection(self._database, self._row, path)
 
     def diff(self, to: ScopeReader | str | None = None) -> list[Change]:
         """What this scope's own changes make different from its parent, or from another ancestor."""

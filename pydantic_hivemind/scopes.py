@@ -44,7 +44,7 @@ class Scope(ScopeReader):
         if len(self._names) == 1:
             return None
         above = self._row.chain[1:]
-        return Scope(self._database, self._mounts, ScopeRow(above[0], self._names[1], above), self._names[1:])
+        return self._handle(ScopeRow(above[0], self._names[1], above), self._names[1:])
 
     @property
     def children(self) -> tuple[Scope, ...]:
@@ -76,7 +76,7 @@ class Scope(ScopeReader):
 
     def watched(self, used: Callable[[], None]) -> Scope:
         """The same scope as a handle that calls `used` before each operation, of what it opens too."""
-        return Scope(self._database.watched(used), self._mounts, self._row, self._names)
+        return Scope(self._database.watched(used), self._mounts, self._finder, self._row, self._names)
 
     def session(self, name: str) -> Scope:
         """The session of that name directly under this scope.
@@ -98,7 +98,8 @@ class Scope(ScopeReader):
     def destroy(self, *, cascade: bool = False) -> None:
         """Remove the scope and everything in it, for good; with `cascade` also the scopes under it."""
         with self._database.write() as tx:
-            scopes.destroy(tx, self._row, cascade=cascade)
+            destroyed = scopes.destroy(tx, self._row, cascade=cascade)
+        self._finder.forget(destroyed)
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -369,13 +370,18 @@ class Scope(ScopeReader):
     # -- helpers -------------------------------------------------------------------------------
 
     def _child(self, row: ScopeRow) -> Scope:
-        return Scope(self._database, self._mounts, row, (row.name, *self._names))
+        return self._handle(row, (row.name, *self._names))
+
+    def _handle(self, row: ScopeRow, names: tuple[str, ...]) -> Scope:
+        return Scope(self._database, self._mounts, self._finder, row, names)
 
     def _change(self, work: Callable[[Transaction], Result], operation_id: str | None, *arguments: object) -> Result:
         """Do some work in one transaction, or return what its operation id did before."""
         with self._database.write() as tx:
             tree.check_alive(tx, self._row.chain)
-            return receipts.once(tx, self._row.id, operation_id, arguments, lambda: work(tx))
+            outcome = receipts.once(tx, self._row.id, operation_id, arguments, lambda: work(tx))
+        self._finder.touched(self._row)
+        return outcome
 
     def _put(
         self,

@@ -17,7 +17,7 @@ from pydantic_hivemind.model import Matched
 Key = TypeVar("Key", bound=Hashable)
 
 CANDIDATES = 100
-"""Nearest passages that take part, of all scopes together: of three times as many or half as many, recall is the
+"""Fewest nearest passages that take part, of all scopes together: of three times as many or half as many, recall is the
 same within 0.002 (LoCoMo), and of fewer it falls."""
 
 DENSE_WEIGHT = 1 / 3
@@ -47,7 +47,7 @@ def fuse(dense: Mapping[Key, float], lexical: Mapping[Key, float], limit: int) -
     `dense` has the cosine similarities of the nearest passages of each scope, `lexical` the lexical scores of the
     best passages of each scope and of those in `dense`; both count in relation to the best of their kind only.
     """
-    near = _nearness(dense)
+    near = _nearness(dense, max(CANDIDATES, limit))
     best = max(lexical.values(), default=0.0)
     words = {key: score / best for key, score in lexical.items() if score > 0}
     total = 1 + DENSE_WEIGHT
@@ -57,9 +57,9 @@ def fuse(dense: Mapping[Key, float], lexical: Mapping[Key, float], limit: int) -
     return [Fused(key, scores[key], _reasons(near=key in near, words=key in words)) for key in first]
 
 
-def _nearness(dense: Mapping[Key, float]) -> dict[Key, float]:
+def _nearness(dense: Mapping[Key, float], count: int) -> dict[Key, float]:
     """How near the candidates are, from 0 to 1 within them: embedders differ in what a similarity of 0.5 means."""
-    kept = heapq.nlargest(CANDIDATES, dense, key=dense.__getitem__)
+    kept = heapq.nlargest(count, dense, key=dense.__getitem__)
     if not kept:
         return {}
     top, low = dense[kept[0]], dense[kept[-1]]

@@ -170,8 +170,8 @@ class LexicalIndex:
                 rows = rows[layout.live[rows]]
                 if len(rows):
                     starts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-                    counts = np.diff(starts, append=len(rows)).astype(np.float32)
-                    postings[term] = (rows[starts].astype(np.int64), counts)
+                    counts = np.concatenate((starts[1:], [len(rows)])) - starts
+                    postings[term] = (rows[starts].astype(np.int64), counts.astype(np.float32))
         return Matches(layout, self._files, postings)
 
 
@@ -260,9 +260,11 @@ class Scores:
             return 0.0
         return float(self._scores[file.first + ordinal])
 
-    def best(self, limit: int, visible: Callable[[str], bool] | None = None) -> list[tuple[tuple[str, int], float]]:
-        """The best chunks of the files that are visible (default: all), best first, none with a score of 0."""
-        rows = np.flatnonzero(self._scores)
+    def best(
+        self, limit: int, visible: Callable[[str], bool] | None = None, floor: float = 0.0
+    ) -> list[tuple[tuple[str, int], float]]:
+        """The best chunks of the files that are visible (default: all), best first, with a score above `floor`."""
+        rows = np.flatnonzero(self._scores > floor)
         taken = max(4 * limit, 1)
         while True:
             taken = min(taken, len(rows))

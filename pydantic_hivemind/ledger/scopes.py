@@ -68,6 +68,10 @@ def _listing() -> Select[Unpack[tuple[Any, ...]]]:
 _LIST = Statement(_listing)
 
 
+_SESSION_OF = Statement(lambda: select(scopes.c.id, scopes.c.session).where(scopes.c.id == param("id")))
+_ALL = Statement(lambda: select(*_COLUMNS).where(_ALIVE).order_by(scopes.c.id))
+
+
 def check_name(name: str) -> None:
     """Refuse what cannot be a scope's name.
 
@@ -177,18 +181,40 @@ def listing(tx: Transaction) -> list[ScopeInfo]:
     return [ScopeInfo(row[0], row[1], bool(row[2]), row[3], row[4]) for row in rows]
 
 
-def destroy(tx: Transaction, scope: ScopeRow, *, cascade: bool) -> None:
-    """Delete a scope and everything in it.
+def destroy(tx: Transaction, scope: ScopeRow, *, cascade: bool) -> list[int]:
+    """Delete a scope and everything in it; its id, and those of the scopes under it that went with it.
 
     Raises:
         ScopeHasChildren: Other scopes read through it and `cascade` is false.
         ScopeNotFound: It is gone already.
     """
     purge_expired(tx)
-    if not cascade and children(tx, scope.id):
+    under = _under(tx, scope.id)
+    if under and not cascade:
         raise ScopeHasChildren(f"{scope.name!r} has children; destroy them first, or use cascade=True")
     if not tx.run(_DELETE, {"id": scope.id}):
         raise ScopeGone(f"{scope.name!r} was destroyed already")
+    return [scope.id, *under]
+
+
+def _under(tx: Transaction, scope_id: int) -> list[int]:
+    """Every live scope that reads through one."""
+    return [id for child in children(tx, scope_id) for id in (child.id, *_under(tx, child.id))]
+
+
+def is_session(tx: Transaction, scope_id: int) -> bool:
+    """Whether a scope was made by `spawn`."""
+    return any(session for _, session in tx.rows(_SESSION_OF, {"id": scope_id}))
+
+
+def exists(tx: Transaction, scope_id: int) -> bool:
+    """Whether there is a scope of that id still."""
+    return bool(tx.rows(_SESSION_OF, {"id": scope_id}))
+
+
+def all(tx: Transaction) -> list[ScopeRow]:
+    """Every live scope, parents before what is under them."""
+    return [_row(row) for row in tx.rows(_ALL, {"now": time.time()})]
 
 
 def any_expired(tx: Transaction) -> bool:

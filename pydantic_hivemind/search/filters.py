@@ -1,0 +1,112 @@
+"""Filters of a search: which files are looked in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from operator import ge, gt, le, lt
+from typing import Any, cast
+
+from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.ledger.tree import Head
+from pydantic_hivemind.mounts import MountTable
+from pydantic_hivemind.paths import is_below
+
+Scalar = str | int | float | bool
+Condition = Callable[[Head], bool]
+
+KEYS = ("path", "collection", "version", "modified_at", "size")
+"""What a `where` can ask of, beside `tag:NAME`, which is true of files with that tag."""
+
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
+
+
+def wanted(
+    mounts: MountTable,
+    *,
+    under: str,
+    tags: Sequence[str] | None,
+    where: Mapping[str, Any] | None,
+    since: float | datetime | None,
+) -> Condition:
+    """Whether a file passes all filters.
+
+    Raises:
+        InvalidOption: `where` or `since` cannot be understood.
+    """
+    conditions: list[Condition] = []
+    if under != "/":
+        conditions.append(lambda head: is_below(head.path, under))
+    if tags is not None:
+        named = frozenset(tags)
+        conditions.append(lambda head: not named.isdisjoint(head.tag_list()))
+    if since is not None:
+        earliest = _seconds(since)
+        conditions.append(lambda head: head.modified_at >= earliest)
+    if where is not None:
+        conditions.append(_where(mounts, where))
+    return lambda head: all(condition(head) for condition in conditions)
+
+
+def _seconds(moment: object) -> float:
+    if isinstance(moment, datetime):
+        return moment.timestamp()
+    if isinstance(moment, (int, float)):
+        return float(moment)
+    raise InvalidOption("`since` is a datetime, or seconds since the epoch")
+
+
+def _where(mounts: MountTable, where: object) -> Condition:
+    """A filter in Chroma's language: `{"key": value}`, `{"key": {"$gte": value}}`, `{"$and": [...]}`."""
+    if not isinstance(where, Mapping):
+        raise InvalidOption('`where` is a mapping such as {"tag:deploy": True}')
+    conditions = [_clause(mounts, key, value) for key, value in cast("Mapping[object, object]", where).items()]
+    return lambda head: all(condition(head) for condition in conditions)
+
+
+def _clause(mounts: MountTable, key: object, value: object) -> Condition:
+    if key in {"$and", "$or"}:
+        if not isinstance(value, (list, tuple)) or not value:
+            raise InvalidOption(f"{key} takes a list of conditions")
+        several = [_where(mounts, part) for part in cast("Sequence[object]", value)]
+        join = all if key == "$and" else any
+        return lambda head: join(condition(head) for condition in several)
+    field = _field(mounts, key)
+    operators = cast("Mapping[object, object]", value) if isinstance(value, Mapping) else {"$eq": value}
+    tests = [_test(operator, operand) for operator, operand in operators.items()]
+    return lambda head: all(test(field(head)) for test in tests)
+
+
+def _field(mounts: MountTable, key: object) -> Callable[[Head], Scalar]:
+    """How a file's value for a key is found."""
+    if key == "collection":
+        return lambda head: mounts.of(head.path).collection
+    if key in KEYS:
+        return lambda head: cast(Scalar, getattr(head, str(key)))
+    if isinstance(key, str) and key.startswith("tag:"):
+        tag = key.removeprefix("tag:")
+        return lambda head: tag in head.tag_list()
+    raise InvalidOption(f"`where` knows no key {key!r}; it knows {', '.join(KEYS)} and tag:NAME")
+
+
+def _test(operator: object, operand: object) -> Callable[[Scalar], bool]:
+    if operator in {"$in", "$nin"}:
+        if not isinstance(operand, (list, tuple)):
+            raise InvalidOption(f"{operator} takes a list of values")
+        values = [_scalar(value) for value in cast("Sequence[object]", operand)]
+        return lambda value: (value in values) == (operator == "$in")
+    scalar = _scalar(operand)
+    if operator in {"$eq", "$ne"}:
+        return lambda value: (value == scalar) == (operator == "$eq")
+    compare = _ORDER.get(str(operator))
+    if compare is None:
+        raise InvalidOption(f"`where` knows no operator {operator!r}")
+    if not isinstance(scalar, (int, float)):
+        raise InvalidOption(f"{operator} compares numbers, not {scalar!r}")
+    return lambda value: isinstance(value, (int, float)) and compare(value, scalar)
+
+
+def _scalar(value: object) -> Scalar:
+    if isinstance(value, (str, int, float, bool)):
+        return value
+    raise InvalidOption(f"`where` compares with text, numbers and booleans, not {value!r}")

@@ -1,0 +1,265 @@
+"""`Indexer`: keeps the indexes of the scopes that are searched, and brings them up to date."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreError
+from pydantic_hivemind.index.chroma import ChromaUnavailable
+from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
+from pydantic_hivemind.index.shelf import ChromaShelf
+from pydantic_hivemind.ledger import scopes, tree, vectors
+from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.forks import Gate
+from pydantic_hivemind.ledger.tree import Chain
+from pydantic_hivemind.mounts import MountTable
+from pydantic_hivemind.search import records
+from pydantic_hivemind.search.scope_index import ScopeIndex
+
+if TYPE_CHECKING:
+    from chromadb import Collection
+
+MOST_SCOPES = 1024
+"""Indexes of scopes that are kept in memory; that of an empty scope takes some 10 KB."""
+
+MOST_CHUNKS = 200_000
+"""Chunks of all of them together; one takes 1.5 to 2 KB with a vector of 256 dimensions."""
+
+EXACT_BYTES = 32 << 20
+"""Vectors of one scope that are searched exactly: 32,768 of 256 dimensions in 3 ms. Those of a larger scope go to
+its collections in the background, and are searched there."""
+
+_log = logging.getLogger("pydantic_hivemind")
+
+
+class Indexer:
+    """The indexes of a hive. Safe to use from several threads; a fork begins without any."""
+
+    def __init__(self, database: Database, mounts: MountTable, embedder: Embedder, shelf: ChromaShelf) -> None:
+        self.embedder = embedder
+        self.shelf = shelf
+        self.mounts = mounts
+        self._database = database
+        self._renew()
+        self._gate = Gate(self)
+
+    def _renew(self) -> None:
+        self._indexes: OrderedDict[int, ScopeIndex] = OrderedDict()
+        self._changing = Lock()
+        self._queued: set[int] = set()
+        self._failed: set[int] = set()
+        self._worker: ThreadPoolExecutor | None = None
+
+    def before_fork(self) -> None:
+        """Nothing: what is in memory is not shared."""
+
+    def after_fork(self) -> None:
+        """In the child: other threads, which are not there, may have held the locks."""
+        self._renew()
+
+    @contextmanager
+    def current(
+        self, database: Database, chain: Chain, *, embed: bool
+    ) -> Generator[tuple[Transaction, list[ScopeIndex]], None, None]:
+        """The indexes of a chain as of one moment, nearest scope first, and a transaction that sees that moment.
+
+        With `embed`, all their passages have vectors.
+
+        Raises:
+            EmbeddingError: The embedder cannot make them.
+        """
+        embedded = not embed
+        while True:
+            with ExitStack() as held:
+                indexes = self._held(database, chain, held)
+                tx = held.enter_context(database.snapshot())
+                tree.check_alive(tx, chain)
+                for index in indexes:
+                    self._follow(index, tx)
+                # What was written while the rest was embedded is left to words, or this might never end.
+                if embedded or not any(index.pending for index in indexes):
+                    yield tx, indexes
+                    return
+            for level, index in enumerate(indexes):
+                self.embed(index, chain[level:])
+            embedded = True
+
+    def touched(self, chain: Chain) -> None:
+        """Follow a scope in the background, if it was searched before."""
+        with self._changing:
+            if chain[0] not in self._indexes or chain[0] in self._queued:
+                return
+            self._queued.add(chain[0])
+            if self._worker is None:
+                self._worker = ThreadPoolExecutor(1, thread_name_prefix="hivemind-index")
+            with suppress(RuntimeError):  # the interpreter is about to end
+                self._worker.submit(self._keep_up, chain)
+
+    def forget(self, scope_ids: Sequence[int]) -> None:
+        """Let go of scopes that were destroyed, and of what is kept of them outside the ledger."""
+        for scope_id in scope_ids:
+            with self._changing:
+                self._indexes.pop(scope_id, None)
+            with suppress(ChromaUnavailable):
+                self.shelf.discard(scope_id)
+
+    def drop(self, index: ScopeIndex) -> None:
+        """Forget an index that is not right; the next search makes it anew."""
+        with self._changing:
+            if self._indexes.get(index.scope_id) is index:
+                del self._indexes[index.scope_id]
+
+    def discard(self, index: ScopeIndex) -> None:
+        """Forget an index together with its collections, which failed."""
+        # Even if they cannot be removed, they are not to be tried again.
+        self._failed.add(index.scope_id)
+        self.drop(index)
+        with suppress(ChromaUnavailable):
+            self.shelf.discard(index.scope_id)
+
+    def collection(self, database: Database, chain: Chain, name: str) -> Collection:
+        """A collection of a scope, holding all that the ledger has for it.
+
+        Raises:
+            EmbeddingError: The embedder cannot make its vectors.
+            StoreError: Chroma cannot be used here.
+        """
+        for last in (False, True):
+            with self.current(database, chain[:1], embed=True) as (_, (index,)):
+                pass
+            try:
+                with self.shelf.open(chain[0], lasting=index.lasting) as chroma:
+                    records.bring_up(chroma, index, database, chain, self.mounts, self.embedder)
+                    return chroma.handle(name)
+            except ChromaUnavailable as error:
+                self.discard(index)
+                if last:
+                    raise StoreError(f"the collection cannot be used: {error}") from None
+        raise AssertionError
+
+    def embed(self, index: ScopeIndex, chain: Chain) -> None:
+        """Give every pending chunk of a scope its vector: from the ledger, or else from the embedder."""
+        with index.embedding:
+            with index.lock:
+                texts = dict(index.pending)
+            if not texts:
+                return
+            fingerprint = self.embedder.fingerprint
+            with self._database.read() as tx:
+                found = records.decoded(vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
+            with index.lock:
+                index.add(found)
+            rest = [hash for hash in texts if hash not in found]
+            for start in range(0, len(rest), BATCH):
+                batch = rest[start : start + BATCH]
+                made = dict(zip(batch, self.embedder.embed([texts[hash] for hash in batch]), strict=True))
+                self._keep(index, fingerprint, made)
+                with index.lock:
+                    index.add(made)
+
+    def reindex(self, progress: Callable[[int, int], object] | None) -> None:
+        """Give every passage a vector, and let go of vectors that nothing needs."""
+        fingerprint = self.embedder.fingerprint
+        with self._database.read() as tx:
+            rows = scopes.all(tx)
+        for done, row in enumerate(rows, start=1):
+            with suppress(ScopeGone):
+                with self.current(self._database, row.chain, embed=True) as (tx, (index, *_)):
+                    needless = {
+                        hash for hash in vectors.hashes(tx, row.id, fingerprint) if not index.dense.places(hash)
+                    }
+                with self._database.write() as tx:
+                    vectors.forget(tx, row.id, fingerprint, needless)
+                    vectors.forget_others(tx, row.id, fingerprint)
+            if progress is not None:
+                progress(done, len(rows))
+
+    def close(self) -> None:
+        """Let go of everything."""
+        with self._changing:
+            worker, self._worker = self._worker, None
+            self._indexes.clear()
+        if worker is not None:
+            worker.shutdown(cancel_futures=True)
+        self.shelf.close()
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _held(self, database: Database, chain: Chain, held: ExitStack) -> list[ScopeIndex]:
+        """The indexes of a chain, locked: ancestors first, so that no two searches wait for each other."""
+        indexes = [self._index(database, scope_id) for scope_id in chain]
+        for index in reversed(indexes):
+            held.enter_context(index.lock)
+        return indexes
+
+    def _index(self, database: Database, scope_id: int) -> ScopeIndex:
+        with self._changing:
+            index = self._indexes.get(scope_id)
+            if index is not None:
+                self._indexes.move_to_end(scope_id)
+                return index
+        with database.read() as tx:
+            lasting = not scopes.is_session(tx, scope_id)
+        stored = self._stored(scope_id) if lasting else 0
+        with self._changing:
+            index = self._indexes.setdefault(
+                scope_id, ScopeIndex(scope_id, self.mounts, lasting=lasting, stored=stored)
+            )
+            self._make_room()
+        return index
+
+    def _stored(self, scope_id: int) -> int:
+        """Up to where the collections that are kept of a scope go."""
+        with suppress(ChromaUnavailable, EmbeddingError):
+            if scope_id not in self._failed and self.shelf.has(scope_id):
+                with self.shelf.open(scope_id, lasting=True) as chroma:
+                    return chroma.synced
+        return 0
+
+    def _make_room(self) -> None:
+        chunks = sum(len(index.dense) for index in self._indexes.values())
+        while len(self._indexes) > 1 and (len(self._indexes) > MOST_SCOPES or chunks > MOST_CHUNKS):
+            _, dropped = self._indexes.popitem(last=False)
+            chunks -= len(dropped.dense)
+
+    def _follow(self, index: ScopeIndex, tx: Transaction) -> None:
+        try:
+            index.follow(tx)
+        except BaseException:
+            self.drop(index)
+            raise
+
+    def _keep(self, index: ScopeIndex, fingerprint: str, made: Mapping[bytes, Vectors]) -> None:
+        """Keep vectors in the ledger, if it can be written: they can be made again."""
+        with index.lock:
+            dropped = list(index.dropped)
+            index.dropped.clear()
+        with suppress(StoreError), self._database.write() as tx:
+            if scopes.exists(tx, index.scope_id):
+                vectors.forget(tx, index.scope_id, fingerprint, dropped)
+                vectors.store(tx, index.scope_id, fingerprint, records.encoded(made))
+
+    def _keep_up(self, chain: Chain) -> None:
+        """In the background: bring a scope's index up to date, and its vectors to Chroma if they are many."""
+        self._queued.discard(chain[0])
+        try:
+            with self.current(self._database, chain, embed=True) as (_, (index, *_)):
+                pass
+            if index.lasting and index.dense.held_bytes > EXACT_BYTES:
+                with self.shelf.open(chain[0], lasting=True) as chroma:
+                    if chroma.lasting:
+                        records.bring_up(chroma, index, self._database, chain, self.mounts, self.embedder)
+                        with index.lock:
+                            index.release()
+        except ChromaUnavailable as error:
+            _log.warning("a scope is searched without its collections: %s", error)
+        except HivemindError:
+            pass  # the next search says what is wrong
+        except Exception:  # noqa: BLE001 - nobody else would hear of it
+            _log.exception("indexing in the background failed")

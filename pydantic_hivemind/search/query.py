@@ -1,0 +1,253 @@
+"""Answering one search: candidates from every scope of the chain, masked as reading is, in one ranking."""
+
+from __future__ import annotations
+
+import heapq
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import NamedTuple
+
+from pydantic_hivemind.errors import EmbeddingError, SearchDegraded
+from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
+from pydantic_hivemind.index.dense import Place
+from pydantic_hivemind.index.embedding import Vectors
+from pydantic_hivemind.index.fusion import CANDIDATES, Fused, fuse
+from pydantic_hivemind.index.lexical import Statistics
+from pydantic_hivemind.index.words import terms
+from pydantic_hivemind.ledger import tree, vectors
+from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.tree import Chain, View
+from pydantic_hivemind.model import Hit
+from pydantic_hivemind.search import records
+from pydantic_hivemind.search.filters import Condition
+from pydantic_hivemind.search.indexer import Indexer
+from pydantic_hivemind.search.scope_index import ScopeIndex
+
+EMBEDDED_CHARACTERS = 8192
+"""What of a query is embedded: services refuse more than 8,192 tokens, and the sense of more is in no one vector."""
+
+WIDEST = 4096
+"""Neighbours that a collection is asked for before all vectors of the wanted files are compared instead."""
+
+
+class Key(NamedTuple):
+    """A passage of the chain: which scope, counted from the nearest, and which chunk of which file."""
+
+    level: int
+    path: str
+    ordinal: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """One question to a chain of scopes.
+
+    Attributes:
+        indexer: Has the indexes.
+        database: As the scope sees it.
+        chain: The scopes that are searched, nearest first.
+        names: Theirs.
+        wanted: Which files count.
+        limit: Most hits.
+    """
+
+    indexer: Indexer
+    database: Database
+    chain: Chain
+    names: Sequence[str]
+    wanted: Condition
+    limit: int
+
+    def run(self, query: str) -> list[Hit]:
+        """The best passages for a query, best first; without a query, those of the files that changed last."""
+        if not query.strip():
+            return self._newest()
+        vector = self._vector(query)
+        try:
+            return self._answer(query, vector, embed=vector is not None)
+        except EmbeddingError as error:
+            _warn(error)
+            return self._answer(query, vector, embed=False)
+
+    def _answer(self, query: str, vector: Vectors | None, *, embed: bool) -> list[Hit]:
+        try:
+            with self.indexer.current(self.database, self.chain, embed=embed) as (tx, indexes):
+                return self._ranked(tx, indexes, terms(query), vector)
+        except _Unusable as unusable:
+            # What its collections held comes from the ledger then.
+            self.indexer.discard(unusable.index)
+            return self._answer(query, vector, embed=embed)
+
+    def _vector(self, query: str) -> Vectors | None:
+        try:
+            return self.indexer.embedder.embed_query(query[:EMBEDDED_CHARACTERS])
+        except EmbeddingError as error:
+            _warn(error)
+            return None
+
+    def _newest(self) -> list[Hit]:
+        with self.indexer.current(self.database, self.chain, embed=False) as (tx, indexes):
+            masks = self._masks(indexes)
+            found = [
+                (level, document)
+                for level, index in enumerate(indexes)
+                for path, document in index.documents.items()
+                if masks[level](path)
+            ]
+            found.sort(key=lambda pair: (-pair[1].head.modified_at, pair[1].head.path))
+            keys = (
+                Key(level, document.head.path, ordinal)
+                for level, document in found
+                for ordinal in range(len(document.passages))
+            )
+            return self._hits(tx, indexes, [Fused(key, 0.0, ()) for key in islice(keys, self.limit)])
+
+    def _ranked(
+        self, tx: Transaction, indexes: Sequence[ScopeIndex], words: Sequence[str], vector: Vectors | None
+    ) -> list[Hit]:
+        masks = self._masks(indexes)
+        count = max(CANDIDATES, self.limit)
+        matches = [index.lexical.match(words) for index in indexes]
+        statistics = sum((match.statistics for match in matches), Statistics())
+        dense: dict[Key, float] = {}
+        lexical: dict[Key, float] = {}
+        for level, (index, match, mask) in enumerate(zip(indexes, matches, masks, strict=True)):
+            near: dict[Place, float] = {}
+            if vector is not None:
+                floor = _floor(dense, count)
+                near = _nearest(self.indexer, tx, self.chain[level:], index, vector, count, mask, floor)
+            scores = match.scores(statistics)
+            best = scores.best(count, mask, max(0.0, _floor(lexical, count)))
+            lexical.update((Key(level, *place), score) for place, score in best)
+            for place, similarity in near.items():
+                key = Key(level, *place)
+                dense[key] = similarity
+                lexical[key] = scores.of(*place)
+        return self._hits(tx, indexes, fuse(dense, lexical, self.limit))
+
+    def _masks(self, indexes: Sequence[ScopeIndex]) -> list[Callable[[str], bool]]:
+        """For each scope, which of its files are visible through the chain, and wanted."""
+        view = View([index.layer for index in indexes])
+
+        def mask(scope_id: int) -> Callable[[str], bool]:
+            def visible(path: str) -> bool:
+                head = view.find(path)
+                return head is not None and head.scope_id == scope_id and self.wanted(head)
+
+            return cache(visible)
+
+        return [mask(index.scope_id) for index in indexes]
+
+    def _hits(self, tx: Transaction, indexes: Sequence[ScopeIndex], found: Sequence[Fused[Key]]) -> list[Hit]:
+        documents = {fused.key[:2]: indexes[fused.key.level].documents[fused.key.path] for fused in found}
+        heads = list({document.head.version: document.head for document in documents.values()}.values())
+        texts = {head.version: data.decode() for head, data in tree.contents(tx, heads)}
+        hits: list[Hit] = []
+        for fused in found:
+            document = documents[fused.key[:2]]
+            head, passage = document.head, document.passages[fused.key.ordinal]
+            hits.append(
+                Hit(
+                    path=head.path,
+                    text=texts[head.version][passage.start : passage.end],
+                    lines=(passage.first_line, passage.last_line),
+                    score=fused.score,
+                    scope=self.names[fused.key.level],
+                    matched=fused.matched,
+                    version=head.version,
+                    tags=head.tag_list(),
+                    modified_at=head.modified_at,
+                )
+            )
+        return hits
+
+
+class _Unusable(Exception):
+    """The collections of a scope cannot be searched."""
+
+    def __init__(self, index: ScopeIndex) -> None:
+        super().__init__()
+        self.index = index
+
+
+def _warn(error: EmbeddingError) -> None:
+    warnings.warn(f"searching by words only: {error}", SearchDegraded, stacklevel=5)
+
+
+def _floor(found: Mapping[Key, float], count: int) -> float:
+    """What a candidate has to reach when so many are wanted and these are there already."""
+    return heapq.nlargest(count, found.values())[-1] if len(found) >= count else -1.0
+
+
+def _nearest(
+    indexer: Indexer,
+    tx: Transaction,
+    chain: Chain,
+    index: ScopeIndex,
+    vector: Vectors,
+    limit: int,
+    visible: Callable[[str], bool],
+    floor: float,
+) -> dict[Place, float]:
+    """The nearest passages of a scope: of those in memory exactly, of the others as its collections know them."""
+    near = index.dense.nearest(vector, limit, visible, floor)
+    if not index.released:
+        return near
+    try:
+        with indexer.shelf.open(index.scope_id, lasting=True) as chroma:
+            if chroma.synced != index.stored:
+                raise _Unusable(index)
+            for collection in indexer.mounts.collections:
+                found = _from_collection(chroma, collection, index, vector, limit, visible)
+                if found is None:
+                    return near | _compared(indexer, tx, chain, index, vector, visible)
+                near |= found
+    except ChromaUnavailable:
+        raise _Unusable(index) from None
+    return near
+
+
+def _from_collection(
+    chroma: ScopeChroma,
+    collection: str,
+    index: ScopeIndex,
+    vector: Vectors,
+    limit: int,
+    visible: Callable[[str], bool],
+) -> dict[Place, float] | None:
+    """The nearest that are visible of a collection; `None` if they are too far down."""
+    taken = 2 * limit
+    while taken <= max(WIDEST, 2 * limit):
+        found = chroma.nearest(collection, vector, taken)
+        near: dict[Place, float] = {}
+        for id, similarity in found:
+            path, hash = records.parsed(id)
+            # What changed since is in memory; what the collection says of it is old.
+            if index.is_stored(path) and visible(path):
+                near.update((place, similarity) for place in index.dense.places(hash) if place[0] == path)
+        if len(near) >= limit or len(found) < taken:
+            return near
+        taken *= 4
+    return None
+
+
+def _compared(
+    indexer: Indexer,
+    tx: Transaction,
+    chain: Chain,
+    index: ScopeIndex,
+    vector: Vectors,
+    visible: Callable[[str], bool],
+) -> dict[Place, float]:
+    """How near every visible passage is of those that the collections have, by the vectors in the ledger."""
+    places: dict[bytes, list[Place]] = {}
+    for path, document in index.documents.items():
+        if index.is_stored(path) and visible(path):
+            for ordinal, hash in enumerate(document.hashes()):
+                places.setdefault(hash, []).append((path, ordinal))
+    stored = vectors.find(tx, chain, indexer.embedder.fingerprint, places)
+    found = records.decoded(stored, len(vector))
+    return {place: float(known @ vector) for hash, known in found.items() for place in places[hash]}

@@ -1,0 +1,173 @@
+"""What the collections of a scope hold: a record for each passage, brought up to what the index has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import numpy as np
+
+from pydantic_hivemind.index.chroma import Metadata, Record, ScopeChroma
+from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
+from pydantic_hivemind.ledger import feed, tree, vectors
+from pydantic_hivemind.ledger.database import Database
+from pydantic_hivemind.ledger.tree import Chain
+from pydantic_hivemind.mounts import MountTable
+from pydantic_hivemind.search.scope_index import Document, Passage, ScopeIndex
+
+Item = TypeVar("Item")
+
+FILES_PER_STEP = 32
+"""Files whose records are brought up to date together, which bounds the memory that takes."""
+
+
+def encoded(made: Mapping[bytes, Vectors]) -> dict[bytes, bytes]:
+    """Vectors as the ledger keeps them."""
+    return {hash: vector.astype("<f4").tobytes() for hash, vector in made.items()}
+
+
+def decoded(found: Mapping[bytes, bytes], dimension: int) -> dict[bytes, Vectors]:
+    """Vectors as the ledger kept them; what is none is left out, and made again."""
+    arrays = {hash: np.frombuffer(data, "<f4") for hash, data in found.items() if len(data) == 4 * dimension}
+    return {hash: vector.astype(np.float32, copy=False) for hash, vector in arrays.items() if np.isfinite(vector).all()}
+
+
+def record_id(path: str, hash: bytes, occurrence: int) -> str:
+    """What a passage is called in its collection: by file and text, so that an id never gets another vector."""
+    return f"{path}#{hash.hex()}.{occurrence}"
+
+
+def parsed(id: str) -> tuple[str, bytes]:
+    """The path and the chunk's hash in a record's id."""
+    path, _, rest = id.rpartition("#")
+    return path, bytes.fromhex(rest.partition(".")[0])
+
+
+def bring_up(
+    chroma: ScopeChroma, index: ScopeIndex, database: Database, chain: Chain, mounts: MountTable, embedder: Embedder
+) -> None:
+    """Bring a scope's collections up to what its index has at this moment.
+
+    Raises:
+        ChromaUnavailable: Chroma failed. The collections are to be discarded.
+        EmbeddingError: A vector is missing, and cannot be made.
+    """
+    with index.storing:
+        with index.lock:
+            watermark = index.watermark or 0
+            paths = index.unstored if chroma.synced == index.stored else _changed(index, database, chroma.synced)
+            documents = {path: index.documents.get(path) for path in sorted(paths)}
+        work = _Work(chroma, index, database, chain, embedder)
+        for names in batches(list(documents), FILES_PER_STEP):
+            by_collection: dict[str, dict[str, Document | None]] = {}
+            for path in names:
+                by_collection.setdefault(mounts.of(path).collection, {})[path] = documents[path]
+            for collection, step in by_collection.items():
+                for path in work.bring_up(collection, step):
+                    del documents[path]
+        chroma.synced = watermark
+        with index.lock:
+            index.mark_stored(documents, watermark)
+
+
+def _changed(index: ScopeIndex, database: Database, since: int) -> set[str]:
+    """The paths of which collections that go up to a watermark may have the wrong records."""
+    if not since:
+        return set(index.documents)
+    with database.read() as tx:
+        return set(feed.since(tx, index.scope_id, since).heads)
+
+
+class _Work:
+    """Bringing some files of one collection up to date."""
+
+    def __init__(
+        self, chroma: ScopeChroma, index: ScopeIndex, database: Database, chain: Chain, embedder: Embedder
+    ) -> None:
+        self._chroma = chroma
+        self._index = index
+        self._database = database
+        self._chain = chain
+        self._embedder = embedder
+
+    def bring_up(self, collection: str, documents: Mapping[str, Document | None]) -> list[str]:
+        """Make the records of files what they should be; the files that changed meanwhile and have to wait."""
+        held = self._chroma.ids_of(collection, list(documents))
+        wanted = {path: _wanted(path, document) for path, document in documents.items() if document is not None}
+        texts = self._texts([document for document in documents.values() if document is not None])
+        late = [path for path in wanted if path not in texts]
+        added: dict[str, tuple[Document, Passage]] = {}
+        kept: dict[str, Metadata] = {}
+        gone: list[str] = []
+        for path, document in documents.items():
+            if path in late:
+                continue
+            there = set(held.get(path, ()))
+            passages = wanted.get(path, {})
+            gone.extend(there.difference(passages))
+            for id, passage in passages.items():
+                if document is not None and id in there:
+                    kept[id] = _metadata(document, passage)
+                elif document is not None:
+                    added[id] = (document, passage)
+        self._chroma.remove(collection, gone)
+        self._chroma.update(collection, kept)
+        for ids in batches(list(added), BATCH):
+            self._chroma.add(collection, self._records({id: added[id] for id in ids}, texts))
+        return late
+
+    def _texts(self, documents: Sequence[Document]) -> dict[str, str]:
+        """The text of files by path, without those whose version is no longer kept."""
+        texts: dict[str, str] = {}
+        with self._database.read() as tx:
+            for document in documents:
+                with suppress(KeyError):
+                    texts[document.head.path] = tree.content(tx, document.head).decode()
+        return texts
+
+    def _records(self, added: Mapping[str, tuple[Document, Passage]], texts: Mapping[str, str]) -> list[Record]:
+        cut = {id: texts[document.head.path][passage.start : passage.end] for id, (document, passage) in added.items()}
+        made = self._vectors({passage.hash: cut[id] for id, (_, passage) in added.items()})
+        return [
+            Record(id, cut[id], made[passage.hash], _metadata(document, passage))
+            for id, (document, passage) in added.items()
+        ]
+
+    def _vectors(self, texts: Mapping[bytes, str]) -> dict[bytes, Vectors]:
+        with self._index.lock:
+            made = self._index.dense.vectors(texts)
+        if len(made) < len(texts):
+            with self._database.read() as tx:
+                found = vectors.find(tx, self._chain, self._embedder.fingerprint, texts.keys() - made)
+            made |= decoded(found, self._embedder.dimension)
+        rest = [hash for hash in texts if hash not in made]
+        return made | dict(zip(rest, self._embedder.embed([texts[hash] for hash in rest]), strict=True))
+
+
+def _wanted(path: str, document: Document) -> dict[str, Passage]:
+    """The passages of a file by the ids of their records."""
+    occurrences: Counter[bytes] = Counter()
+    wanted: dict[str, Passage] = {}
+    for passage in document.passages:
+        wanted[record_id(path, passage.hash, occurrences[passage.hash])] = passage
+        occurrences[passage.hash] += 1
+    return wanted
+
+
+def _metadata(document: Document, passage: Passage) -> Metadata:
+    head = document.head
+    return {
+        "path": head.path,
+        "first_line": passage.first_line,
+        "last_line": passage.last_line,
+        "version": head.version,
+        "modified_at": head.modified_at,
+        **{f"tag:{tag}": True for tag in head.tag_list()},
+    }
+
+
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """The items, so many at a time."""
+    return (items[start : start + size] for start in range(0, len(items), size))

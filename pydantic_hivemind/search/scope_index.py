@@ -1,0 +1,176 @@
+"""`ScopeIndex`: the text of one scope, cut into passages that can be found, following the ledger's log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from threading import Lock, RLock
+from typing import NamedTuple
+
+from pydantic_hivemind.index.chunking import headings, split
+from pydantic_hivemind.index.dense import Dense
+from pydantic_hivemind.index.embedding import Vectors
+from pydantic_hivemind.index.lexical import LexicalIndex
+from pydantic_hivemind.ledger import feed, tree
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import Kind
+from pydantic_hivemind.ledger.tree import Head
+from pydantic_hivemind.mounts import MountTable
+
+HASH_BYTES = 16
+"""Length of the hashes that chunks are known by: no two of 2**60 collide by chance."""
+
+
+class Passage(NamedTuple):
+    """Where in its file a chunk is: characters from 0, lines from 1."""
+
+    hash: bytes
+    start: int
+    end: int
+    first_line: int
+    last_line: int
+
+
+class Document(NamedTuple):
+    """A file that can be searched, at one version."""
+
+    head: Head
+    passages: tuple[Passage, ...]
+
+    def hashes(self) -> list[bytes]:
+        """What its chunks are known by, in order."""
+        return [passage.hash for passage in self.passages]
+
+
+class ScopeIndex:
+    """What one scope itself has, ready to be searched.
+
+    Attributes:
+        lasting: Whether its collections are kept, which those of a session are not.
+        lock: Held while it is used; `embedding` by the one who makes vectors, `storing` by the one who brings the
+            collections up to date.
+        layer: The scope's own heads, by path, which decide what of its ancestors is visible.
+        documents: Its files that can be searched, by path.
+        lexical: Their words.
+        dense: Their vectors, as far as they are in memory.
+        pending: The text of the chunks that are to get a vector.
+        dropped: Chunks that were there and are not any more, of which the ledger still has vectors.
+        unstored: Paths that changed since the collections were brought up to date.
+        stored: The watermark up to which they are.
+        released: Whether vectors that the collections have are not in memory.
+    """
+
+    def __init__(self, scope_id: int, mounts: MountTable, *, lasting: bool, stored: int = 0) -> None:
+        self.scope_id = scope_id
+        self.lasting = lasting
+        self.lock = RLock()
+        self.embedding = Lock()
+        self.storing = Lock()
+        self.layer: dict[str, Head] = {}
+        self.documents: dict[str, Document] = {}
+        self.lexical = LexicalIndex()
+        self.dense = Dense()
+        self.pending: dict[bytes, str] = {}
+        self.dropped: set[bytes] = set()
+        self.unstored: set[str] = set()
+        self.stored = stored
+        self.released = stored > 0
+        self.watermark: int | None = None
+        self._mounts = mounts
+
+    def follow(self, tx: Transaction) -> None:
+        """Take over what changed since the last time."""
+        if self.watermark is None:
+            if self.stored:
+                self.unstored.update(feed.since(tx, self.scope_id, self.stored).heads)
+            changes = feed.everything(tx, self.scope_id)
+            if not self.stored:
+                self.unstored.update(changes.heads)
+        else:
+            changes = feed.since(tx, self.scope_id, self.watermark)
+            self.unstored.update(changes.heads)
+        wanted: list[Head] = []
+        for path, head in changes.heads.items():
+            if head is None:
+                self.layer.pop(path, None)
+            else:
+                self.layer[path] = head
+            if head is not None and head.kind == Kind.FILE and head.size <= self._mounts.of(path).indexed_bytes:
+                wanted.append(head)
+            else:
+                self._forget(path)
+        for head, data in tree.contents(tx, wanted):
+            self._take(head, data)
+        # Last: where this fails half-way, it is done again.
+        self.watermark = changes.watermark
+
+    def add(self, vectors: Mapping[bytes, Vectors]) -> None:
+        """Hold vectors of pending chunks."""
+        self.dense.add(vectors)
+        for hash in vectors:
+            self.pending.pop(hash, None)
+
+    def is_stored(self, path: str) -> bool:
+        """Whether a file's passages are to be looked for in the collections."""
+        return self.released and path not in self.unstored
+
+    def mark_stored(self, documents: Mapping[str, Document | None], watermark: int) -> None:
+        """Note that the collections have some paths as they were then, and everything else up to the watermark."""
+        for path, document in documents.items():
+            if self.documents.get(path) is document:
+                self.unstored.discard(path)
+        self.stored = watermark
+
+    def release(self) -> None:
+        """Let go of the vectors that the collections have."""
+        self.released = True
+        self.dense.release(
+            hash
+            for path, document in self.documents.items()
+            if path not in self.unstored
+            for hash in document.hashes()
+            if all(self.is_stored(place[0]) for place in self.dense.places(hash))
+        )
+
+    def _take(self, head: Head, data: bytes) -> None:
+        text = _text_of(data)
+        chunks = split(text) if text is not None else []
+        if not chunks:
+            self._forget(head.path)
+            return
+        old = self.documents.get(head.path)
+        start = 0
+        passages: list[Passage] = []
+        for chunk in chunks:
+            hash = blake2b(chunk.text.encode(), digest_size=HASH_BYTES).digest()
+            passages.append(Passage(hash, start, start + len(chunk.text), chunk.first_line, chunk.last_line))
+            start += len(chunk.text)
+        document = self.documents[head.path] = Document(head, tuple(passages))
+        self.lexical.replace(head.path, [chunk.text for chunk in chunks], headings(chunks))
+        self._gone(self.dense.replace(head.path, old.hashes() if old else (), document.hashes()))
+        if not self.is_stored(head.path):
+            for passage, chunk in zip(passages, chunks, strict=True):
+                self.dropped.discard(passage.hash)
+                if passage.hash not in self.dense:
+                    self.pending[passage.hash] = chunk.text
+
+    def _forget(self, path: str) -> None:
+        old = self.documents.pop(path, None)
+        if old is not None:
+            self.lexical.remove(path)
+            self._gone(self.dense.replace(path, old.hashes(), ()))
+
+    def _gone(self, hashes: Iterable[bytes]) -> None:
+        for hash in hashes:
+            self.pending.pop(hash, None)
+            self.dropped.add(hash)
+
+
+def _text_of(data: bytes) -> str | None:
+    """The text of a file; `None` for a binary one."""
+    if b"\0" in data:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None

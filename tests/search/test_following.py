@@ -1,0 +1,192 @@
+"""An index that follows the ledger is the same as one that is made anew, and shows what reading shows."""
+
+import random
+import threading
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from processes import fork, join
+
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.errors import HivemindError
+
+WORDS = ["apple", "boat", "cloud", "dance", "eagle"]
+PATHS = ["/a.md", "/d/a.md", "/d/b.md", "/d/e/a.md", "/.deep/memory/m/MEMORY.md", "/large_tool_results/1"]
+TEXTS = st.lists(st.sampled_from(WORDS), max_size=6).map(lambda words: "".join(f"- {word}\n" for word in words))
+
+
+def passages(scope, query):
+    """Everything that a search can find, as it says it."""
+    return sorted(
+        (hit.path, hit.lines, hit.text, hit.scope, hit.version, hit.tags) for hit in scope.search(query, limit=1000)
+    )
+
+
+class Following(RuleBasedStateMachine):
+    """Random changes of a chain of three, searched by a hive that saw them all and by one that saw none."""
+
+    @initialize()
+    def begin(self):
+        import tempfile
+
+        self._directory = tempfile.TemporaryDirectory()
+        self.hive = Hivemind.open(self._directory.name, durability="normal")
+        project = self.hive.scope("project")
+        user = self.hive.scope("user", parent=project)
+        self.chain = [project, user, user.spawn("run")]
+        self.promotions = []
+
+    def teardown(self):
+        if hasattr(self, "hive"):
+            self.hive.close()
+            self._directory.cleanup()
+
+    def attempt(self, work):
+        try:
+            return work()
+        except HivemindError:
+            return None
+
+    levels = st.integers(0, 2)
+    paths = st.sampled_from(PATHS)
+
+    @rule(level=levels, path=paths, text=TEXTS)
+    def write(self, level, path, text):
+        self.attempt(lambda: self.chain[level].write_text(path, text))
+
+    @rule(level=levels, path=paths, old=st.sampled_from(WORDS), new=st.sampled_from(WORDS))
+    def edit(self, level, path, old, new):
+        self.attempt(lambda: self.chain[level].edit(path, old, new, replace_all=True))
+
+    @rule(level=levels, path=st.sampled_from([*PATHS, "/d", "/d/e"]))
+    def remove(self, level, path):
+        self.attempt(lambda: self.chain[level].remove(path))
+
+    @rule(level=levels, path=st.sampled_from(["/d", "/d/e", "/a.md"]))
+    def make_dir(self, level, path):
+        self.attempt(lambda: self.chain[level].make_dir(path))
+
+    @rule(level=levels, path=paths, tag=st.sampled_from(["x", "y"]))
+    def tag(self, level, path, tag):
+        self.attempt(lambda: self.chain[level].tag(path, tag))
+
+    @rule(level=levels, path=paths)
+    def restore(self, level, path):
+        self.attempt(lambda: self.chain[level].restore(path))
+
+    @rule(level=st.integers(1, 2), strategy=st.sampled_from(["merge", "ours", "theirs"]))
+    def promote(self, level, strategy):
+        report = self.attempt(lambda: self.chain[level].promote(strategy=strategy))
+        if report:
+            self.promotions.append((level - 1, report.id))
+
+    @precondition(lambda self: getattr(self, "promotions", None))
+    @rule()
+    def revert(self):
+        level, id = self.promotions.pop()
+        self.attempt(lambda: self.chain[level].revert(id))
+
+    @rule()
+    def begin_another_run(self):
+        self.chain[2].destroy()
+        self.chain[2] = self.chain[1].spawn("run")
+
+    @invariant()
+    def both_find_the_same(self):
+        if not hasattr(self, "hive"):
+            return
+        with Hivemind.open(self._directory.name, durability="normal") as fresh:
+            anew = fresh.scope("user").session("run")
+            for query in (None, "apple boat", "eagle"):
+                assert passages(self.chain[2], query) == passages(anew, query)
+        run = self.chain[2]
+        expected = {stat.path for stat in run.glob("**") if stat.size and not stat.path.startswith("/large")}
+        assert {hit.path for hit in run.search(limit=1000)} == expected
+        for hit in run.search("apple boat cloud dance eagle", limit=1000):
+            lines = run.read_text(hit.path).split("\n")
+            first, last = hit.lines
+            assert "\n".join(lines[first - 1 : last]) + "\n" == hit.text
+            assert run.stat(hit.path).version == hit.version
+
+
+TestFollowing = Following.TestCase
+TestFollowing.settings = settings(
+    max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def test_another_process_is_followed_at_once(tmp_path, hive):
+    scope = hive.scope("a")
+    scope.write_text("/0.md", "Number zero.\n")
+    assert len(scope.search("number")) == 1
+
+    def write_and_search(number):
+        with Hivemind.open(tmp_path / "hive") as other:
+            there = other.scope("a")
+            there.write_text(f"/{number}.md", f"Number {number}.\n")
+            assert len(there.search("number", limit=100)) == number + 1
+            there.remove("/0.md") if number == 5 else None
+
+    for number in range(1, 6):
+        assert join([fork(write_and_search, number)])
+        assert len(scope.search("number", limit=100)) == (number + 1 if number < 5 else 5)
+
+
+def test_a_forked_process_searches_on_its_own(hive):
+    scope = hive.scope("a")
+    scope.write_text("/a.md", "The cat sleeps.\n")
+    scope.search("cat")
+
+    def search():
+        scope.write_text("/b.md", "The cat eats.\n")
+        assert {hit.path for hit in scope.search("cat")} == {"/a.md", "/b.md"}
+
+    assert join([fork(search)])
+    assert {hit.path for hit in scope.search("cat")} == {"/a.md", "/b.md"}
+
+
+def test_threads_that_write_and_search(hive):
+    """Every one finds what it wrote, right after it wrote it."""
+    project = hive.scope("project")
+    errors = []
+
+    def work(number):
+        rng = random.Random(number)
+        mine = hive.scope(f"user{number % 3}", parent=project)
+        try:
+            for turn in range(15):
+                scope = rng.choice([project, mine, mine.spawn()])
+                word = f"word{number}x{turn}"
+                scope.write_text(f"/{number}/{rng.randrange(5)}.md", f"Here is {word} for you.\n")
+                assert word in scope.search(word)[0].text
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+@pytest.mark.parametrize("bound", ["MOST_SCOPES", "MOST_CHUNKS"])
+def test_few_scopes_are_kept_in_memory(hive, monkeypatch, bound):
+    from pydantic_hivemind.search import indexer
+
+    monkeypatch.setattr(indexer, bound, 4)
+    project = hive.scope("project")
+    project.write_text("/p.md", "The project is about boats.\n")
+    scopes = [hive.scope(f"user{number}", parent=project) for number in range(12)]
+    for number, scope in enumerate(scopes):
+        scope.write_text("/u.md", f"User {number} likes boats.\n")
+    for _ in range(2):
+        for number, scope in enumerate(scopes):
+            assert {hit.text for hit in scope.search("boats")} == {
+                "The project is about boats.\n",
+                f"User {number} likes boats.\n",
+            }
+    kept = hive._finder._indexer._indexes
+    assert len(kept) <= 5  # the last one grew after there was room made for it
