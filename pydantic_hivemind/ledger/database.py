@@ -1,33 +1,63 @@
-"""Connections and transactions on the ledger's database, and bringing its schema up to date."""
+"""Transactions on the ledger's database, and bringing its schema up to date."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from importlib import resources
+from types import TracebackType
 from typing import Any, cast
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.engine import Dialect
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine.interfaces import DBAPICursor
+from typing_extensions import Self
 
-from pydantic_hivemind.errors import HivemindError, LedgerTooNew, StoreClosed
-from pydantic_hivemind.ledger.forks import Gate
+from pydantic_hivemind.errors import LedgerTooNew
+from pydantic_hivemind.ledger.connections import Connections
 from pydantic_hivemind.ledger.schema import REVISION
 from pydantic_hivemind.ledger.sqlite import SqliteDriver
 from pydantic_hivemind.ledger.statements import Row, Shape, Statement, Value
 
 
 class Transaction:
-    """Runs statements on one connection."""
+    """Runs statements on one connection while it is entered, once. Each sees the database at a moment of its own."""
 
-    __slots__ = ("_cursor", "_dialect", "abandoned")
+    __slots__ = ("_connections", "_cursor", "_dialect", "abandoned", "connection")
 
-    def __init__(self, cursor: DBAPICursor, dialect: Dialect) -> None:
-        self._cursor = cursor
+    connection: PoolProxiedConnection
+
+    def __init__(self, connections: Connections, dialect: Dialect) -> None:
+        self._connections = connections
         self._dialect = dialect
         self.abandoned = False
+
+    def __enter__(self) -> Self:
+        self.connection = self._connections.take()
+        try:
+            self._cursor: DBAPICursor = self.connection.cursor()
+            self._begin()
+        except BaseException as error:
+            self._connections.give_back(self.connection, error)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                self._end()
+            except BaseException as failure:
+                self._connections.give_back(self.connection, failure)
+                raise
+        self._connections.give_back(self.connection, error)
+
+    def _begin(self) -> None:
+        """What comes before the first statement."""
+
+    def _end(self) -> None:
+        """What comes after the last one; after an error everything is undone instead."""
 
     def abandon(self) -> None:
         """Undo everything when the block ends, without an error."""
@@ -56,121 +86,97 @@ class Transaction:
         return self._cursor.rowcount
 
 
+class _Snapshot(Transaction):
+    __slots__ = ()
+
+    def _begin(self) -> None:
+        self._cursor.execute("BEGIN")
+
+    def _end(self) -> None:
+        self.connection.rollback()
+
+
+class _Write(Transaction):
+    __slots__ = ("_driver", "_turn")
+
+    def __init__(self, connections: Connections, driver: SqliteDriver) -> None:
+        super().__init__(connections, driver.dialect)
+        self._driver = driver
+
+    def __enter__(self) -> Self:
+        with ExitStack() as turn:
+            turn.enter_context(self._driver.line())
+            super().__enter__()
+            self._turn = turn.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._turn:
+            super().__exit__(kind, error, trace)
+
+    def _begin(self) -> None:
+        self._cursor.execute(self._driver.begin_write)
+
+    def _end(self) -> None:
+        if self.abandoned:
+            self.connection.rollback()
+        else:
+            self.connection.commit()
+
+
 class Database:
     """The ledger's database. Safe for threads, other processes, and forks."""
 
     def __init__(self, driver: SqliteDriver) -> None:
         self._driver = driver
-        self._closed = False
-        self._gate = Gate(self)
+        self._connections = Connections(driver)
         try:
-            with self._gate.passing():
-                self._bring_up_to_date()
+            self._bring_up_to_date()
         except BaseException:
-            driver.engine.dispose()
+            self._connections.close()
             raise
 
-    @contextmanager
-    def read(self) -> Generator[Transaction, None, None]:
+    def read(self) -> Transaction:
         """For one query; each statement sees the database at a moment of its own."""
-        with self._connection() as connection:
-            yield Transaction(connection.cursor(), self._driver.dialect)
+        return Transaction(self._connections, self._driver.dialect)
 
-    @contextmanager
-    def snapshot(self) -> Generator[Transaction, None, None]:
+    def snapshot(self) -> Transaction:
         """For several queries that must see the same moment."""
-        with self._connection() as connection:
-            cursor = connection.cursor()
-            cursor.execute("BEGIN")
-            try:
-                yield Transaction(cursor, self._driver.dialect)
-            finally:
-                connection.rollback()
+        return _Snapshot(self._connections, self._driver.dialect)
 
-    @contextmanager
-    def write(self) -> Generator[Transaction, None, None]:
+    def write(self) -> Transaction:
         """One transaction: all of it is durable when the block ends, or none of it happened."""
-        with self._driver.line(), self._connection() as connection:
-            cursor = connection.cursor()
-            cursor.execute(self._driver.begin_write)
-            try:
-                tx = Transaction(cursor, self._driver.dialect)
-                yield tx
-                if tx.abandoned:
-                    connection.rollback()
-                else:
-                    connection.commit()
-            except BaseException:
-                connection.rollback()
-                raise
+        return _Write(self._connections, self._driver)
 
     def watched(self, used: Callable[[], None]) -> Database:
         """The same database, calling `used` before each transaction."""
         return _WatchedDatabase(self, used)
 
-    def before_fork(self) -> None:
-        """Close the connections; the next call opens one again."""
-        self._driver.engine.dispose()
-
-    def after_fork(self) -> None:
-        """Begin anew in a forked child."""
-        self._driver.after_fork()
-
     def close(self) -> None:
         """Close every connection when the write that has begun is done; later calls raise `StoreClosed`."""
         with self._driver.line():
-            self._closed = True
-            self._driver.engine.dispose()
-
-    @contextmanager
-    def _connection(self) -> Generator[DBAPIConnection, None, None]:
-        if self._closed:
-            raise StoreClosed("the hive is closed; open it again")
-        with self._gate.passing(), self._translated():
-            pooled = self._driver.engine.raw_connection()
-            try:
-                yield cast(DBAPIConnection, pooled)
-            finally:
-                pooled.close()
-
-    @contextmanager
-    def _translated(self) -> Generator[None, None, None]:
-        try:
-            yield
-        except HivemindError:
-            raise
-        except DBAPIError as error:
-            raise self._driver.translate(cast(BaseException, error.orig)) or error from None
-        except Exception as error:
-            meaning = self._driver.translate(error)
-            if meaning is None:
-                raise
-            raise meaning from None
+            self._connections.close()
 
     def _bring_up_to_date(self) -> None:
-        with self._translated(), self._driver.engine.connect() as connection:
-            if self._revision(connection) == REVISION:
+        with self.read() as tx:
+            if self._revision(tx.connection) == REVISION:
                 return
-            with self._driver.line():
-                connection.exec_driver_sql(self._driver.begin_write)
-                try:
-                    # Another process may have been first.
-                    if self._revision(connection) != REVISION:
-                        self._migrate(connection)
-                    connection.exec_driver_sql("COMMIT")
-                except BaseException:
-                    connection.exec_driver_sql("ROLLBACK")
-                    raise
+        with self.write() as tx:
+            # Another process may have been first.
+            if self._revision(tx.connection) != REVISION:
+                self._migrate(tx.connection)
 
-    def _revision(self, connection: Connection) -> str | None:
+    def _revision(self, connection: PoolProxiedConnection) -> str | None:
         """The schema's revision; `None` for a database that holds nothing yet."""
-        cursor = cast(Any, connection.connection.cursor())
+        cursor = cast(Any, connection.cursor())
         if not self._driver.holds_ledger(cursor):
             return None
         row = cursor.execute("SELECT version_num FROM alembic_version").fetchone()
         return None if row is None else cast(str, row[0])
 
-    def _migrate(self, connection: Connection) -> None:
+    def _migrate(self, connection: PoolProxiedConnection) -> None:
         # Imported here: most openings find the schema up to date and need no alembic.
         from alembic import command
         from alembic.config import Config
@@ -179,14 +185,17 @@ class Database:
         config = Config()
         config.set_main_option("path_separator", "os")
         config.set_main_option("script_location", str(resources.files("pydantic_hivemind.ledger") / "migrations"))
-        config.attributes["connection"] = connection
+        through_sqlalchemy = Connection(self._driver.engine, connection)
+        # Tells alembic that there is a transaction already, which it then does not end.
+        through_sqlalchemy.begin()
+        config.attributes["connection"] = through_sqlalchemy
         found = self._revision(connection)
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if found is not None and found not in known:
             raise LedgerTooNew("the ledger was written by a newer pydantic-hivemind; upgrade the package to open it")
-        self._driver.mark(cast(Any, connection.connection.cursor()))
+        self._driver.mark(cast(Any, connection.cursor()))
         command.upgrade(config, REVISION)
-        self._driver.advise(cast(Any, connection.connection.cursor()))
+        self._driver.advise(cast(Any, connection.cursor()))
 
 
 class _WatchedDatabase(Database):
@@ -202,23 +211,17 @@ class _WatchedDatabase(Database):
     def __hash__(self) -> int:
         return hash(self._database)
 
-    @contextmanager
-    def read(self) -> Generator[Transaction]:
+    def read(self) -> Transaction:
         self._used()
-        with self._database.read() as tx:
-            yield tx
+        return self._database.read()
 
-    @contextmanager
-    def snapshot(self) -> Generator[Transaction]:
+    def snapshot(self) -> Transaction:
         self._used()
-        with self._database.snapshot() as tx:
-            yield tx
+        return self._database.snapshot()
 
-    @contextmanager
-    def write(self) -> Generator[Transaction]:
+    def write(self) -> Transaction:
         self._used()
-        with self._database.write() as tx:
-            yield tx
+        return self._database.write()
 
     def close(self) -> None:
         self._database.close()

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -35,24 +33,25 @@ class Gate:
         _gates.add(weakref.ref(self, _gates.discard))
 
     def _reset(self) -> None:
-        self._changed = threading.Condition()
+        # Entered by itself: the condition's own way in is a detour.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._inside = 0
         self._forks = 0
 
-    @contextmanager
-    def passing(self) -> Generator[None, None, None]:
-        """Wait for forks to be over, and keep them waiting meanwhile."""
-        with self._changed:
+    def enter(self) -> None:
+        """Wait for forks to be over, and keep them waiting until `leave`."""
+        with self._lock:
             while self._forks:
                 self._changed.wait()
             self._inside += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._inside -= 1
-                if self._forks:
-                    self._changed.notify_all()
+
+    def leave(self) -> None:
+        """Let forks go on."""
+        with self._lock:
+            self._inside -= 1
+            if self._forks:
+                self._changed.notify_all()
 
     def shut(self) -> None:
         """Wait until nobody is inside, and let nobody in."""

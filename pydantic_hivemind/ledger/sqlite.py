@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, get_args
 
-from sqlalchemy import URL, Engine, QueuePool, create_engine, event
+from sqlalchemy import URL, Engine, NullPool, create_engine, event
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -37,9 +37,6 @@ APPLICATION_ID = 0x48564D44
 
 BUSY_TIMEOUT = 60.0
 """Seconds to wait for other processes' writes. One takes a millisecond; this is for thousands queueing."""
-
-KEPT_CONNECTIONS = 16
-"""Open connections kept for later; more are opened as threads need them. One costs about 100 KB."""
 
 SPREAD = (("heads", "heads", "1000000 1000 1"), ("heads", "ix_heads_parent", "1000000 1000 20 1"))
 """For SQLite's planner: rows in all, then per value of each further column of the index. Knowing nothing, it
@@ -71,10 +68,7 @@ class SqliteDriver:
             raise self._cannot_open(error) from None
         self.engine: Engine = create_engine(
             URL.create("sqlite", database=str(directory / LEDGER_FILE)),
-            poolclass=QueuePool,
-            pool_size=KEPT_CONNECTIONS,
-            max_overflow=-1,
-            pool_use_lifo=True,
+            poolclass=NullPool,
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT, "cached_statements": 256},
         )
         event.listen(self.engine, "connect", self._connected)
@@ -86,7 +80,6 @@ class SqliteDriver:
     def after_fork(self) -> None:
         """In a forked child: replace the locks, which a thread that is not here may have held."""
         self._line = threading.Lock()
-        self.engine.dispose(close=False)
 
     def _connected(self, connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
         # The driver opens no transactions by itself: reads need none, writes say BEGIN IMMEDIATE.

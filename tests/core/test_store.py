@@ -9,10 +9,12 @@ from contextlib import closing, suppress
 
 import pytest
 from processes import fork, join
+from sqlalchemy import create_engine, event
 
 from pydantic_hivemind import Hivemind, errors
+from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.schema import REVISION
-from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
+from pydantic_hivemind.ledger.sqlite import LEDGER_FILE, SqliteDriver
 
 
 @pytest.fixture
@@ -180,11 +182,23 @@ def test_an_older_ledger_is_migrated(tmp_path):
         Hivemind.open(store)
 
 
+def test_a_new_ledger_is_made_at_once(tmp_path):
+    """However many migrations it takes: a process that dies between two of them leaves nothing half made."""
+    begun = []
+
+    def watch(connection, _entry):
+        connection.set_trace_callback(lambda sql: begun.append(sql) if sql.startswith(("BEGIN", "COMMIT")) else None)
+
+    driver = SqliteDriver(tmp_path, "full")
+    event.listen(driver.engine, "connect", watch)
+    Database(driver).close()
+    assert begun == ["BEGIN IMMEDIATE", "COMMIT"]
+
+
 def test_the_migrations_make_the_schema(tmp_path):
     """What alembic would still change is nothing."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
-    from sqlalchemy import create_engine
 
     from pydantic_hivemind.ledger.schema import metadata
 

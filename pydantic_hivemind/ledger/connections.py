@@ -1,0 +1,103 @@
+"""The way into the database and out again: a connection for each use, kept away from forks, with errors explained.
+
+SQLAlchemy opens connections and knows the dialects. Those that are open are kept here: to borrow one from a pool
+of SQLAlchemy's, through a generator for each thing to look after, costs half as much as a query.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from sqlalchemy import PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError
+
+from pydantic_hivemind.errors import StoreClosed
+from pydantic_hivemind.ledger.forks import Gate
+from pydantic_hivemind.ledger.sqlite import SqliteDriver
+
+KEPT_CONNECTIONS = 16
+"""Open connections kept for later; more are opened as threads need them. One costs about 100 KB."""
+
+
+class Connections:
+    """Connections for any number of threads. The one used last is used next: its cache is warm."""
+
+    def __init__(self, driver: SqliteDriver) -> None:
+        self._driver = driver
+        # Threads take from its end and add there, each in one step.
+        self._idle: list[PoolProxiedConnection] = []
+        self._closed = False
+        self._gate = Gate(self)
+
+    def take(self) -> PoolProxiedConnection:
+        """A connection for the caller alone, to be given back.
+
+        Raises:
+            StoreClosed: The database was closed.
+            StoreError: It cannot be opened.
+        """
+        if self._closed:
+            raise StoreClosed("the hive is closed; open it again")
+        self._gate.enter()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        try:
+            return self._driver.engine.raw_connection()
+        except BaseException as error:
+            self._gate.leave()
+            self._explain(error)
+            raise
+
+    def give_back(self, connection: PoolProxiedConnection, error: BaseException | None = None) -> None:
+        """Take a connection back, undoing what was begun if there was an error.
+
+        Raises:
+            StoreError: What the error means, if it is one of the driver's.
+        """
+        try:
+            if error is not None:
+                connection.rollback()
+            self._keep(connection)
+        except BaseException:
+            connection.close()
+            if error is None:
+                raise
+        finally:
+            self._gate.leave()
+        if error is not None:
+            self._explain(error)
+
+    def close(self) -> None:
+        """Close the connections, those in use when they are given back."""
+        self._closed = True
+        self._close_idle()
+
+    def before_fork(self) -> None:
+        """Close the connections, none of which is in use; the next call opens one again."""
+        self._close_idle()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child."""
+        self._driver.after_fork()
+
+    def _keep(self, connection: PoolProxiedConnection) -> None:
+        if len(self._idle) < KEPT_CONNECTIONS:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        if self._closed:
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+    def _explain(self, error: BaseException) -> None:
+        """Raise what an error of the driver's means here."""
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        meaning = None if cause is None else self._driver.translate(cause)
+        if meaning is not None:
+            raise meaning from None
