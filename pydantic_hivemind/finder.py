@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind.errors import InvalidOption, StoreClosed
@@ -52,10 +53,7 @@ class Finder:
         from pydantic_hivemind.search import filters
         from pydantic_hivemind.search.query import Search
 
-        if query is not None and not isinstance(query, str):
-            raise InvalidOption("a query is text, or `None` to search by filters alone")
-        if not isinstance(limit, int) or limit < 1:
-            raise InvalidOption(f"the limit is how many hits are wanted, 1 or more, not {limit!r}")
+        _check(query, limit)
         wanted = filters.wanted(
             self._mounts,
             under=normalize(under),
@@ -107,3 +105,10 @@ class Finder:
                 shelf = ChromaShelf(self._root, embedder)
                 self._indexer = Indexer(self._database, self._mounts, embedder, shelf)
             return self._indexer
+
+
+def _check(query: object, limit: object) -> None:
+    if not isinstance(query, (str, NoneType)):
+        raise InvalidOption("a query is text, or `None` to search by filters alone")
+    if not isinstance(limit, int) or limit < 1:
+        raise InvalidOption(f"the limit is how many hits are wanted, 1 or more, not {limit!r}")

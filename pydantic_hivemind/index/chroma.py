@@ -83,6 +83,7 @@ class ScopeChroma:
         self._directory = directory
         self.synced = synced
         """A ledger number up to which the collections hold everything."""
+        self.lasting = directory is not None
         self.failed = False
         self._lent: list[weakref.ref[Collection]] = []
         self._collections: dict[str, Collection] = {}
