@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic_hivemind.adapters.backend import HivemindBackend as HivemindBackend
     from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore as HivemindCheckpointStore
+    from pydantic_hivemind.adapters.memory import HivemindMemoryStore as HivemindMemoryStore
     from pydantic_hivemind.adapters.sessions import Session as Session
     from pydantic_hivemind.adapters.sessions import SessionManager as SessionManager
+    from pydantic_hivemind.adapters.toolset import HivemindSearch as HivemindSearch
+    from pydantic_hivemind.adapters.toolset import HivemindToolset as HivemindToolset
     from pydantic_hivemind.adapters.workspace import HivemindWorkspace as HivemindWorkspace
     from pydantic_hivemind.checkpoints import Checkpoints as Checkpoints
     from pydantic_hivemind.checkpoints import Snapshot as Snapshot
@@ -42,6 +45,9 @@ _HOMES = {
     "Hivemind": "hivemind",
     "HivemindBackend": "adapters.backend",
     "HivemindCheckpointStore": "adapters.checkpoints",
+    "HivemindMemoryStore": "adapters.memory",
+    "HivemindSearch": "adapters.toolset",
+    "HivemindToolset": "adapters.toolset",
     "HivemindWorkspace": "adapters.workspace",
     "Match": "model",
     "Mount": "mounts",
@@ -67,6 +73,9 @@ __all__ = [
     "Hivemind",
     "HivemindBackend",
     "HivemindCheckpointStore",
+    "HivemindMemoryStore",
+    "HivemindSearch",
+    "HivemindToolset",
     "HivemindWorkspace",
     "Match",
     "Mount",

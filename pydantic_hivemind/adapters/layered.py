@@ -46,6 +46,11 @@ class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         self._bases: tuple[str, ...] | None = None
 
     @property
+    def upper(self) -> WorkspaceBackend:
+        """The scope's own workspace."""
+        return self._upper.backend
+
+    @property
     def ref(self) -> WorkspaceRef | None:
         """Names both; `None` until both exist."""
         if self._upper.ref is None or self._lower.ref is None:

@@ -76,6 +76,10 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         """Names the scope; `None` until a new session is made."""
         return self._ref
 
+    def open(self) -> Scope:
+        """The scope, which is found or made if it was not yet. Waits for the store."""
+        return (self._environment or self._open_once()).scope
+
     async def working_dir(self) -> str:
         """The root of the scope."""
         await self._opened()

@@ -1,0 +1,106 @@
+"""Which scope a run of an agent works in, on both lines of pydantic-deep."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pydantic_ai.exceptions import UserError
+
+from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.scopes import Scope
+
+if TYPE_CHECKING:
+    from pydantic_ai import RunContext
+    from pydantic_ai.workspaces import Workspace, WorkspaceBackend
+
+MEMORY = "/.deep/memory"
+"""Where pydantic-deep keeps memory, which tells which of several backends keeps it."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The files of a branch of a forked run, which has its changes for itself until it is merged.
+
+    Attributes:
+        read: A file's bytes; raises an `OSError` or returns none if there is no file.
+        write: Writes a file; raises an `OSError` or returns an `error`.
+    """
+
+    read: Callable[[str], Awaitable[bytes]]
+    write: Callable[[str, bytes], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class RunScope:
+    """The scope of a run.
+
+    Attributes:
+        open: Finds the scope, or makes that of a session. It may wait for the store: call it on a thread.
+        branch: Set in a branch of a fork, which must not write to the scope.
+        read_only: Whether the run may change nothing.
+    """
+
+    open: Callable[[], Scope]
+    branch: Branch | None = None
+    read_only: bool = False
+
+
+def scope_of_run(ctx: RunContext[Any]) -> RunScope:
+    """The scope that a run's files are in: that of its workspace, or else of `deps.backend`.
+
+    Raises:
+        UserError: They are in none.
+    """
+    workspace = getattr(ctx, "workspace", None)
+    found = _of_workspace(workspace) if workspace is not None and workspace.attached else None
+    found = found or _of_backend(getattr(ctx.deps, "backend", None))
+    if found is None:
+        raise UserError(
+            "There is no scope for this run: set `deps.backend` to a HivemindBackend or a session, or say which scope."
+        )
+    return found
+
+
+def _of_workspace(workspace: Workspace) -> RunScope | None:
+    from pydantic_ai.workspaces import Workspace
+
+    from pydantic_hivemind.adapters.layered import LayeredWorkspace
+    from pydantic_hivemind.adapters.workspace import ScopeWorkspace
+
+    branch = None
+    backend: WorkspaceBackend = workspace.backend
+    while True:
+        if isinstance(backend, LayeredWorkspace):
+            backend = backend.upper
+        if isinstance(backend, ScopeWorkspace):
+            return RunScope(backend.open, branch, workspace.read_only)
+        # What a branch of a fork works in has a parent.
+        parent = getattr(backend, "parent", None)
+        if not isinstance(parent, Workspace):
+            return None
+        backend, branch = parent.backend, Branch(workspace.read_bytes, workspace.write_bytes)
+
+
+def _of_backend(backend: Any) -> RunScope | None:
+    branch = None
+    below = backend
+    while below is not None:
+        unwrap = getattr(below, "unwrap", None)
+        raw = unwrap() if callable(unwrap) else below
+        if isinstance(raw, HivemindBackend):
+            return RunScope(partial(_scope_of, raw), branch)
+        # Private: a CompositeBackend, of the releases up to 0.2.29, does not tell otherwise where it keeps what.
+        router = getattr(raw, "_router", None)
+        if router is not None:
+            below = router.for_path(MEMORY)
+        else:
+            below = getattr(raw, "parent", None)
+            branch = Branch(backend.read_bytes, backend.write)
+    return None
+
+
+def _scope_of(backend: HivemindBackend) -> Scope:
+    return backend.scope

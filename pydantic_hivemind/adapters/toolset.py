@@ -1,0 +1,210 @@
+"""`HivemindSearch`: tools by which agents find what is kept in their scope, and keep what later runs should know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from pydantic import Field
+from pydantic_ai import ModelRetry, RunContext
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset
+
+from pydantic_hivemind.adapters.notes import add, add_in_branch
+from pydantic_hivemind.adapters.runs import MEMORY, Branch, RunScope, scope_of_run
+from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidTag, PathError
+from pydantic_hivemind.model import Hit
+from pydantic_hivemind.scopes import Scope
+
+MAX_SHOWN = 4000
+"""Most characters that a search shows, about 1,000 tokens: as many as the harness's `search_memory`."""
+
+MAX_HITS = 50
+"""Most passages of a search: more would not fit into what is shown."""
+
+INSTRUCTIONS = (
+    "`search_memory` finds what was kept, in this run and in earlier ones, by you and by those who share it with you: "
+    "notes, plans and files. It looks for the meaning as well as for the words. Use it before you say that you do not "
+    "know something about the user, the project or earlier work. `remember` keeps a note for later runs. Use it when "
+    "you learn something that will be needed again."
+)
+
+_FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+_LEAST_SHOWN = 40
+"""Fewest characters of a passage that are worth showing."""
+
+
+class HivemindToolset(FunctionToolset[Any]):
+    """The tools `remember` and `search_memory`, each call in the scope of its run.
+
+    Args:
+        scope: The scope of all runs, or what tells the scope of a run. By default it is the one that the run's files
+            are in: that of `deps.backend`, or of its workspace.
+        agent_name: Notes are kept where pydantic-deep keeps the memory of the agent of that name.
+    """
+
+    def __init__(
+        self, scope: Scope | Callable[[RunContext[Any]], Scope] | None = None, *, agent_name: str = "main"
+    ) -> None:
+        super().__init__(id="hivemind", instructions=INSTRUCTIONS)
+        self._scope = scope
+        self._directory = f"{MEMORY}/{agent_name}"
+        # One after the other: a branch of a fork cannot tell whether a file has changed.
+        self.add_function(self.remember, sequential=True)
+        self.add_function(self.search_memory)
+
+    async def remember(
+        self, ctx: RunContext[Any], content: str, file: str = "MEMORY.md", tags: list[str] | None = None
+    ) -> str:
+        """Keep a note for later runs. It is added to the notes that are there.
+
+        Write down one fact at a time, so that it can be understood without this conversation.
+
+        Args:
+            ctx: The run.
+            content: The note, in Markdown.
+            file: Which notes to add it to: `MEMORY.md` for short facts, or a file for one topic, such as `postgres.md`.
+            tags: Words that the file can be found by. They are for all of the file.
+        """
+        name = _file_name(file)
+        if not content.strip():
+            raise ModelRetry("There is nothing to remember: `content` is empty.")
+        run, path = self._run(ctx), f"{self._directory}/{name}"
+        if run.read_only:
+            return "Error: nothing can be remembered, because this run may only read"
+        try:
+            if run.branch is not None:
+                added = await add_in_branch(run.branch, path, content)
+            else:
+                added = await run_sync(lambda: add(run.open(), path, content, tags or ()))
+        except (HivemindError, OSError) as error:
+            return _failure(error)
+        kept = f"Remembered in {name}." if added else f"{name} has this note already."
+        return f"{kept} The tags were not kept: in a branch of a fork there are none." if run.branch and tags else kept
+
+    async def search_memory(
+        self,
+        ctx: RunContext[Any],
+        query: str,
+        limit: Annotated[int, Field(ge=1, le=MAX_HITS)] = 10,
+        under: str = "/",
+        tags: list[str] | None = None,
+    ) -> str:
+        """Find passages in notes, plans and files, by meaning and by words.
+
+        The answer has the best passages first, each after its path and lines. Read the file for what is around them.
+
+        Args:
+            ctx: The run.
+            query: What to look for: a question, or some words.
+            limit: Most passages.
+            under: Only in this directory or file.
+            tags: Only in files that have one of these tags.
+        """
+        if not query.strip():
+            raise ModelRetry("There is nothing to look for: `query` is empty.")
+        run = self._run(ctx)
+
+        def search() -> tuple[str, list[Hit]]:
+            scope = run.open()
+            return scope.name, scope.search(query, limit=limit, under=under, tags=tags or None)
+
+        try:
+            name, hits = await run_sync(search)
+            if run.branch is not None:
+                hits = [hit for hit in hits if await _is_in(run.branch, hit)]
+        except (HivemindError, OSError) as error:
+            return _failure(error)
+        if not hits:
+            return "Nothing was found" + (" there." if under != "/" or tags else ".")
+        return _shown(hits, name)
+
+    def _run(self, ctx: RunContext[Any]) -> RunScope:
+        scope = self._scope
+        if scope is None:
+            return scope_of_run(ctx)
+        return RunScope(lambda: scope) if isinstance(scope, Scope) else RunScope(partial(scope, ctx))
+
+
+@dataclass
+class HivemindSearch(AbstractCapability[Any]):
+    """Gives an agent the tools of `HivemindToolset`: `create_deep_agent(capabilities=[HivemindSearch()])`.
+
+    Its `search_memory` takes the place of the harness's, which looks for words in the agent's own notes.
+
+    Args:
+        scope: As there.
+        agent_name: As there.
+    """
+
+    scope: Scope | Callable[[RunContext[Any]], Scope] | None = None
+    _: KW_ONLY
+    agent_name: str = "main"
+    id: str | None = "hivemind_search"
+
+    def __post_init__(self) -> None:
+        self._toolset = HivemindToolset(self.scope, agent_name=self.agent_name)
+
+    def get_wrapper_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
+        """All of the agent's tools and these. A toolset of its own beside the harness's would be refused."""
+        return CombinedToolset([toolset.filtered(_stays), self._toolset])
+
+
+def _stays(_: RunContext[Any], tool: ToolDefinition) -> bool:
+    return not (tool.name == "search_memory" and tool.toolset_id == "memory")
+
+
+def _file_name(file: str) -> str:
+    name = file.strip()
+    name = name if name.endswith(".md") else f"{name}.md"
+    if not _FILE.fullmatch(name):
+        raise ModelRetry(
+            f"{file!r} cannot be the name of a file of notes. Use a short name of letters, digits, dots and dashes, "
+            "such as `postgres.md`."
+        )
+    return name
+
+
+def _failure(error: Exception) -> str:
+    """What the model is told of an error.
+
+    Raises:
+        ModelRetry: It can do better with other arguments.
+    """
+    if isinstance(error, PathError | InvalidTag | InvalidOption):
+        raise ModelRetry(str(error)) from error
+    return f"Error: {error}"
+
+
+async def _is_in(branch: Branch, hit: Hit) -> bool:
+    """Whether a branch still has what was found in the scope below it."""
+    try:
+        return hit.text.encode() in await branch.read(hit.path)
+    except OSError:
+        return False
+
+
+def _shown(hits: Sequence[Hit], own: str) -> str:
+    """Hits as a model reads them; those that are not of its own scope say whose they are."""
+    shown: list[str] = []
+    room = MAX_SHOWN
+    for hit in hits:
+        first, last = hit.lines
+        lines = f"{first}" if first == last else f"{first}-{last}"
+        heading = f"{hit.path}:{lines}" + (f" (from {hit.scope})" if hit.scope != own else "")
+        text = hit.text.strip("\n")
+        room -= len(heading) + 3
+        if room < min(len(text), _LEAST_SHOWN):
+            break
+        shown.append(f"{heading}\n{text}" if len(text) <= room else f"{heading}\n{text[:room]} [...]")
+        room -= len(text)
+    more = len(hits) - len(shown)
+    if more:
+        shown.append(f"({more} more did not fit. Look for something more precise, or only in some place.)")
+    return "\n\n".join(shown)
