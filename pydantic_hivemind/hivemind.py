@@ -88,8 +88,7 @@ class Hivemind:
         """
         scopes.check_name(name)
         above = self.scope(parent, create=False) if isinstance(parent, str) else parent
-        if above is not None and not above.is_kept_in(self._database):
-            raise InvalidScope(f"the parent of the scope {name!r} is a scope of another hive; name one of this hive")
+        self._check_is_mine(above, name)
         with self._database.snapshot() as tx:
             row = scopes.find(tx, name)
             found = None if row is None else self._handle(tx, row)
@@ -105,6 +104,27 @@ class Hivemind:
         if above is not None and found.parent != above:
             raise InvalidScope(f"the scope {name!r} has another parent, and a parent cannot be changed")
         return found
+
+    def create(self, name: str, parent: Scope | str | None = None, *, ttl: float | None = None) -> Scope:
+        """A new scope, where `scope` would also return one that is there.
+
+        Args:
+            name: Any text of 1 to 512 characters.
+            parent: The scope it reads through to, or its name.
+            ttl: Seconds after which it is removed: it is a session then.
+
+        Raises:
+            ScopeExists: The name is taken.
+            ScopeNotFound: There is no such parent.
+            InvalidScope: The name, the parent or the ttl cannot be used.
+        """
+        scopes.check_name(name)
+        above = self.scope(parent, create=False) if isinstance(parent, str) else parent
+        self._check_is_mine(above, name)
+        with self._database.write() as tx:
+            chain = above.chain_ids if above is not None else ()
+            row = scopes.make(tx, name, chain, session=ttl is not None, ttl=ttl)
+            return self._handle(tx, row)
 
     def scopes(self) -> list[ScopeInfo]:
         """Every scope, by name."""
@@ -132,6 +152,10 @@ class Hivemind:
             EmbeddingError: The embedder failed.
         """
         self._finder.reindex(progress)
+
+    def _check_is_mine(self, parent: Scope | None, name: str) -> None:
+        if parent is not None and not parent.is_kept_in(self._database):
+            raise InvalidScope(f"the parent of the scope {name!r} is a scope of another hive; name one of this hive")
 
     def _handle(self, tx: Transaction, row: ScopeRow) -> Scope:
         return Scope(self._database, self._mounts, self._finder, row, scopes.names(tx, row.chain))
