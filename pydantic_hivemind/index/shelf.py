@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import resource
+import sys
 import threading
 import weakref
 from collections import OrderedDict
@@ -25,11 +26,12 @@ LAYOUT = 1
 """Raised whenever records are made in another way: other chunks, ids or metadata. Older directories are rebuilt."""
 
 MOST_OPEN = 16
-"""Chromas open at a time. One of three collections costs 30 file descriptors and 10 MB, more only for its vectors;
-to open one again takes 10 ms."""
+"""Chromas kept open that nobody uses. One of three collections costs 30 file descriptors and 10 MB, and what its
+vectors take; to open one again takes 10 ms."""
 
-DESCRIPTORS_EACH = 64
-"""File descriptors of the process's limit per open Chroma: half of them and more are left to others."""
+DESCRIPTORS_EACH = 48
+"""File descriptors the process may have for each open Chroma: with 1,024, no more than 21 are open whoever uses them,
+and 400 and more are left to others."""
 
 SWEPT = 500
 """Scopes that are asked for at once while sweeping."""
@@ -64,7 +66,7 @@ class ChromaShelf:
         """A scope's Chroma, which stays open meanwhile. What it holds, `synced` says.
 
         Raises:
-            ChromaUnavailable: It cannot be opened, or the shelf is closed.
+            ChromaUnavailable: It cannot be opened, too many others are in use, or the shelf is closed.
             EmbeddingError: It is not known by whose vectors to look for; not for a session.
         """
         stamp = self._stamp if lasting else None
@@ -72,7 +74,9 @@ class ChromaShelf:
             if self._closed:
                 raise ChromaUnavailable("the hive is closed")
             if scope_id not in self._open:
-                self._make_room()
+                self._shut_oldest(down_to=_most() - 1)
+                if len(self._open) >= _most_in_use():
+                    raise ChromaUnavailable("too many are in use")
                 self._open[scope_id] = self._start(scope_id, stamp)
             self._open.move_to_end(scope_id)
             entry = self._open[scope_id]
@@ -84,6 +88,7 @@ class ChromaShelf:
                 entry.users -= 1
                 if self._closed or entry.chroma.failed:
                     self._shut_if_unused(scope_id)
+                self._shut_oldest(down_to=_most())
 
     def has(self, scope_id: int) -> bool:
         """Whether a scope's Chroma is open, or was closed cleanly with vectors of the same embedder.
@@ -141,9 +146,9 @@ class ChromaShelf:
                 return directories.own(self._root / str(scope_id), stamp)
         return None
 
-    def _make_room(self) -> None:
+    def _shut_oldest(self, *, down_to: int) -> None:
         for scope_id in list(self._open):
-            if len(self._open) < _most_open():
+            if len(self._open) <= down_to:
                 break
             if not self._open[scope_id].chroma.lent:
                 self._shut_if_unused(scope_id)
@@ -161,9 +166,13 @@ class ChromaShelf:
         self._open.clear()
 
 
-def _most_open() -> int:
+def _most() -> int:
+    return min(MOST_OPEN, _most_in_use())
+
+
+def _most_in_use() -> int:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MOST_OPEN if limit == resource.RLIM_INFINITY else max(1, min(MOST_OPEN, limit // DESCRIPTORS_EACH))
+    return sys.maxsize if limit == resource.RLIM_INFINITY else max(1, limit // DESCRIPTORS_EACH)
 
 
 def _shut_unused(entries: OrderedDict[int, _Open]) -> None:

@@ -1,0 +1,327 @@
+"""All Chromas of a hive: which are open, which are kept, which are thrown away."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from pydantic_hivemind.errors import EmbeddingError
+from pydantic_hivemind.index import shelf as module
+from pydantic_hivemind.index.chroma import ChromaUnavailable, Record
+from pydantic_hivemind.index.directories import MARKER
+from pydantic_hivemind.index.embedding import Embedder
+from pydantic_hivemind.index.shelf import ChromaShelf
+
+
+def fill(shelf, scope_id, records, *, lasting=True, synced=7):
+    with shelf.open(scope_id, lasting=lasting) as chroma:
+        chroma.add("memory", records("/a", "abc", f"x{scope_id}"))
+        chroma.synced = synced
+
+
+def held(shelf, scope_id, *, lasting=True):
+    """What a scope's Chroma says it holds, and what it does."""
+    with shelf.open(scope_id, lasting=lasting) as chroma:
+        return chroma.synced, chroma.ids_of("memory", ["/a"])
+
+
+EVERYTHING = (7, {"/a": ["/a#0", "/a#1"]})
+NOTHING = (0, {})
+
+
+@pytest.fixture
+def again(tmp_path, embedder):
+    """Opens further shelves of the same directory, as processes do later."""
+    shelves = []
+
+    def open(embedder=embedder):
+        shelves.append(ChromaShelf(tmp_path / "chroma", embedder))
+        return shelves[-1]
+
+    yield open
+    for shelf in shelves:
+        shelf.close()
+
+
+# -- what is kept ------------------------------------------------------------------------------
+
+
+def test_what_lasts_is_there_again(shelf, again, records):
+    assert not shelf.has(1)
+    fill(shelf, 1, records)
+    assert shelf.has(1)
+    assert not again().has(1)  # in use
+    shelf.close()
+    assert again().has(1)
+    assert held(again(), 1) == EVERYTHING
+
+
+def test_a_session_leaves_nothing_on_disk(shelf, records, tmp_path):
+    fill(shelf, 1, records, lasting=False)
+    assert held(shelf, 1, lasting=False) == EVERYTHING
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_vectors_of_another_embedder_are_thrown_away(shelf, again, records):
+    fill(shelf, 1, records)
+    shelf.close()
+    other = again(Embedder(lambda texts: [[1.0, 2.0]] * len(texts)))
+    assert not other.has(1)
+    with other.open(1, lasting=True) as chroma:
+        assert chroma.synced == 0
+        chroma.add("memory", [Record("/a#0", "abc", np.ones(2, np.float32), {"path": "/a"})])
+    other.close()
+    assert not again().has(1)
+    assert held(again(), 1) == NOTHING
+
+
+def test_another_layout_is_thrown_away(shelf, again, records, monkeypatch):
+    fill(shelf, 1, records)
+    shelf.close()
+    monkeypatch.setattr(module, "LAYOUT", module.LAYOUT + 1)
+    assert not again().has(1)
+    assert held(again(), 1) == NOTHING
+
+
+def test_an_embedder_that_is_down(shelf, again, records):
+    """Its vectors cannot be told from others'; those of a session are nobody else's."""
+
+    def down(input):
+        raise ConnectionError
+
+    fill(shelf, 1, records)
+    shelf.close()
+    other = again(Embedder(down))
+    with pytest.raises(EmbeddingError), other.open(1, lasting=True):
+        pass
+    with pytest.raises(EmbeddingError):
+        other.has(1)
+    fill(other, 2, records, lasting=False)
+    assert held(again(), 1) == EVERYTHING
+
+
+def test_one_that_failed_is_thrown_away_once_nobody_uses_it(shelf, records):
+    fill(shelf, 1, records)
+    with shelf.open(1, lasting=True) as user:
+        with pytest.raises(ChromaUnavailable, match=r"^Chroma failed"), shelf.open(1, lasting=True) as chroma:
+            chroma.add("memory", [Record("/b#0", "abc", np.ones(3, np.float32), {"path": "/b"})])
+        assert not shelf.has(1)
+        with pytest.raises(ChromaUnavailable, match="failed before"):
+            user.ids_of("memory", ["/a"])
+    assert held(shelf, 1) == NOTHING
+    fill(shelf, 1, records)
+    assert held(shelf, 1) == EVERYTHING
+
+
+# -- deleting ----------------------------------------------------------------------------------
+
+
+def test_discarding_deletes(shelf, again, records, tmp_path):
+    fill(shelf, 1, records)
+    fill(shelf, 2, records)
+    fill(shelf, 3, records, lasting=False)
+    shelf.discard(1)
+    shelf.discard(3)
+    shelf.discard(4)
+    assert [path.name for path in (tmp_path / "chroma").iterdir()] == ["2"]
+    assert held(shelf, 3, lasting=False) == NOTHING
+    shelf.close()
+    again().discard(2)
+    assert list((tmp_path / "chroma").iterdir()) == []
+
+
+def test_discarding_waits_for_users(shelf, records, tmp_path):
+    fill(shelf, 1, records)
+    with shelf.open(1, lasting=True) as chroma:
+        shelf.discard(1)
+        with pytest.raises(ChromaUnavailable):
+            chroma.ids_of("memory", ["/a"])
+    assert list((tmp_path / "chroma").iterdir()) == []
+
+
+def test_sweeping_deletes_what_is_of_no_scope(shelf, again, records, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SWEPT", 2)
+    again().sweep(lambda ids: [])
+    for scope_id in range(1, 8):
+        fill(shelf, scope_id, records)
+    shelf.close()
+    mine = again()
+    assert held(mine, 3) == EVERYTHING
+    (tmp_path / "chroma" / "notes").mkdir()
+    asked = []
+
+    def alive(ids):
+        asked.extend(ids)
+        return {scope_id for scope_id in ids if scope_id in {2, 5}}
+
+    other = again()
+    other.sweep(alive)
+    assert asked == list(range(1, 8))
+    # The third is another's, who will delete it.
+    assert {path.name for path in (tmp_path / "chroma").iterdir()} == {"2", "3", "5", "notes"}
+    assert held(mine, 3) == EVERYTHING
+    assert held(other, 5) == EVERYTHING
+
+
+# -- how many are open -------------------------------------------------------------------------
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files as Linux shows them")
+def test_few_are_open_and_those_that_are_not_cost_nothing(shelf, records, monkeypatch):
+    monkeypatch.setattr(module, "MOST_OPEN", 3)
+    for scope_id in range(3):
+        fill(shelf, scope_id, records)
+    three = descriptors()
+    counts: list[int] = []
+    for scope_id in range(20):
+        fill(shelf, scope_id, records)
+        counts.append(descriptors())
+    for scope_id in range(20):
+        assert held(shelf, scope_id) == EVERYTHING
+        counts.append(descriptors())
+    # One or two may be about to be closed by threads of Chroma's.
+    assert max(counts) < three + 10
+    shelf.close()
+    assert descriptors() < three
+
+
+def test_what_is_in_use_stays_open(shelf, records, monkeypatch):
+    monkeypatch.setattr(module, "MOST_OPEN", 2)
+    with shelf.open(1, lasting=False) as chroma:
+        chroma.add("memory", records("/a", "abc", "x"))
+        for scope_id in range(2, 6):
+            fill(shelf, scope_id, records, lasting=False)
+        assert chroma.ids_of("memory", ["/a"]) == EVERYTHING[1]
+    fill(shelf, 6, records, lasting=False)
+    fill(shelf, 7, records, lasting=False)
+    assert held(shelf, 1, lasting=False) == NOTHING
+
+
+def test_more_than_the_process_has_descriptors_for_are_refused(shelf, records, monkeypatch):
+    monkeypatch.setattr(module, "_most_in_use", lambda: 2)
+    with shelf.open(1, lasting=False) as chroma, shelf.open(2, lasting=False):
+        handle = chroma.handle("memory")
+        with pytest.raises(ChromaUnavailable, match="too many"):
+            fill(shelf, 3, records, lasting=False)
+        fill(shelf, 1, records, lasting=False)
+    for scope_id in range(2, 6):
+        fill(shelf, scope_id, records, lasting=False)
+    assert len(handle.get()["ids"]) == 2
+
+
+def test_a_collection_that_was_handed_out_keeps_working(shelf, records, monkeypatch):
+    monkeypatch.setattr(module, "MOST_OPEN", 2)
+    with shelf.open(1, lasting=False) as chroma:
+        chroma.add("memory", records("/a", "abc", "x"))
+        handle = chroma.handle("memory")
+        other = chroma.handle("memory")
+    for scope_id in range(2, 6):
+        fill(shelf, scope_id, records, lasting=False)
+    del other
+    assert handle.query(query_texts=["xx"], n_results=1)["documents"] == [["x"]]
+    assert held(shelf, 1, lasting=False)[1] == EVERYTHING[1]
+    del handle
+    gc.collect()
+    for scope_id in range(2, 6):
+        fill(shelf, scope_id, records, lasting=False)
+    assert held(shelf, 1, lasting=False) == NOTHING
+
+
+# -- threads -----------------------------------------------------------------------------------
+
+
+def test_threads_that_open_at_once(shelf, records, monkeypatch):
+    monkeypatch.setattr(module, "MOST_OPEN", 4)
+    start = threading.Barrier(16)
+
+    def work(number):
+        start.wait()
+        for scope_id in (number % 6, 100 + number):
+            fill(shelf, scope_id, records)
+            assert held(shelf, scope_id) == EVERYTHING
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(16)))
+    assert len(shelf._open) <= 4
+
+
+def test_reading_while_others_write(shelf, points):
+    """What was there before is found all the while, and in the end everything."""
+    stored = points("/a", 0, 300)
+    with shelf.open(1, lasting=True) as chroma:
+        chroma.add("memory", stored)
+
+        def write(number):
+            own = points(f"/{number}", 1000 * (number + 1), 150)
+            chroma.add("memory", own)
+            chroma.remove("memory", [record.id for record in own[:50]])
+            return [record.id for record in own[50:]]
+
+        def read(number):
+            for record in stored[number::10]:
+                id, similarity = chroma.nearest("memory", record.vector, 5)[0]
+                assert (id, similarity) == (record.id, pytest.approx(1, abs=1e-5))
+            assert len(chroma.ids_of("memory", ["/a"])["/a"]) == 300
+
+        with ThreadPoolExecutor(8) as pool:
+            writes = [pool.submit(write, number) for number in range(3)]
+            for read_one in [pool.submit(read, number) for number in range(10)]:
+                read_one.result()
+            for number, one in enumerate(writes):
+                assert chroma.ids_of("memory", [f"/{number}"]) == {f"/{number}": one.result()}
+
+
+# -- closing -----------------------------------------------------------------------------------
+
+
+def test_closing_lets_users_finish(shelf, again, records):
+    with shelf.open(1, lasting=True) as chroma:
+        shelf.close()
+        chroma.add("memory", records("/a", "abc", "x"))
+        chroma.synced = 7
+        with pytest.raises(ChromaUnavailable, match="closed"), shelf.open(1, lasting=True):
+            pass
+    assert held(again(), 1) == EVERYTHING
+
+
+def test_a_handle_of_a_closed_shelf_fails(shelf, records):
+    with shelf.open(1, lasting=True) as chroma:
+        handle = chroma.handle("memory")
+    shelf.close()
+    with pytest.raises(AttributeError):
+        handle.count()
+
+
+def test_a_shelf_that_was_forgotten_closes_itself(again, records, tmp_path, embedder):
+    fill(ChromaShelf(tmp_path / "chroma", embedder), 1, records)
+    gc.collect()
+    assert held(again(), 1) == EVERYTHING
+
+
+def test_a_process_that_ends_without_closing(tmp_path):
+    """Loading nothing of Chroma before it is needed, closing what is open at the end."""
+    code = f"""
+import sys
+from pathlib import Path
+from pydantic_hivemind.index.embedding import Embedder
+from pydantic_hivemind.index.shelf import ChromaShelf
+shelf = ChromaShelf(Path({str(tmp_path)!r}), Embedder(lambda texts: [[1.0]] * len(texts)))
+assert not shelf.has(1)
+shelf.discard(1)
+assert "chromadb" not in sys.modules
+with shelf.open(1, lasting=True) as chroma:
+    chroma.synced = 3
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    assert (tmp_path / "1" / MARKER).exists()
