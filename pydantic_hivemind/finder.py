@@ -10,10 +10,11 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind.errors import InvalidOption, StoreClosed
+from pydantic_hivemind.ledger import scopes
 from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain
-from pydantic_hivemind.model import Hit
+from pydantic_hivemind.model import Finding, Hit
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.paths import normalize
 
@@ -84,6 +85,38 @@ class Finder:
         """As `Hivemind.reindex`."""
         self._started().reindex(progress)
 
+    def check(self) -> list[Finding]:
+        """What is wrong with what is kept of scopes outside the ledger."""
+        from pydantic_hivemind.index import directories
+        from pydantic_hivemind.index.chroma import is_low
+
+        alive = self._alive()
+        found = [
+            Finding("orphans", f"collections {path.name} belong to no scope", "remove them", mendable=True)
+            if int(path.name) not in alive
+            else Finding(
+                "collections",
+                f"collections {path.name} were not closed cleanly",
+                "remove them; the next search makes them anew",
+                mendable=True,
+            )
+            for path in self._directories()
+            if int(path.name) not in alive or directories.is_in_doubt(path)
+        ]
+        if self._root.exists() and is_low(self._root):
+            problem = "the disk is almost full, so searches do without collections"
+            found.append(Finding("collections", problem, "free some space"))
+        return found
+
+    def sweep(self) -> None:
+        """Remove what is kept outside the ledger of scopes that are no more, or was not closed cleanly."""
+        from pydantic_hivemind.index import directories
+
+        alive = self._alive()
+        for path in self._directories():
+            if int(path.name) not in alive or directories.is_in_doubt(path):
+                self._started().shelf.discard(int(path.name))
+
     def close(self) -> None:
         """Let go of every index."""
         with self._starting:
@@ -91,6 +124,17 @@ class Finder:
             indexer, self._indexer = self._indexer, None
         if indexer is not None:
             indexer.close()
+
+    def _alive(self) -> set[int]:
+        with self._database.read() as tx:
+            return {row.id for row in scopes.all(tx)}
+
+    def _directories(self) -> list[Path]:
+        """Chroma's directories, by the numbers of their scopes."""
+        found = self._root.iterdir() if self._root.is_dir() else ()
+        return sorted(
+            (path for path in found if path.name.isascii() and path.name.isdecimal()), key=lambda p: int(p.name)
+        )
 
     def _started(self) -> Indexer:
         with self._starting:

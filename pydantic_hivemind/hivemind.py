@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from pydantic_hivemind.errors import InvalidScope, ScopeNotFound
 from pydantic_hivemind.finder import Finder
-from pydantic_hivemind.ledger import scopes
+from pydantic_hivemind.ledger import integrity, scopes
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.sqlite import Durability, SqliteDriver
-from pydantic_hivemind.model import ScopeInfo
+from pydantic_hivemind.model import Finding, ScopeInfo
 from pydantic_hivemind.mounts import DEFAULT_MOUNTS, Mount, MountTable
 from pydantic_hivemind.scopes import Scope
 
@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 COLLECTIONS = "collections"
 """The directory in a store that has Chroma's directories, one for each scope that needs it."""
 
+PATIENCE = 5.0
+"""Seconds that `check` waits for its turn to write; one takes a millisecond."""
+
 
 class Hivemind:
     """A store of scopes. Open it once per process and share it: every thread may use it."""
 
-    def __init__(self, database: Database, mounts: MountTable, finder: Finder) -> None:
+    def __init__(self, database: Database, mounts: MountTable, finder: Finder, directory: Path | None = None) -> None:
         self._database = database
         self._mounts = mounts
         self._finder = finder
+        self._directory = directory
 
     @classmethod
     def open(
@@ -58,7 +62,8 @@ class Hivemind:
         """
         table = MountTable(mounts)
         database = Database(SqliteDriver(Path(directory), durability))
-        return cls(database, table, Finder(database, table, Path(directory) / COLLECTIONS, embedder))
+        finder = Finder(database, table, Path(directory) / COLLECTIONS, embedder)
+        return cls(database, table, finder, Path(directory))
 
     def __enter__(self) -> Hivemind:
         return self
@@ -140,6 +145,26 @@ class Hivemind:
         with self._database.write() as tx:
             return scopes.purge_expired(tx)
 
+    def check(self) -> list[Finding]:
+        """What is wrong with the store; it reads all of the ledger, and changes nothing."""
+        with self._database.snapshot() as tx:
+            problems = integrity.problems(tx)
+        remedy = "restore the store from a backup"
+        found = [Finding("ledger", problem, remedy) for problem in (*self._database.damage(), *problems)]
+        if not self._database.can_write_within(PATIENCE):
+            problem = f"another process has kept the store from being written for {PATIENCE:.0f} seconds"
+            found.append(Finding("locks", problem, "find it and wait for it or end it; nothing is lost by that"))
+        return found + self._finder.check()
+
+    def sweep(self) -> None:
+        """Mend what `check` calls mendable: remove scopes past their ttl, and collections of no scope or in doubt."""
+        self.cleanup()
+        self._finder.sweep()
+
+    def compact(self) -> None:
+        """Write the ledger anew without what was deleted, for good; it needs as much room again, and writes wait."""
+        self._database.compact()
+
     def reindex(self, progress: Callable[[int, int], object] | None = None) -> None:
         """Give every passage of the hive a vector of the embedder, and let go of those that others made.
 
@@ -152,6 +177,11 @@ class Hivemind:
             EmbeddingError: The embedder failed.
         """
         self._finder.reindex(progress)
+
+    @property
+    def kept_in(self) -> tuple[Database, Path | None]:
+        """The database and the directory of the store, for the package's own modules."""
+        return self._database, self._directory
 
     def _check_is_mine(self, parent: Scope | None, name: str) -> None:
         if parent is not None and not parent.is_kept_in(self._database):

@@ -220,3 +220,25 @@ class ScopeInfo:
     session: bool
     created_at: float
     expires_at: float | None
+
+
+Part = Literal["ledger", "locks", "collections", "orphans"]
+"""What of a store `Hivemind.check` looks at: the database, whether it can be written now, Chroma's directories, and
+those that belong to no scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that `Hivemind.check` found wrong.
+
+    Attributes:
+        part: What is concerned.
+        problem: What is wrong with it.
+        remedy: What to do about it.
+        mendable: Whether `Hivemind.sweep` mends it.
+    """
+
+    part: Part
+    problem: str
+    remedy: str
+    mendable: bool = False

@@ -103,6 +103,22 @@ def is_clean(path: Path, stamp: str) -> bool:
     return marker is not None and marker["stamp"] == stamp
 
 
+def is_in_doubt(path: Path) -> bool:
+    """Whether there is a directory that nobody owns and that its last owner did not close cleanly."""
+    try:
+        lock = os.open(path / LOCK, os.O_RDONLY)
+    except OSError:
+        return path.is_dir() and _read_marker(path) is None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return _read_marker(path) is None
+    finally:
+        os.close(lock)
+
+
 def _read_marker(path: Path) -> dict[str, Any] | None:
     try:
         marker = json.loads((path / MARKER).read_bytes())

@@ -154,6 +154,21 @@ class Database:
         """The same database, calling `used` before each transaction."""
         return _WatchedDatabase(self, used)
 
+    def damage(self) -> list[str]:
+        """What the database itself finds wrong with what it stored."""
+        with self.read() as tx:
+            return self._driver.damage(cast(Any, tx.connection.cursor()))
+
+    def can_write_within(self, seconds: float) -> bool:
+        """Whether a write gets its turn in that time."""
+        with self._driver.line(), self.read() as tx:
+            return self._driver.can_write_within(cast(Any, tx.connection.cursor()), seconds)
+
+    def compact(self) -> None:
+        """Give the room of what was deleted back to the disk; writes wait meanwhile."""
+        with self._driver.line(), self.read() as tx:
+            self._driver.compact(cast(Any, tx.connection.cursor()))
+
     def close(self) -> None:
         """Close every connection when the write that has begun is done; later calls raise `StoreClosed`."""
         with self._driver.line():

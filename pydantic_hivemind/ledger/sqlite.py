@@ -129,6 +129,33 @@ class SqliteDriver:
         cursor.executemany("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)", SPREAD)
         cursor.execute("ANALYZE sqlite_schema")
 
+    def damage(self, cursor: sqlite3.Cursor) -> list[str]:
+        """What SQLite itself finds wrong with the file."""
+        told = [str(row[0]) for row in cursor.execute("PRAGMA integrity_check(10)").fetchall()]
+        lost = {str(row[0]) for row in cursor.execute("PRAGMA foreign_key_check").fetchall()}
+        return [text for text in told if text != "ok"] + [
+            f"rows of {table} belong to nothing" for table in sorted(lost)
+        ]
+
+    def can_write_within(self, cursor: sqlite3.Cursor, seconds: float) -> bool:
+        """Whether a write gets its turn in that time."""
+        cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+        try:
+            cursor.execute(self.begin_write)
+            cursor.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) and "busy" not in str(error):
+                raise
+            return False
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT * 1000)}")
+        return True
+
+    def compact(self, cursor: sqlite3.Cursor) -> None:
+        """Write the file anew, without what was deleted."""
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def translate(self, error: BaseException) -> HivemindError | None:
         """What an error of the driver means here, or `None` for one that is no error of the store."""
         if not isinstance(error, sqlite3.Error):

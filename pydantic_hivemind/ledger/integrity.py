@@ -1,0 +1,74 @@
+"""Whether the rows of the ledger fit together: what a database does not check by itself."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Select, Table, and_, case, func, literal, or_, select
+from sqlalchemy.sql.expression import cast
+from sqlalchemy.types import Text
+from typing_extensions import Unpack
+
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import Kind, checkpoints, conversations, heads, messages, scopes, turns, versions
+from pydantic_hivemind.ledger.statements import Statement
+
+Count = Select[Unpack[tuple[int]]]
+
+
+def _without(table: Table, other: Table, link: ColumnElement[bool], *where: ColumnElement[bool]) -> Count:
+    """How many rows have no counterpart in another table."""
+    linked = table.outerjoin(other, link)
+    return select(func.count()).select_from(linked).where(other.c.scope_id.is_(None), *where)
+
+
+def _files() -> Count:
+    kept = and_(
+        versions.c.id == heads.c.version,
+        versions.c.scope_id == heads.c.scope_id,
+        versions.c.path == heads.c.path,
+        versions.c.data.is_not(None),
+        func.length(versions.c.data) == versions.c.size,
+    )
+    return _without(heads, versions, kept, heads.c.kind == Kind.FILE.value)
+
+
+def _chains() -> Count:
+    parents = scopes.alias("parents")
+    above = case((parents.c.ancestors == "", literal("")), else_=literal(",") + parents.c.ancestors)
+    expected = cast(parents.c.id, Text) + above
+    linked = scopes.outerjoin(parents, parents.c.id == scopes.c.parent_id)
+    root = and_(scopes.c.parent_id.is_(None), scopes.c.ancestors != "")
+    return select(func.count()).select_from(linked).where(or_(root, scopes.c.ancestors != expected))
+
+
+def _ends(table: Table) -> Count:
+    end = and_(turns.c.scope_id == table.c.scope_id, turns.c.id == table.c.head)
+    return _without(table, turns, end, table.c.head.is_not(None))
+
+
+def _beginnings() -> Count:
+    before = turns.alias("before")
+    link = and_(before.c.scope_id == turns.c.scope_id, before.c.id == turns.c.previous)
+    linked = turns.outerjoin(before, link)
+    missing = and_(turns.c.previous.is_not(None), before.c.id.is_(None))
+    return select(func.count()).select_from(linked).where(missing)
+
+
+def _messages() -> Count:
+    link = and_(messages.c.scope_id == turns.c.scope_id, messages.c.hash == turns.c.message)
+    return _without(turns, messages, link)
+
+
+_CHECKS = {
+    "file(s) whose bytes are missing or of another size": Statement(_files),
+    "scope(s) whose chain is not that of their parent": Statement(_chains),
+    "checkpoint(s) without their messages": Statement(lambda: _ends(checkpoints)),
+    "conversation(s) without their messages": Statement(lambda: _ends(conversations)),
+    "message(s) of a history without those before": Statement(_beginnings),
+    "message(s) of a history without their text": Statement(_messages),
+}
+
+
+def problems(tx: Transaction) -> list[str]:
+    """What does not fit together."""
+    counted = {what: tx.rows(count, {})[0][0] for what, count in _CHECKS.items()}
+    return [f"{count} {what}" for what, count in counted.items() if count]

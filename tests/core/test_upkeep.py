@@ -1,0 +1,107 @@
+"""A hive finds what is wrong with its store, and gives room back."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
+
+
+@pytest.fixture
+def store(tmp_path):
+    """The directory of a store with some of everything in it."""
+    from pydantic_ai.messages import ModelRequest
+
+    with Hivemind.open(tmp_path / "store") as hive:
+        project = hive.scope("project")
+        run = hive.scope("ada", project).spawn("run")
+        project.write_text("/a/b.md", "text")
+        run.remove("/a")
+        run.write_text("/a/c.md", "", tags=["t"])
+        run.conversation("c").append([ModelRequest.user_text_prompt("1"), ModelRequest.user_text_prompt("2")])
+    return tmp_path / "store"
+
+
+def found(store):
+    with Hivemind.open(store) as hive:
+        return [(finding.part, finding.problem) for finding in hive.check()]
+
+
+def change(store, *statements):
+    connection = sqlite3.connect(store / LEDGER_FILE)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_nothing_is_wrong_with_a_good_store(store):
+    assert found(store) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE versions SET data = NULL WHERE path = '/a/b.md'", "1 file(s) whose bytes are missing"),
+        ("UPDATE versions SET data = x'00' WHERE path = '/a/b.md'", "1 file(s) whose bytes are missing"),
+        ("UPDATE scopes SET ancestors = '1' WHERE name = 'run'", "1 scope(s) whose chain is not"),
+        ("DELETE FROM turns WHERE previous IS NOT NULL", "1 conversation(s) without"),
+        ("DELETE FROM turns WHERE previous IS NULL", "1 message(s) of a history without those before"),
+        ("DELETE FROM messages", "2 message(s) of a history without their text"),
+        ("DELETE FROM scopes WHERE name = 'run'", "rows of"),
+    ],
+)
+def test_what_does_not_fit_together_is_found(store, statement, problem):
+    change(store, statement)
+    assert any(part == "ledger" and text.startswith(problem) for part, text in found(store))
+
+
+def test_a_lock_that_stays_is_found(store, monkeypatch):
+    monkeypatch.setattr("pydantic_hivemind.hivemind.PATIENCE", 0.05)
+    other = sqlite3.connect(store / LEDGER_FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert [part for part, _ in found(store)] == ["locks"]
+    other.execute("ROLLBACK")
+    other.close()
+    assert found(store) == []
+
+
+def test_collections_of_no_scope_and_those_in_doubt_are_found_and_removed(store):
+    collections = store / "collections"
+    with Hivemind.open(store) as hive:
+        hive.scope("project").collection("/")
+    clean = {path.name for path in collections.iterdir()}
+    assert (len(clean), found(store)) == (1, [])
+
+    (marker,) = collections.glob("*/clean.json")
+    marker.unlink()
+    (collections / "4711" / "chroma").mkdir(parents=True)
+    assert [part for part, _ in found(store)] == ["collections", "orphans"]
+    with Hivemind.open(store) as hive:
+        assert all(finding.mendable for finding in hive.check())
+        hive.sweep()
+        assert hive.check() == []
+        assert list(collections.iterdir()) == []
+        assert hive.scope("project").collection("/").count() == 1
+
+
+def test_collections_that_are_in_use_are_left_alone(store):
+    with Hivemind.open(store) as hive:
+        hive.scope("project").collection("/")
+        with Hivemind.open(store) as other:
+            assert other.check() == []
+            other.sweep()
+        assert hive.scope("project").collection("/").count() == 1
+        assert [path.name for path in (store / "collections").iterdir()]
+
+
+def test_compacting_leaves_nothing_of_what_was_deleted(store: Path):
+    with Hivemind.open(store) as hive:
+        hive.scope("secret").write_bytes("/f", b"very secret " * 100_000)
+        hive.scope("secret").destroy()
+        hive.compact()
+        assert (store / LEDGER_FILE).stat().st_size < 1_000_000
+        assert hive.scope("project").read_text("/a/b.md") == "text"
+    assert not any(b"very secret" in path.read_bytes() for path in store.iterdir() if path.is_file())
