@@ -96,8 +96,9 @@ def _of_backend(backend: Any) -> RunScope | None:
         router = getattr(raw, "_router", None)
         if router is not None:
             below = router.for_path(MEMORY)
-        else:
-            below = getattr(raw, "parent", None)
+            continue
+        below = getattr(raw, "parent", None)
+        if below is not None:
             branch = Branch(backend.read_bytes, backend.write)
     return None
 

@@ -198,7 +198,7 @@ def _shown(hits: Sequence[Hit], own: str) -> str:
         first, last = hit.lines
         lines = f"{first}" if first == last else f"{first}-{last}"
         heading = f"{hit.path}:{lines}" + (f" (from {hit.scope})" if hit.scope != own else "")
-        text = hit.text.strip("\n")
+        text = hit.text.lstrip("\n").rstrip()
         room -= len(heading) + 3
         if room < min(len(text), _LEAST_SHOWN):
             break
