@@ -1,0 +1,307 @@
+"""The collections of a scope, and searches in those that are too large to compare every vector."""
+
+import os
+import random
+import shutil
+import threading
+import time
+
+import pytest
+from elsewhere import SMALL, add_and_collect, index_on, run, search_for, start
+
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.search import indexer
+
+KILLS = int(os.environ.get("HIVEMIND_KILLS", "25"))
+"""How many processes are killed while they index; 200 were, before a release."""
+
+TOPICS = ["sailing", "baking", "chess", "gardening", "astronomy", "plumbing", "opera", "taxes"]
+
+
+def held(collection):
+    """What a collection holds: the path, lines and text of each record."""
+    got = collection.get(include=["metadatas", "documents"])
+    return sorted(
+        (metadata["path"], metadata["first_line"], metadata["last_line"], document)
+        for metadata, document in zip(got["metadatas"], got["documents"], strict=True)
+    )
+
+
+def test_a_collection_is_the_real_thing_and_up_to_date(hive):
+    import chromadb
+
+    scope = hive.scope("a")
+    scope.write_text("/.deep/memory/main/MEMORY.md", "- The cat sleeps.\n- The dog barks.\n", tags=["pets"])
+    scope.write_text("/plans/p.md", "Buy a boat.\n")
+    scope.write_text("/n.md", "Nothing.\n")
+    memory = scope.collection("/.deep/memory/main")
+    assert isinstance(memory, chromadb.Collection)
+    assert held(memory) == [
+        ("/.deep/memory/main/MEMORY.md", 1, 1, "- The cat sleeps.\n"),
+        ("/.deep/memory/main/MEMORY.md", 2, 2, "- The dog barks.\n"),
+    ]
+    assert memory.query(query_texts=["kitten"], n_results=1)["documents"] == [["- The cat sleeps.\n"]]
+    assert memory.get(where={"tag:pets": True}, include=[])["ids"] == memory.get(include=[])["ids"]
+    assert held(scope.collection("/plans")) == [("/plans/p.md", 1, 1, "Buy a boat.\n")]
+    assert held(scope.collection("/")) == [("/n.md", 1, 1, "Nothing.\n")]
+
+    stat = scope.write_text("/.deep/memory/main/MEMORY.md", "- A first line.\n- The cat sleeps.\n", tags=["x"])
+    scope.remove("/plans/p.md")
+    memory = scope.collection("/.deep/memory")
+    assert held(memory) == [
+        ("/.deep/memory/main/MEMORY.md", 1, 1, "- A first line.\n"),
+        ("/.deep/memory/main/MEMORY.md", 2, 2, "- The cat sleeps.\n"),
+    ]
+    for metadata in memory.get(include=["metadatas"])["metadatas"]:
+        assert metadata["version"] == stat.version
+        assert metadata["modified_at"] == stat.modified_at
+        assert {key for key in metadata if key.startswith("tag:")} == {"tag:x"}
+    assert held(scope.collection("/plans")) == []
+
+
+def test_the_same_passage_several_times(hive):
+    scope = hive.scope("a")
+    scope.write_text("/1.md", "- Same.\n- Same.\n- Other.\n")
+    scope.write_text("/2.md", "- Same.\n")
+    scope.write_text("/odd#name.1", "- Same.\n")
+    assert len(held(scope.collection("/"))) == 5
+    scope.write_text("/1.md", "- Same.\n- Other.\n")
+    assert held(scope.collection("/")) == [
+        ("/1.md", 1, 1, "- Same.\n"),
+        ("/1.md", 2, 2, "- Other.\n"),
+        ("/2.md", 1, 1, "- Same.\n"),
+        ("/odd#name.1", 1, 1, "- Same.\n"),
+    ]
+
+
+def test_a_collection_has_what_the_scope_itself_has(chain):
+    project, user, run = chain
+    project.write_text("/a.md", "Project.\n")
+    user.write_text("/b.md", "User.\n")
+    run.write_text("/c.md", "Run.\n")
+    assert [text for *_, text in held(run.collection("/"))] == ["Run.\n"]
+    assert [text for *_, text in held(user.collection("/"))] == ["User.\n"]
+    run.promote()
+    assert held(run.collection("/")) == []
+    assert [text for *_, text in held(user.collection("/"))] == ["User.\n", "Run.\n"]
+
+
+def test_a_mount_that_is_not_indexed_has_no_collection(hive):
+    with pytest.raises(InvalidOption, match="evicted"):
+        hive.scope("a").collection("/large_tool_results")
+
+
+def test_it_is_there_again_after_a_restart(tmp_path):
+    for text in ("One.\n", "Two.\n", "Three.\n"):
+        with Hivemind.open(tmp_path) as hive:
+            scope = hive.scope("a")
+            scope.write_text("/a.md", text)
+            assert [text for *_, text in held(scope.collection("/"))] == [text]
+
+
+def test_a_destroyed_scope_leaves_nothing(tmp_path):
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        child = hive.scope("child", parent=scope)
+        for each in (scope, child):
+            each.write_text("/a.md", "One.\n")
+            each.collection("/")
+        assert len(list((tmp_path / "collections").iterdir())) == 2
+        scope.destroy(cascade=True)
+    left = [path for path in (tmp_path / "collections").rglob("*") if path.stat().st_size and path.is_file()]
+    assert left == []
+
+
+def test_two_processes_each_have_it(tmp_path):
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/a.md", "One.\n")
+        mine = scope.collection("/")
+
+        assert run(add_and_collect, tmp_path, 2)
+        assert len(held(mine)) == 1
+        assert len(held(scope.collection("/"))) == 2
+
+
+# -- large scopes ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A scope is large from a dozen vectors on."""
+    monkeypatch.setattr(indexer, "EXACT_BYTES", SMALL)
+
+
+def fill(scope, count=60):
+    for number in range(count):
+        topic = TOPICS[number % len(TOPICS)]
+        scope.write_text(f"/{topic}/{number}.md", f"Remark {number} on {topic}, which is what I like.\n")
+
+
+def index_of(hive, scope):
+    return hive._finder._indexer._indexes[scope.chain_ids[0]]
+
+
+def moved(hive, scope):
+    """Search until the vectors are in the collections."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        scope.search("x")
+        scope.write_text("/touched.md", f"{time.monotonic()}\n")
+        index = index_of(hive, scope)
+        if index.released:
+            return index
+        time.sleep(0.05)
+    raise AssertionError("the vectors stay in memory")
+
+
+def compare(hive, scope):
+    """What is found is what is found by an index that compares every vector."""
+    assert [(hit.path, hit.text, hit.version) for hit in searched(scope)] == exactly(scope)
+
+
+def searched(scope):
+    return [
+        hit
+        for topic in TOPICS
+        for hit in scope.search(f"about {topic}", limit=5, where={"path": {"$ne": "/touched.md"}})
+    ]
+
+
+def exactly(scope):
+    with Hivemind.open(scope._finder._root.parent) as other:
+        shelf = other.scope(scope.name)
+        other._finder._started()._failed.add(scope.chain_ids[0])
+        return [(hit.path, hit.text, hit.version) for hit in searched(shelf)]
+
+
+def test_a_large_scope_is_searched_in_its_collections(tmp_path, small):
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope)
+        index = moved(hive, scope)
+        assert index.dense.held_bytes < SMALL
+        compare(hive, scope)
+        # What changes meanwhile is in memory, and hides what the collections say of it.
+        scope.write_text("/chess/2.md", "Remark 2 is on opera now.\n")
+        scope.remove("/baking")
+        scope.write_text("/new.md", "Something on astronomy and stars.\n")
+        compare(hive, scope)
+        assert all("/baking" not in hit.path for hit in scope.search("baking", limit=100))
+        # A filter that few pass.
+        assert [hit.path for hit in scope.search("games", under="/chess/10.md")] == ["/chess/10.md"]
+        assert len(scope.search("remark", limit=1000)) == 60 - 8 + 2
+        child = scope.spawn()
+        child.remove("/opera")
+        assert all("/opera" not in hit.path for hit in child.search("opera singers", limit=100))
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        scope.search("x")
+        index = index_of(hive, scope)
+        assert index.released
+        assert index.dense.held_bytes < SMALL
+        compare(hive, scope)
+
+
+def damage_truncate(directory):
+    for path in directory.rglob("*"):
+        if path.is_file():
+            os.truncate(path, path.stat().st_size // 2)
+
+
+def damage_garble(directory):
+    for path in directory.rglob("*"):
+        if path.is_file():
+            path.write_bytes(os.urandom(path.stat().st_size))
+
+
+def damage_delete(directory):
+    shutil.rmtree(directory)
+
+
+def damage_block(directory):
+    shutil.rmtree(directory)
+    directory.write_text("in the way")
+
+
+@pytest.mark.parametrize("damage", [damage_truncate, damage_garble, damage_delete, damage_block])
+@pytest.mark.parametrize("which", ["root", "scope"])
+def test_damaged_collections_are_made_anew(tmp_path, small, damage, which):
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope, 40)
+        moved(hive, scope)
+    root = tmp_path / "collections"
+    damage(root if which == "root" else next(path for path in root.iterdir() if path.is_dir()))
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        compare(hive, scope)
+        assert len(held(scope.collection("/"))) == 41
+        compare(hive, scope)
+
+
+def test_collections_that_another_process_has(tmp_path, small):
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope, 40)
+        moved(hive, scope)
+
+        assert run(search_for, tmp_path, [f"on {topic}" for topic in TOPICS])
+        assert run(add_and_collect, tmp_path, 42)
+        compare(hive, scope)
+
+
+def test_chroma_that_fails_while_it_is_searched(tmp_path, small, monkeypatch):
+    from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
+
+    def fail(*_):
+        raise ChromaUnavailable("for a test")
+
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope, 40)
+        moved(hive, scope)
+        monkeypatch.setattr(ScopeChroma, "nearest", fail)
+        compare(hive, scope)
+
+
+def test_killed_while_indexing(tmp_path, small):
+    """Whenever it ends, the next one finds everything."""
+
+    with Hivemind.open(tmp_path) as hive:
+        fill(hive.scope("a"), 30)
+    rng = random.Random(0)
+    for _ in range(KILLS):
+        process = start(index_on, tmp_path)
+        process.join(0.1 + 0.9 * rng.random())
+        assert process.exitcode is None
+        process.kill()
+        process.join()
+
+
+def test_searches_while_vectors_move(tmp_path, small):
+    errors = []
+    done = threading.Event()
+    with Hivemind.open(tmp_path, durability="normal") as hive:
+        scope = hive.scope("a")
+        fill(scope, 30)
+
+        def search():
+            try:
+                while not done.is_set():
+                    for topic in TOPICS:
+                        assert f"on {topic}" in scope.search(topic)[0].text
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=search) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        fill(scope, 120)
+        moved(hive, scope)
+        scope.collection("/")
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert errors == []
