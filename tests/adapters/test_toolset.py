@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,12 @@ from pydantic_ai import Agent
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ModelRequest, ToolReturnPart
 from pydantic_ai_backends import StateBackend
+from pydantic_deep.features.forking.isolation import BranchOverlay
 from scripted import EVERYTHING, call, script, scripted_model
 
 from pydantic_hivemind import Hivemind, HivemindBackend, HivemindSearch, HivemindToolset, Scope
 from pydantic_hivemind.adapters.toolset import MAX_SHOWN
+from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgentDeps
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +36,7 @@ class Deps:
     backend: Any = None
 
 
-async def use(toolset: HivemindToolset, *calls: dict[str, Any], deps: Any = None, **options: Any) -> list[str]:
+async def use(toolset: HivemindToolset, *calls: Any, deps: Any = None, **options: Any) -> list[str]:
     """What the model is told after each call; what it is asked to try again begins with `retry: `."""
     agent = Agent(scripted_model(), toolsets=[toolset])
     result = await agent.run(script(*calls), deps=deps, **options)
@@ -269,6 +272,55 @@ async def test_a_conversation_in_a_session_of_its_own(hive: Hivemind) -> None:
     look = script(call("search_memory", query="tea"), EVERYTHING)
     assert "- tea" in (await agent.run(look, message_history=first.all_messages())).output
     assert "- tea" not in (await agent.run(look)).output
+
+
+def branch_of(scope: Scope, depth: int) -> tuple[Any, dict[str, Any]]:
+    """A branch of a fork, or of a branch, as pydantic-deep makes it; and the options of a run that works in it."""
+    branch: Any
+    if TAKES_BACKEND:
+        branch = HivemindBackend(scope)
+        for _ in range(depth):
+            branch = BranchOverlay(branch)
+        return branch, {"deps": DeepAgentDeps(backend=branch)}
+    from pydantic_ai.workspaces import Workspace
+
+    branch = scope.workspace()
+    for _ in range(depth):
+        branch = BranchOverlay(Workspace(branch))
+    return branch, {"deps": DeepAgentDeps(backend=HivemindBackend(scope)), "workspace": Workspace(branch)}
+
+
+async def done(work: Any) -> Any:
+    """The outcome of a method that is awaited on one line only."""
+    return await work if inspect.isawaitable(work) else work
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+async def test_a_branch_of_a_fork_has_its_notes_for_itself(scope: Scope, depth: int) -> None:
+    scope.write_text("/drinks.md", "Ada drinks tea.")
+    scope.write_text("/people.md", "Bo drinks coffee.")
+    scope.write_text("/old.md", "Cy drinks wine.")
+    branch, options = branch_of(scope, depth)
+    write, delete = ("write", "delete") if TAKES_BACKEND else ("write_bytes", "remove")
+    await done(getattr(branch, write)("/drinks.md", b"Ada drinks nothing."))
+    await done(getattr(branch, delete)("/old.md"))
+    told = await use(
+        HivemindToolset(),
+        [call("remember", content=f"note {number}") for number in range(3)],
+        call("remember", content="note 0", tags=["x"]),
+        call("remember", content="note 3", tags=["x"]),
+        call("search_memory", query="beverages"),
+        **options,
+    )
+    lost = "The tags were not kept: in a branch of a fork there are none."
+    assert told == [
+        *["Remembered in MEMORY.md."] * 3,
+        f"MEMORY.md has this note already. {lost}",
+        f"Remembered in MEMORY.md. {lost}",
+        "/people.md:1\nBo drinks coffee.",
+    ]
+    assert not scope.exists(NOTES)
+    assert await done(branch.read_bytes(NOTES)) == b"".join(b"- note %d\n" % n for n in range(4))
 
 
 # -- beside other tools --------------------------------------------------------------------------

@@ -47,3 +47,80 @@ async def test_the_second_user_finds_by_meaning_what_the_first_one_promoted(
     assert "service.md:1 (from project/acme)\n- The service restarts in two steps" in again.output
     assert "Ada drinks tea" not in (await agent.run(searching("beverages"), deps=deps_of(bo))).output
     assert not bo.diff()
+
+
+async def test_ten_users_of_one_agent_find_what_is_their_own(
+    make_agent: MakeAgent, hive: Hivemind, project: Scope
+) -> None:
+    project.write_text(MEMORY, "- The door of the office has the code 4711\n")
+    agent = make_agent(capabilities=[HivemindSearch()])
+    users = [hive.scope(f"user/number-{number}-", parent=project) for number in range(10)]
+
+    async def chat(user: Scope) -> str:
+        work = script(
+            call("remember", content=f"The password of {user.name} is sesame-{user.name}"),
+            call("write_file", path="/report.md", content=f"The secret report of {user.name} is about passwords."),
+            [call("search_memory", query=query, limit=50) for query in ("secrets", "password", "office", "report")],
+            EVERYTHING,
+        )
+        return (await agent.run(work, deps=deps_of(user))).output
+
+    for user, told in zip(users, await asyncio.gather(*map(chat, users)), strict=True):
+        assert [other.name for other in users if other.name in told] == [user.name]
+        assert told.count(f"The secret report of {user.name}") > 1
+        assert "4711" in told
+    assert project.read_text(MEMORY) == "- The door of the office has the code 4711\n"
+
+
+async def test_what_is_remembered_is_in_the_prompt_of_the_next_run(make_agent: MakeAgent, ada: Scope) -> None:
+    agent = make_agent(capabilities=[HivemindSearch()])
+    await agent.run(script(call("remember", content="Ada drinks tea")), deps=deps_of(ada))
+    assert "- Ada drinks tea" in (await agent.run(script(EVERYTHING), deps=deps_of(ada))).output
+
+
+async def test_both_ways_to_write_memory_keep_each_other_s_notes(make_agent: MakeAgent, ada: Scope) -> None:
+    agents = [make_agent(capabilities=[HivemindSearch()]) for _ in range(3)]
+    steps = [[call("remember", content=f"told {n}"), call("write_memory", content=f"- wrote {n}")] for n in range(6)]
+    await asyncio.gather(*(agents[n % 3].run(script(step), deps=deps_of(ada)) for n, step in enumerate(steps)))
+    notes = set(ada.read_text(MEMORY).splitlines())
+    assert {f"- {verb} {n}" for verb in ("told", "wrote") for n in range(6)} <= notes
+
+
+class TestForks:
+    """A branch has its notes for itself until it is merged."""
+
+    pytestmark = [
+        pytest.mark.filterwarnings(
+            "ignore:.*checkpoint.*:UserWarning", "ignore:Appending to `request_context.messages`"
+        )
+    ]
+
+    LEFT = script(
+        [call("remember", content=f"went left {number}") for number in range(3)],
+        call("remember", content="tagged", file="tagged", tags=["x"]),
+        call("edit_file", path="/drinks.md", old_string="Ada drinks tea.", new_string="Ada drinks nothing."),
+        call("search_memory", query="beverages", under="/drinks.md"),
+    )
+    RIGHT = script(call("remember", content="went right"), call("remember", content="before"))
+
+    async def fork(self, make_agent: MakeAgent, ada: Scope, *end: dict[str, Any] | str) -> str:
+        ada.write_text(MEMORY, "- before\n")
+        ada.write_text("/drinks.md", "Ada drinks tea.")
+        branches = [{"label": "left", "steer": self.LEFT}, {"label": "right", "steer": self.RIGHT}]
+        work = script(call("fork_run", specs=branches), call("inspect_branches", repeat_while="running"), *end)
+        agent = make_agent(forking=True, capabilities=[HivemindSearch()])
+        return (await agent.run(work, deps=deps_of(ada))).output
+
+    async def test_the_notes_of_the_branch_that_is_picked_are_kept(self, make_agent: MakeAgent, ada: Scope) -> None:
+        told = await self.fork(
+            make_agent, ada, call("merge_or_select", action="pick:<<- (\\S+) \\(left\\)>>"), EVERYTHING
+        )
+        assert "Merged fork" in told
+        assert ada.read_text(MEMORY) == "- before\n- went left 0\n- went left 1\n- went left 2\n"
+        assert ada.read_text("/.deep/memory/main/tagged.md") == "- tagged\n"
+
+    async def test_a_fork_that_is_aborted_leaves_no_note(self, make_agent: MakeAgent, ada: Scope) -> None:
+        told = await self.fork(make_agent, ada, call("merge_or_select", action="abort"), EVERYTHING)
+        assert "Fork aborted" in told
+        assert ada.read_text(MEMORY) == "- before\n"
+        assert not ada.exists("/.deep/memory/main/tagged.md")
