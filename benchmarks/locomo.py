@@ -13,6 +13,7 @@ import argparse
 import json
 import re
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,18 +27,21 @@ from chromadb.utils import embedding_functions
 from rich.console import Console
 from rich.table import Table
 
-from pydantic_hivemind.index.chunking import Chunk, headings, split
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.index.chunking import Chunk, split
 from pydantic_hivemind.index.embedding import Embedder, WordLlama
-from pydantic_hivemind.index.fusion import CANDIDATES, fuse
-from pydantic_hivemind.index.lexical import LexicalIndex
 from pydantic_hivemind.index.words import terms
 
 DEPTHS = (5, 10, 20)
 UNANSWERABLE = 5
+CANDIDATES = 100
+"""Passages of each ranking that plain fusion takes into account."""
 RRF = 60
 """The constant of reciprocal rank fusion in the paper that proposed it (Cormack, Clarke and Buettcher 2009)."""
 
 Key = tuple[str, int]
+Lines = tuple[str, int, int]
+"""A passage that was found: path, first line, last line."""
 
 
 @dataclass
@@ -78,7 +82,7 @@ def load(path: Path) -> Conversation:
 class Memory:
     """A conversation, indexed for every way of searching, with the time that took in seconds."""
 
-    def __init__(self, conversation: Conversation, function: Any, client: Any) -> None:
+    def __init__(self, conversation: Conversation, function: Any, client: Any, hive: Hivemind) -> None:
         self.embedder = Embedder(function)
         self.embedder.embed_query("load the model before the clock starts")
         self._function = function
@@ -99,54 +103,47 @@ class Memory:
                 embeddings=self.vectors[batch : batch + 50],
             )
         stored = time.perf_counter()
-        self.lexical = LexicalIndex()
-        for path, chunks in self.chunks.items():
-            self.lexical.replace(path, [chunk.text for chunk in chunks], headings(chunks))
-        self.lexical.match([]).scores()
-        counted = time.perf_counter()
+        self.scope = hive.scope(conversation.name)
+        for path, text in conversation.files.items():
+            self.scope.write_text(path, text)
+        written = time.perf_counter()
+        self.scope.search("bring it up to date")
+        searched = time.perf_counter()
         self.plain = PlainBM25([terms(self.chunk(key).text) for key in self.keys])
         self.times = {
-            "ours": counted - start,
+            "ours": searched - written,
             "dense only": embedded - start,
-            "BM25 only": time.perf_counter() - counted + chunked - start,
-            "plain RRF": time.perf_counter() - counted + embedded - start,
+            "BM25 only": time.perf_counter() - searched + chunked - start,
+            "plain RRF": time.perf_counter() - searched + embedded - start,
             "raw Chroma": stored - start,
         }
 
     def chunk(self, key: Key) -> Chunk:
         return self.chunks[key[0]][key[1]]
 
-    def ours(self, question: str) -> list[Key]:
-        near = self.collection.query(
-            query_embeddings=self.embedder.embed_query(question)[None, :],
-            n_results=min(CANDIDATES, len(self.keys)),
-            include=["distances"],
-        )
-        dense = {
-            self.keys[int(place)]: 1 - distance
-            for place, distance in zip(near["ids"][0], near["distances"][0], strict=True)
-        }
-        scores = self.lexical.match(terms(question)).scores()
-        lexical = dict(scores.best(CANDIDATES)) | {key: scores.of(*key) for key in dense}
-        return [found.key for found in fuse(dense, lexical, max(DEPTHS))]
+    def ours(self, question: str) -> list[Lines]:
+        return [(hit.path, *hit.lines) for hit in self.scope.search(question, limit=max(DEPTHS))]
 
-    def dense(self, question: str) -> list[Key]:
-        return self._best(self.vectors @ self.embedder.embed_query(question), max(DEPTHS))
+    def dense(self, question: str) -> list[Lines]:
+        return self._lines(self._best(self.vectors @ self.embedder.embed_query(question), max(DEPTHS)))
 
-    def words(self, question: str) -> list[Key]:
-        return self._best(self.plain.scores(terms(question)), max(DEPTHS))
+    def words(self, question: str) -> list[Lines]:
+        return self._lines(self._best(self.plain.scores(terms(question)), max(DEPTHS)))
 
-    def rrf(self, question: str) -> list[Key]:
+    def rrf(self, question: str) -> list[Lines]:
         scores: dict[Key, float] = {}
         rankings = (self.vectors @ self.embedder.embed_query(question), self.plain.scores(terms(question)))
         for ranking in rankings:
             for rank, key in enumerate(self._best(ranking, CANDIDATES), start=1):
                 scores[key] = scores.get(key, 0.0) + 1 / (RRF + rank)
-        return sorted(scores, key=scores.__getitem__, reverse=True)[: max(DEPTHS)]
+        return self._lines(sorted(scores, key=scores.__getitem__, reverse=True)[: max(DEPTHS)])
 
-    def chroma(self, question: str) -> list[Key]:
+    def chroma(self, question: str) -> list[Lines]:
         found = self.collection.query(query_texts=[question], n_results=min(max(DEPTHS), len(self.keys)))
-        return [self.keys[int(place)] for place in found["ids"][0]]
+        return self._lines([self.keys[int(place)] for place in found["ids"][0]])
+
+    def _lines(self, keys: Sequence[Key]) -> list[Lines]:
+        return [(key[0], self.chunk(key).first_line, self.chunk(key).last_line) for key in keys]
 
     def _best(self, scores: np.ndarray, count: int) -> list[Key]:
         return [self.keys[place] for place in np.argsort(-scores, kind="stable")[:count].tolist()]
@@ -175,7 +172,7 @@ class PlainBM25:
         return sum((self._weights[term] for term in dict.fromkeys(query) if term in self._weights), self._empty)
 
 
-WAYS: dict[str, Callable[[Memory, str], list[Key]]] = {
+WAYS: dict[str, Callable[[Memory, str], list[Lines]]] = {
     "ours": Memory.ours,
     "dense only": Memory.dense,
     "BM25 only": Memory.words,
@@ -184,11 +181,10 @@ WAYS: dict[str, Callable[[Memory, str], list[Key]]] = {
 }
 
 
-def turns_of(conversation: Conversation, memory: Memory, found: Sequence[Key]) -> Iterator[str]:
-    for key in found:
-        chunk = memory.chunk(key)
-        for line in range(chunk.first_line, chunk.last_line + 1):
-            if turn := conversation.turns[key[0]][line - 1]:
+def turns_of(conversation: Conversation, found: Sequence[Lines]) -> Iterator[str]:
+    for path, first, last in found:
+        for line in range(first, last + 1):
+            if turn := conversation.turns[path][line - 1]:
                 yield turn
 
 
@@ -205,11 +201,11 @@ class Outcome:
         return statistics.mean(row[DEPTHS.index(depth)] for row in rows)
 
 
-def measure(conversations: Sequence[Conversation], function: Any) -> dict[str, Outcome]:
+def measure(conversations: Sequence[Conversation], function: Any, hive: Hivemind) -> dict[str, Outcome]:
     outcomes = {name: Outcome() for name in WAYS}
     client = chromadb.EphemeralClient(Settings(anonymized_telemetry=False))
     for conversation in conversations:
-        memory = Memory(conversation, function, client)
+        memory = Memory(conversation, function, client, hive)
         for name, outcome in outcomes.items():
             outcome.index_time += memory.times[name]
         for question, evidence in conversation.questions:
@@ -217,7 +213,7 @@ def measure(conversations: Sequence[Conversation], function: Any) -> dict[str, O
                 start = time.perf_counter()
                 found = way(memory, question)
                 outcomes[name].latencies.append(time.perf_counter() - start)
-                turns = list(dict.fromkeys(turns_of(conversation, memory, found)))
+                turns = list(dict.fromkeys(turns_of(conversation, found)))
                 hits = [len(evidence.intersection(turns[:depth])) / len(evidence) for depth in DEPTHS]
                 outcomes[name].recalls.setdefault(conversation.name, []).append(hits)
         client.delete_collection(memory.collection.name)
@@ -231,7 +227,8 @@ def main() -> None:
     chosen = parser.parse_args()
     function = getattr(embedding_functions, chosen.embedder)() if chosen.embedder else WordLlama()
     conversations = [load(path) for path in sorted(chosen.data.glob("*.json"))]
-    outcomes = measure(conversations, function)
+    with tempfile.TemporaryDirectory() as directory, Hivemind.open(directory, embedder=function) as hive:
+        outcomes = measure(conversations, function, hive)
     questions = sum(len(conversation.questions) for conversation in conversations)
     table = Table(title=f"{questions} questions about {len(conversations)} conversations, {Embedder(function).name}")
     names = [conversation.name for conversation in conversations]
