@@ -162,6 +162,8 @@ class Indexer:
                 self._keep(index, fingerprint, made)
                 with index.lock:
                     index.add(made)
+        if index.dense.held_bytes > EXACT_BYTES:
+            self.touched(chain)
 
     def reindex(self, progress: Callable[[int, int], object] | None) -> None:
         """Give every passage a vector, and let go of vectors that nothing needs."""
