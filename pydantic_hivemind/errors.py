@@ -26,6 +26,9 @@
     |   `-- PromotionConflict
     |-- VersionNotFound             (LookupError)
     |-- CheckpointError             (ValueError)         a checkpoint or message that cannot be stored
+    |-- AccessError                 the caller may not do it
+    |   |-- InvalidToken            (PermissionError)    the token is forged, has ended, or was revoked
+    |   `-- NotAllowed              (PermissionError)    the token does not allow it
     |-- EmbeddingError              (RuntimeError)       the embedder failed or returned what is no embedding
     `-- StoreError                  the store as a whole cannot do it
         |-- StoreClosed             (ValueError)
@@ -187,6 +190,18 @@ class VersionNotFound(HivemindError, LookupError):
 
 class CheckpointError(HivemindError, ValueError):
     """A checkpoint or message that cannot be stored as JSON."""
+
+
+class AccessError(HivemindError):
+    """The caller may not do it."""
+
+
+class InvalidToken(AccessError, PermissionError):
+    """No token of this hive, or one that has ended or was revoked."""
+
+
+class NotAllowed(AccessError, PermissionError):
+    """The token is valid, and does not allow this."""
 
 
 class EmbeddingError(HivemindError, RuntimeError):

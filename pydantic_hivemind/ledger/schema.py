@@ -23,7 +23,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The alembic revision that this code reads and writes."""
 
 
@@ -199,4 +199,16 @@ vectors = Table(
     Column("embedder", Key, primary_key=True),
     Column("hash", LargeBinary(16), primary_key=True),
     Column("vector", LargeBinary, nullable=False),
+)
+
+# Tokens that were given out for a scope and not revoked. What they are signed with is not here.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("scope_id", Number, ForeignKey("scopes.id", ondelete="CASCADE"), nullable=False, index=True),
+    # What it allows, joined by commas.
+    Column("can", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
 )

@@ -1,0 +1,212 @@
+"""Tokens: each is for one workspace, says what it may do there and when it ends, and can be revoked."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import time
+import uuid
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import jwt
+
+from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, ScopeNotFound, StoreReadOnly
+from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.ledger import tokens, tree
+from pydantic_hivemind.ledger.tokens import TokenRow
+from pydantic_hivemind.scopes import Scope
+
+Action = Literal["read", "write", "promote", "admin"]
+"""What a token may do: read its workspace and what that inherits, change its workspace, promote it, and make, list
+and destroy workspaces and tokens under it, or itself. None of them includes another."""
+
+ACTIONS: tuple[Action, ...] = get_args(Action)
+
+DEFAULT_TTL = 30 * 24 * 3600.0
+"""Seconds that a token lasts if nothing else is said: a month, so that a forgotten one does no harm for long."""
+
+MAX_TTL = 10 * 365 * 24 * 3600.0
+"""Longest life of a token, in seconds: ten years, which every clock and JWT library can count."""
+
+SECRET_FILE = "token-secret"  # noqa: S105 (its name)
+"""The file in the store's directory that has what tokens are signed with."""
+
+MIN_SECRET_BYTES = 32
+"""Shortest secret, in bytes: as long as what HS256 makes of it (RFC 7518, section 3.2)."""
+
+# Its types of keys can be read only where an optional library is installed.
+_codec: Any = jwt
+
+_ALGORITHM = "HS256"
+_AUDIENCE = "hivemind"
+_REFUSED = "the token is not valid: it is unknown, has ended or was revoked, or its workspace is gone"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a token gives. Times are seconds since the epoch.
+
+    Attributes:
+        id: The token's id, to revoke it by; it is no secret.
+        workspace: The name of the workspace it is for.
+        can: What it may do there.
+        created_at: When it was made.
+        expires_at: When it ends.
+    """
+
+    id: str
+    workspace: str
+    can: frozenset[Action]
+    created_at: float
+    expires_at: float
+    # A name can be used again, the ledger's id of a scope never.
+    scope_id: int = field(repr=False)
+
+    def require(self, action: Action) -> None:
+        """Raises `NotAllowed` unless it may do that."""
+        if action not in self.can:
+            raise NotAllowed(f"this needs a token that allows {action!r}")
+
+
+class Tokens:
+    """The tokens of a hive. Every thread may use it.
+
+    Args:
+        hive: The hive.
+        secret: What they are signed with, 32 bytes or more. Without it, it is in a file of the store's directory
+            that only its owner can read, made when the first token is.
+    """
+
+    def __init__(self, hive: Hivemind, *, secret: bytes | None = None) -> None:
+        self._hive = hive
+        self._database, self._directory = hive.kept_in
+        self._secret = secret
+
+    def create(
+        self,
+        workspace: Scope | str,
+        *,
+        can: Collection[Action] = ("read", "write"),
+        ttl: float = DEFAULT_TTL,
+        by: Grant | None = None,
+    ) -> str:
+        """A new token for a workspace: a secret, which is not kept.
+
+        Args:
+            workspace: The workspace or its name.
+            can: What it may do there.
+            ttl: Seconds until it ends.
+            by: Who makes it: it can do no more than that, and lasts no longer.
+
+        Raises:
+            ScopeNotFound: There is no such workspace.
+            InvalidOption: There is no such action, or the ttl is no positive number of up to ten years.
+            NotAllowed: `by` may not do all of it.
+        """
+        allowed = _actions(can)
+        if not 0 < ttl <= MAX_TTL:
+            raise InvalidOption(f"a token's ttl is a positive number of seconds up to {MAX_TTL:.0f}, not {ttl!r}")
+        scope = self._hive.scope(workspace, create=False) if isinstance(workspace, str) else workspace
+        if not scope.is_kept_in(self._database):
+            raise InvalidOption("the workspace is one of another hive")
+        now = time.time()
+        ends = now + ttl
+        if by is not None:
+            for action in allowed:
+                by.require(action)
+            ends = min(ends, by.expires_at)
+        row = TokenRow(uuid.uuid4().hex, scope.chain_ids[0], scope.name, ",".join(allowed), now, ends)
+        with self._database.write() as tx:
+            tree.check_alive(tx, scope.chain_ids)
+            tokens.store(tx, row)
+        claims = {"jti": row.id, "aud": _AUDIENCE, "sub": row.scope, "can": allowed, "exp": math.ceil(ends)}
+        return _codec.encode(claims, self._key(), algorithm=_ALGORITHM)
+
+    def verify(self, token: str) -> Grant:
+        """What a token gives now.
+
+        Raises:
+            InvalidToken: It was not made here, has ended or was revoked, or its workspace is gone.
+        """
+        key = self._key()
+        required = {"require": ["jti", "exp", "aud"]}
+        try:
+            claims = _codec.decode(token, key, algorithms=[_ALGORITHM], audience=_AUDIENCE, options=required)
+        except (jwt.InvalidTokenError, ValueError):
+            raise InvalidToken(_REFUSED) from None
+        with self._database.read() as tx:
+            row = tokens.find(tx, str(claims["jti"]))
+        if row is None:
+            raise InvalidToken(_REFUSED)
+        return _grant(row)
+
+    def scope(self, grant: Grant) -> Scope:
+        """The workspace that a token is for.
+
+        Raises:
+            InvalidToken: It is gone; one of the same name that was made later is another.
+        """
+        with suppress(ScopeNotFound):
+            scope = self._hive.scope(grant.workspace, create=False)
+            if scope.chain_ids[0] == grant.scope_id:
+                return scope
+        raise InvalidToken(_REFUSED)
+
+    def list(self) -> list[Grant]:
+        """The tokens that are valid now, by workspace and age."""
+        with self._database.read() as tx:
+            return [_grant(row) for row in tokens.listing(tx)]
+
+    def revoke(self, id: str) -> bool:
+        """End a token now; whether it was valid."""
+        with self._database.write() as tx:
+            return tokens.forget(tx, id)
+
+    def _key(self) -> bytes:
+        if self._secret is None:
+            if self._directory is None:
+                raise InvalidOption("the store has no directory; say what tokens are signed with")
+            self._secret = _secret_in(self._directory)
+        if len(self._secret) < MIN_SECRET_BYTES:
+            raise InvalidOption(f"what tokens are signed with must have {MIN_SECRET_BYTES} bytes or more")
+        return self._secret
+
+
+def _actions(can: Collection[Action]) -> list[Action]:
+    """Each action once, in their order."""
+    allowed: list[Action] = [action for action in ACTIONS if action in can]
+    if not allowed or len(allowed) != len(set(can)) or isinstance(can, str):
+        raise InvalidOption(f"a token can do one or more of {', '.join(ACTIONS)}")
+    return allowed
+
+
+def _grant(row: TokenRow) -> Grant:
+    can = frozenset(cast("list[Action]", row.can.split(",")))
+    return Grant(row.id, row.scope, can, row.created_at, row.expires_at, row.scope_id)
+
+
+def _secret_in(directory: Path) -> bytes:
+    """What tokens are signed with, made if need be; of processes that make it at once one wins."""
+    place = directory / SECRET_FILE
+    try:
+        with suppress(FileNotFoundError):
+            return place.read_bytes()
+        # It appears whole or not at all, and never with other rights.
+        draft = directory / f"{SECRET_FILE}.{uuid.uuid4().hex}"
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(secrets.token_hex(32).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            with suppress(FileExistsError):
+                os.link(draft, place)
+        finally:
+            draft.unlink()
+        return place.read_bytes()
+    except OSError:
+        raise StoreReadOnly("what tokens are signed with cannot be read or made in the store's directory") from None

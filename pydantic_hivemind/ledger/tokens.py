@@ -1,0 +1,69 @@
+"""The rows of tokens: what was given out for which scope, until it ends or is revoked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Select, delete, or_, select
+from typing_extensions import Unpack
+
+from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.schema import scopes, tokens
+from pydantic_hivemind.ledger.statements import Statement, insert_row, param
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """A token that was given out. Times are seconds since the epoch."""
+
+    id: str
+    scope_id: int
+    scope: str
+    can: str
+    created_at: float
+    expires_at: float
+
+
+def _live(*conditions: ColumnElement[bool]) -> Select[Unpack[tuple[str, int, str, str, float, float]]]:
+    """Tokens that have not ended, of scopes that have not either."""
+    return (
+        select(tokens.c.id, tokens.c.scope_id, scopes.c.name, tokens.c.can, tokens.c.created_at, tokens.c.expires_at)
+        .join(scopes, scopes.c.id == tokens.c.scope_id)
+        .where(
+            tokens.c.expires_at > param("now"),
+            or_(scopes.c.expires_at.is_(None), scopes.c.expires_at > param("now")),
+            *conditions,
+        )
+        .order_by(scopes.c.name, tokens.c.created_at, tokens.c.id)
+    )
+
+
+_FIND = Statement(lambda: _live(tokens.c.id == param("id")))
+_LIST = Statement(_live)
+_INSERT = Statement(lambda: insert_row(tokens))
+_DELETE = Statement(lambda: delete(tokens).where(tokens.c.id == param("id")))
+_PURGE = Statement(lambda: delete(tokens).where(tokens.c.expires_at <= param("now")))
+
+
+def find(tx: Transaction, id: str) -> TokenRow | None:
+    """The live token of that id."""
+    rows = tx.rows(_FIND, {"id": id, "now": time.time()})
+    return TokenRow(*rows[0]) if rows else None
+
+
+def listing(tx: Transaction) -> list[TokenRow]:
+    """Every live token, by the name of its scope and by age."""
+    return [TokenRow(*row) for row in tx.rows(_LIST, {"now": time.time()})]
+
+
+def store(tx: Transaction, token: TokenRow) -> None:
+    """Keep a new token, and let go of those that have ended."""
+    tx.run(_PURGE, {"now": token.created_at})
+    values = {"can": token.can, "created_at": token.created_at, "expires_at": token.expires_at}
+    tx.run(_INSERT, {"id": token.id, "scope_id": token.scope_id, **values})
+
+
+def forget(tx: Transaction, id: str) -> bool:
+    """Delete a token; whether there was one."""
+    return bool(tx.run(_DELETE, {"id": id}))
