@@ -11,6 +11,7 @@ from pydantic_hivemind.index.chunking import headings, split
 from pydantic_hivemind.index.dense import Dense
 from pydantic_hivemind.index.embedding import Vectors
 from pydantic_hivemind.index.lexical import LexicalIndex
+from pydantic_hivemind.journals import is_journal
 from pydantic_hivemind.ledger import feed, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind
@@ -95,7 +96,7 @@ class ScopeIndex:
                 self.layer.pop(path, None)
             else:
                 self.layer[path] = head
-            if head is not None and head.kind == Kind.FILE and head.size <= self._mounts.of(path).indexed_bytes:
+            if head is not None and self._is_searched(head):
                 wanted.append(head)
             else:
                 self._forget(path)
@@ -103,6 +104,11 @@ class ScopeIndex:
             self._take(head, data)
         # Last: where this fails half-way, it is done again.
         self.watermark = changes.watermark
+
+    def _is_searched(self, head: Head) -> bool:
+        """Whether it is a file that may have passages. What was done to memory is no memory."""
+        small = head.kind == Kind.FILE and head.size <= self._mounts.of(head.path).indexed_bytes
+        return small and not is_journal(head.path)
 
     def add(self, vectors: Mapping[bytes, Vectors]) -> None:
         """Hold vectors of pending chunks."""
