@@ -20,7 +20,15 @@ from pathlib import Path
 
 import pytest
 import typer
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, UserPromptPart
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
@@ -49,6 +57,10 @@ def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     told = next((str(part.content) for part in last.parts if isinstance(part, UserPromptPart)), "")
     if note := re.fullmatch(r"Remember: (.*)", told):
         return ModelResponse([ToolCallPart("write_memory", {"content": f"- {note[1]}\n"})])
+    if question := re.fullmatch(r"Look up: (.*)", told):
+        return ModelResponse([ToolCallPart("search_memory", {"query": question[1]})])
+    if found := [part for part in last.parts if isinstance(part, ToolReturnPart) and part.tool_name == "search_memory"]:
+        return ModelResponse([TextPart(found[0].model_response_str())])
     if checkpoint := re.fullmatch(r"Rewind to (.*)\.", told):
         return ModelResponse([ToolCallPart("rewind_to", {"checkpoint_id": checkpoint[1]})])
     return ModelResponse([TextPart("Noted.")])

@@ -175,6 +175,11 @@ async def test_it_says_when_nothing_was_found(scope: Scope) -> None:
         assert await use(toolset, call("search_memory", query="tea", **place)) == ["Nothing was found there."]
 
 
+async def test_receipts_of_what_was_done_to_memory_are_not_found(scope: Scope) -> None:
+    scope.write_text("/.deep/memory/.memory-operations.json", '[{"id": "tea", "path": "main/tea.md"}]')
+    assert await use(HivemindToolset(scope), call("search_memory", query="tea")) == ["Nothing was found."]
+
+
 async def test_not_more_is_shown_than_a_model_should_read(scope: Scope) -> None:
     for number in range(60):
         scope.write_text(f"/{number}.md", f"Tea number {number}. " + "It is green and it is hot. " * 25)

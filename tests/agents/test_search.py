@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pydantic_hivemind import Hivemind, HivemindSearch, Scope, Session
-from pydantic_hivemind.deep import DeepAgentDeps
+from pydantic_hivemind import (
+    Hivemind,
+    HivemindBackend,
+    HivemindSearch,
+    HivemindToolset,
+    HivemindWorkspace,
+    Scope,
+    Session,
+)
+from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgentDeps
 
 from .conftest import MakeAgent, deps_of
 from .scripted import EVERYTHING, call, script
@@ -84,6 +93,52 @@ async def test_both_ways_to_write_memory_keep_each_other_s_notes(make_agent: Mak
     await asyncio.gather(*(agents[n % 3].run(script(step), deps=deps_of(ada)) for n, step in enumerate(steps)))
     notes = set(ada.read_text(MEMORY).splitlines())
     assert {f"- {verb} {n}" for verb in ("told", "wrote") for n in range(6)} <= notes
+
+
+async def test_a_subagent_has_the_tools_it_is_given(make_agent: MakeAgent, ada: Scope) -> None:
+    # Without memory of pydantic-deep's own, which may have a tool of the same name.
+    helper = {
+        "name": "helper",
+        "description": "helps",
+        "instructions": "Help.",
+        "toolsets": [HivemindToolset(agent_name="helper")],
+        "extra": {"memory": False},
+    }
+    agent = make_agent(subagents=[helper], capabilities=[HivemindSearch()])
+    ada.write_text("/drinks.md", "Ada drinks tea.")
+    task = script(call("search_memory", query="beverages"), call("remember", content="It is tea"), EVERYTHING)
+    work = script(call("task", description=task, subagent_type="helper"), EVERYTHING)
+    assert "/drinks.md:1\nAda drinks tea." in (await agent.run(work, deps=deps_of(ada))).output
+    assert ada.read_text("/.deep/memory/helper/MEMORY.md") == "- It is tea\n"
+
+
+async def test_an_agent_that_works_in_a_directory_of_the_machine(
+    make_agent: MakeAgent, ada: Scope, tmp_path: Path
+) -> None:
+    """Only its memory, plans and evicted results are in the scope."""
+    directory = tmp_path / "project"
+    directory.mkdir()
+    options: dict[str, Any] = {}
+    deps = deps_of(ada)
+    if TAKES_BACKEND:
+        from pydantic_ai_backends import CompositeBackend, LocalBackend
+
+        kept = HivemindBackend(ada)
+        routes = {"/.deep": kept, "/plans": kept}
+        deps = DeepAgentDeps(backend=CompositeBackend(default=LocalBackend(root_dir=str(directory)), routes=routes))
+    else:
+        from pydantic_ai.workspaces import LocalWorkspaceBackend
+
+        options["workspace"] = HivemindWorkspace(over=LocalWorkspaceBackend(directory))
+    agent = make_agent(capabilities=[HivemindSearch()], **options)
+    work = script(
+        call("remember", content="Ada drinks tea"),
+        call("search_memory", query="drinks"),
+        EVERYTHING,
+    )
+    assert f"{MEMORY}:1\n- Ada drinks tea" in (await agent.run(work, deps=deps)).output
+    assert ada.read_text(MEMORY) == "- Ada drinks tea\n"
+    assert not list(directory.iterdir())
 
 
 class TestForks:
