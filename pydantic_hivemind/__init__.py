@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.model import Conflict as Conflict
     from pydantic_hivemind.model import Edited as Edited
     from pydantic_hivemind.model import File as File
+    from pydantic_hivemind.model import Hit as Hit
     from pydantic_hivemind.model import Match as Match
     from pydantic_hivemind.model import PromotionReport as PromotionReport
     from pydantic_hivemind.model import ScopeInfo as ScopeInfo
@@ -42,6 +43,7 @@ _HOMES = {
     "DEFAULT_MOUNTS": "mounts",
     "Edited": "model",
     "File": "model",
+    "Hit": "model",
     "Hivemind": "hivemind",
     "HivemindBackend": "adapters.backend",
     "HivemindCheckpointStore": "adapters.checkpoints",
@@ -70,6 +72,7 @@ __all__ = [
     "Conversation",
     "Edited",
     "File",
+    "Hit",
     "Hivemind",
     "HivemindBackend",
     "HivemindCheckpointStore",

@@ -142,7 +142,7 @@ class InvalidTag(HivemindError, ValueError):
 
 
 class InvalidOption(HivemindError, ValueError):
-    """A strategy or durability that does not exist."""
+    """An option, a strategy, a filter or a limit that makes no sense."""
 
 
 class InvalidPattern(HivemindError, ValueError):

@@ -12,7 +12,11 @@ import pytest
 import pydantic_hivemind
 from pydantic_hivemind import errors
 
-ERRORS = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+ERRORS = [
+    value
+    for value in vars(errors).values()
+    if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, Warning)
+]
 
 
 def test_all_is_what_can_be_imported():
