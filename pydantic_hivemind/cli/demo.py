@@ -1,4 +1,4 @@
-"""The `hivemind` command. What a command needs is imported in it, so that help comes at once."""
+"""`hivemind demo`."""
 
 from __future__ import annotations
 
@@ -7,36 +7,19 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    help="Memory for pydantic-deep agents that many users, projects and runs share without leaking.",
-    no_args_is_help=True,
-    add_completion=False,
-)
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
 
 
-def _show_version(*, wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"hivemind {version('pydantic-hivemind')}")
-        raise typer.Exit
-
-
-@app.callback()
-def hivemind(
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
-    ] = False,
-) -> None:
-    """Read by typer: what comes before the command."""
-
-
-@app.command()
 def demo(
     store: Annotated[Path | None, typer.Option(help="Keep the store in this directory.", file_okay=False)] = None,
 ) -> None:
-    """Show two users of one project, their agents, and a crash, on a real server with a scripted model."""
+    """Show agents of two users on a real server.
+
+    Their project, a crash, and what is left; with a scripted model.
+    """
     from contextlib import nullcontext
     from tempfile import TemporaryDirectory
 
@@ -55,8 +38,3 @@ def demo(
             console.print(*server.log().splitlines()[-20:], sep="\n")
             raise typer.Exit(1) from None
     console.print("\nAll of it holds.", style="bold green")
-
-
-def main() -> None:
-    """Run the command."""
-    app()

@@ -1,0 +1,122 @@
+"""`hivemind connect` and `hivemind disconnect`: a workspace in the configuration of an MCP client."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pydantic_hivemind.cli import output
+from pydantic_hivemind.cli.exits import ExitCode, explain
+from pydantic_hivemind.cli.options import STORE_VARIABLE, TOKEN_VARIABLE, Json, Store, Workspace, find, open_store
+from pydantic_hivemind.cli.tokens import Can, TokenTtl, actions, lifetime
+from pydantic_hivemind.errors import InvalidToken
+
+if TYPE_CHECKING:
+    from pydantic_hivemind.cli.connect_files import Server
+    from pydantic_hivemind.hivemind import Hivemind
+
+PLACEHOLDER = "TOKEN"
+"""What `--print` shows in place of a token, which would be a secret on a screen."""
+
+
+Client = Annotated[
+    Literal["claude-code", "claude-desktop", "cursor", "vscode", "codex"],
+    typer.Argument(metavar="CLIENT", help="claude-code, claude-desktop, cursor, vscode or codex."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(connect)
+    app.command()(disconnect)
+
+
+def connect(
+    client: Client,
+    *,
+    can: Can = None,
+    ttl: TokenTtl = None,
+    show: Annotated[bool, typer.Option("--print", help="Show what would be written, and change nothing.")] = False,
+    workspace: Workspace,
+    store: Store,
+    as_json: Json = False,
+) -> None:
+    """Give an MCP client a workspace's tools.
+
+    It gets a token for that workspace. claude-code, cursor and vscode are configured for the directory where you
+    are, the others for you everywhere.
+    """
+    from pydantic_hivemind.auth import Tokens
+    from pydantic_hivemind.cli.connect_files import CLIENTS
+
+    kind = CLIENTS[client]
+    place = kind.place()
+    with open_store(store) as hive:
+        scope = find(hive, workspace)
+        if show:
+            sys.stdout.write(kind.merged(place, _server(store, workspace, PLACEHOLDER)))
+            explain(f"`hivemind token create --workspace {workspace}` makes what goes where {PLACEHOLDER} is")
+            return
+        before = kind.connected(place)
+        tokens = Tokens(hive)
+        token = tokens.create(scope, can=actions(can), ttl=lifetime(ttl))
+        ends = tokens.verify(token).expires_at
+        kind.write(place, kind.merged(place, _server(store, workspace, token)))
+        _revoke(hive, before)
+    output.show(
+        {"client": client, "file": str(place), "workspace": workspace, "expires_at": ends},
+        as_json=as_json,
+        people=lambda _: f"Connected {client} to {output.printable(workspace)} until {output.moment(ends)[:10]}.",
+        plain=lambda _: output.row(place),
+    )
+    explain(f"{place} has a token in it now; keep it to yourself, and start the client again")
+
+
+def disconnect(client: Client, *, store: Store, as_json: Json = False) -> None:
+    """Take them from the client again.
+
+    Its token is revoked. Exit code 1 if it has none.
+    """
+    from pydantic_hivemind.cli.connect_files import CLIENTS
+
+    kind = CLIENTS[client]
+    place = kind.place()
+    before = kind.connected(place)
+    if before is None:
+        explain(f"{client} is not connected")
+        raise typer.Exit(ExitCode.NO)
+    kind.write(place, kind.without(place))
+    with open_store(before.environment.get(STORE_VARIABLE, store)) as hive:
+        _revoke(hive, before)
+    output.show(
+        {"client": client, "file": str(place)},
+        as_json=as_json,
+        people=lambda _: f"Disconnected {client}.",
+        plain=lambda _: output.row(place),
+    )
+
+
+def _server(store: str, workspace: str, token: str) -> Server:
+    from pydantic_hivemind.cli.connect_files import Server
+
+    # Where this very package is: clients have another PATH, and other packages have a command of that name.
+    beside = str(Path(sys.executable).parent)
+    command = shutil.which("hivemind", path=beside) or shutil.which("pydantic-hivemind") or "pydantic-hivemind"
+    place = str(Path(store).expanduser().absolute())
+    return Server(command, ("mcp", "--workspace", workspace), {STORE_VARIABLE: place, TOKEN_VARIABLE: token})
+
+
+def _revoke(hive: Hivemind, server: Server | None) -> None:
+    """End the token that a client had."""
+    from pydantic_hivemind.auth import Tokens
+
+    if server is None:
+        return
+    tokens = Tokens(hive)
+    with suppress(InvalidToken):
+        tokens.revoke(tokens.verify(server.environment.get(TOKEN_VARIABLE, "")).id)

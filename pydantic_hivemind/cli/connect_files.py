@@ -1,0 +1,192 @@
+"""The configuration files of MCP clients: where they are, and one server in them among others.
+
+What else is in a file stays as it is; a file that cannot be read for sure is never written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import uuid
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic_hivemind.cli.exits import ExitCode, Refused
+
+SERVER_NAME = "hivemind"
+"""What the server is called in every client."""
+
+ARGUMENTS = ("mcp", "--workspace")
+"""How the arguments of our own server begin: other packages have a `hivemind` too."""
+
+Document = MutableMapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A program that a client starts and talks to through its standard input and output."""
+
+    command: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Client:
+    """How a client is configured.
+
+    Attributes:
+        place: Where its file is.
+        key: What its servers are in.
+        typed: Whether each says that it is of the type `stdio`.
+        is_toml: Whether the file is TOML; JSON otherwise.
+    """
+
+    place: Callable[[], Path]
+    key: str = "mcpServers"
+    typed: bool = True
+    is_toml: bool = False
+
+    def connected(self, place: Path) -> Server | None:
+        """Our server in the file.
+
+        Raises:
+            Refused: The file cannot be read, or has another server of that name.
+        """
+        return self._ours(self._servers(place, self._document(place)), place)
+
+    def merged(self, place: Path, server: Server) -> str:
+        """The file's text with our server in it.
+
+        Raises:
+            Refused: The file cannot be read, or has another server of that name.
+        """
+        document = self._document(place)
+        servers = self._servers(place, document)
+        self._ours(servers, place)
+        entry: dict[str, object] = {"type": "stdio"} if self.typed else {}
+        entry |= {"command": server.command, "args": list(server.arguments), "env": dict(server.environment)}
+        if self.key in document:
+            servers[SERVER_NAME] = entry
+        else:
+            document[self.key] = self._table(entry)
+        return self._text(document)
+
+    def without(self, place: Path) -> str:
+        """The file's text without our server.
+
+        Raises:
+            Refused: The file cannot be read, or has another server of that name.
+        """
+        document = self._document(place)
+        servers = self._servers(place, document)
+        if self._ours(servers, place) is not None:
+            del servers[SERVER_NAME]
+        return self._text(document)
+
+    def write(self, place: Path, text: str) -> None:
+        """Put a text in the file's place, all of it or nothing, for its owner alone: it has a token in it.
+
+        Raises:
+            Refused: It cannot be written.
+        """
+        place = place.resolve()
+        draft = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+                file.write(text.encode())
+            draft.replace(place)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise Refused(f"{place} cannot be written: {error.strerror}", ExitCode.STORE) from None
+
+    def _document(self, place: Path) -> Document:
+        try:
+            text = place.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            text = ""
+        except (OSError, UnicodeDecodeError):
+            raise self._unclear(place) from None
+        if self.is_toml:
+            import tomlkit
+            from tomlkit.exceptions import ParseError
+
+            try:
+                return tomlkit.parse(text)
+            except ParseError:
+                raise self._unclear(place) from None
+        try:
+            document: object = json.loads(text) if text.strip() else {}
+        except ValueError:
+            raise self._unclear(place) from None
+        if not isinstance(document, dict):
+            raise self._unclear(place)
+        return cast("dict[str, Any]", document)
+
+    def _servers(self, place: Path, document: Document) -> Document:
+        servers = document.get(self.key, {})
+        if not isinstance(servers, MutableMapping):
+            raise self._unclear(place)
+        return cast("MutableMapping[str, Any]", servers)
+
+    def _ours(self, servers: Document, place: Path) -> Server | None:
+        entry = servers.get(SERVER_NAME)
+        if entry is None:
+            return None
+        try:
+            arguments = tuple(str(argument) for argument in entry["args"])
+            environment = {str(name): str(value) for name, value in entry["env"].items()}
+            server = Server(str(entry["command"]), arguments, environment)
+        except (KeyError, TypeError, AttributeError):
+            server = None
+        if server is None or server.arguments[: len(ARGUMENTS)] != ARGUMENTS:
+            raise Refused(f"{place} has another server called {SERVER_NAME!r}; rename it", ExitCode.CONFLICT)
+        return server
+
+    def _table(self, entry: dict[str, object]) -> object:
+        if not self.is_toml:
+            return {SERVER_NAME: entry}
+        import tomlkit
+
+        servers = tomlkit.table(is_super_table=True)
+        servers[SERVER_NAME] = entry
+        return servers
+
+    def _text(self, document: Document) -> str:
+        if not self.is_toml:
+            return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        import tomlkit
+
+        return tomlkit.dumps(document)
+
+    def _unclear(self, place: Path) -> Refused:
+        kind = "TOML" if self.is_toml else "JSON without comments"
+        return Refused(
+            f"{place} is no {kind}, and was left as it is; add by hand what --print shows", ExitCode.CONFLICT
+        )
+
+
+def _claude_desktop() -> Path:
+    if sys.platform == "darwin":
+        settings = Path.home() / "Library" / "Application Support"
+    else:
+        settings = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return settings / "Claude" / "claude_desktop_config.json"
+
+
+def _codex() -> Path:
+    return Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex") / "config.toml"
+
+
+CLIENTS = {
+    "claude-code": Client(lambda: Path.cwd() / ".mcp.json"),
+    "claude-desktop": Client(_claude_desktop, typed=False),
+    "cursor": Client(lambda: Path.cwd() / ".cursor" / "mcp.json"),
+    "vscode": Client(lambda: Path.cwd() / ".vscode" / "mcp.json", key="servers"),
+    "codex": Client(_codex, key="mcp_servers", typed=False, is_toml=True),
+}
+"""The clients, by the names the command knows them by."""

@@ -1,0 +1,185 @@
+"""Workspaces as directories: the files of a `LocalBackend`, with the checkpoints of a `FileCheckpointStore`.
+
+A checkpoint is a file `ID.json` of seven fields. pydantic-ai, which reads messages, is imported on first use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_hivemind.cli.exits import ExitCode, Refused
+from pydantic_hivemind.errors import CheckpointError, FileTooLarge, PathError
+
+if TYPE_CHECKING:
+    from pydantic_hivemind.checkpoints import Snapshot
+    from pydantic_hivemind.scopes import Scope
+
+CHECKPOINTS = ".deep/checkpoints"
+"""Where `export` writes checkpoints: beside pydantic-deep's memory."""
+
+_FIELDS = {"id", "label", "turn", "messages", "message_count", "created_at", "metadata"}
+
+
+@dataclass
+class Outcome:
+    """What was brought over.
+
+    Attributes:
+        files: How many files.
+        checkpoints: How many checkpoints.
+        unchanged: How many of either were there already.
+        skipped: By path, why something was left out.
+    """
+
+    files: int = 0
+    checkpoints: int = 0
+    unchanged: int = 0
+    skipped: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def bring_in(directory: Path, scope: Scope, progress: Callable[[int, int], object]) -> Outcome:
+    """Write the files below a directory to a scope, and keep its checkpoints; what is there already stays."""
+    from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
+
+    outcome = Outcome()
+    found = sorted(_below(directory))
+    checkpoints = scope.checkpoints()
+    for done, path in enumerate(found, start=1):
+        name = f"/{path.relative_to(directory).as_posix()}"
+        try:
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode):
+                scope.make_dir(name)
+            elif not stat.S_ISREG(status.st_mode):
+                outcome.skipped[name] = "it is no file; links are not followed"
+            elif status.st_size > MAX_FILE_BYTES:
+                outcome.skipped[name] = f"it is larger than {MAX_FILE_BYTES} bytes"
+            elif (snapshot := _snapshot(path)) is not None:
+                if checkpoints.get(snapshot.id) == snapshot:
+                    outcome.unchanged += 1
+                else:
+                    checkpoints.save(snapshot)
+                    outcome.checkpoints += 1
+            elif _is_same(scope, name, data := path.read_bytes()):
+                outcome.unchanged += 1
+            else:
+                scope.write_bytes(name, data)
+                outcome.files += 1
+        except (PathError, CheckpointError, FileTooLarge) as error:
+            outcome.skipped[name] = str(error)
+        except OSError as error:
+            outcome.skipped[name] = error.strerror or "it cannot be read"
+        progress(done, len(found))
+    return outcome
+
+
+def take_out(scope: Scope, directory: Path, progress: Callable[[int, int], object]) -> Outcome:
+    """Write what a scope sees, and its checkpoints, to a directory.
+
+    Raises:
+        Refused: There is something in it, or it cannot be written.
+    """
+    outcome = Outcome()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise Refused(f"{directory} is not empty; name a new directory", ExitCode.CONFLICT)
+        entries = list(_within(scope, "/"))
+        snapshots = scope.checkpoints().list_all()
+        for done, (path, is_dir) in enumerate(entries, start=1):
+            target = directory / path[1:]
+            if is_dir:
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                target.write_bytes(scope.read_bytes(path))
+                outcome.files += 1
+            progress(done, len(entries) + len(snapshots))
+        for done, snapshot in enumerate(snapshots, start=1):
+            target = directory / CHECKPOINTS / f"{snapshot.id}.json"
+            if target.name != f"{snapshot.id}.json" or "/" in snapshot.id or target.exists():
+                outcome.skipped[f"checkpoint {snapshot.id}"] = "its id cannot be a file's name"
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(_document(snapshot))
+                outcome.checkpoints += 1
+            progress(len(entries) + done, len(entries) + len(snapshots))
+    except OSError as error:
+        if isinstance(error, PathError):
+            raise
+        raise Refused(f"{directory} cannot be written: {error.strerror}", ExitCode.STORE) from None
+    return outcome
+
+
+def _below(directory: Path) -> Iterator[Path]:
+    """The files in a directory and below, and the directories in which nothing is."""
+    for root, directories, files in os.walk(directory):
+        here = Path(root)
+        yield from (here / name for name in files)
+        # Links to directories are told, not followed.
+        yield from (here / name for name in directories if (here / name).is_symlink())
+        if not directories and not files and here != directory:
+            yield here
+
+
+def _within(scope: Scope, directory: str) -> Iterator[tuple[str, bool]]:
+    """Everything below a directory of a scope, directories before what is in them."""
+    for entry in scope.list_dir(directory):
+        yield entry.path, entry.is_dir
+        if entry.is_dir:
+            yield from _within(scope, entry.path)
+
+
+def _is_same(scope: Scope, path: str, data: bytes) -> bool:
+    return scope.exists(path) and not scope.stat(path).is_dir and scope.read_bytes(path) == data
+
+
+def _snapshot(path: Path) -> Snapshot | None:
+    """The checkpoint that a file is; `None` for any other file."""
+    if path.suffix != ".json":
+        return None
+    try:
+        told = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    document = cast("dict[str, Any]", told)
+    # Older ones may have no metadata.
+    if document.keys() | {"metadata"} != _FIELDS or document["id"] != path.stem:
+        return None
+    from pydantic import ValidationError
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
+
+    from pydantic_hivemind.checkpoints import Snapshot
+
+    try:
+        messages = ModelMessagesTypeAdapter.validate_json(json.dumps(document["messages"]))
+        created_at = datetime.fromisoformat(document["created_at"])
+    except (ValidationError, ValueError, TypeError) as error:
+        raise CheckpointError(f"it looks like a checkpoint but cannot be read as one: {type(error).__name__}") from None
+    return Snapshot(
+        id=document["id"],
+        label=document["label"],
+        turn=document["turn"],
+        messages=messages,
+        message_count=document["message_count"],
+        created_at=created_at,
+        metadata=document.get("metadata", {}),
+    )
+
+
+def _document(snapshot: Snapshot) -> bytes:
+    """A checkpoint as the file that `FileCheckpointStore` reads."""
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
+
+    messages = json.loads(ModelMessagesTypeAdapter.dump_json(snapshot.messages))
+    told = {name: getattr(snapshot, name) for name in sorted(_FIELDS)}
+    told |= {"messages": messages, "created_at": snapshot.created_at.isoformat()}
+    return json.dumps(told, ensure_ascii=False).encode()

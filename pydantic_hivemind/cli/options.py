@@ -1,0 +1,128 @@
+"""The options that commands share, and what they stand for: a store, a workspace, a span of time."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pydantic_hivemind.cli.exits import ExitCode, Refused
+from pydantic_hivemind.errors import HivemindError, ScopeNotFound
+
+if TYPE_CHECKING:
+    from pydantic_hivemind.hivemind import Hivemind
+    from pydantic_hivemind.scopes import Scope
+
+STORE_VARIABLE = "HIVEMIND_STORE"
+"""The environment variable that says where the store is."""
+
+TOKEN_VARIABLE = "HIVEMIND_TOKEN"  # noqa: S105 - its name
+"""The environment variable that a token is given in: arguments show up in lists of processes."""
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def default_store() -> str:
+    """A place of the user's, so that every command finds the same store wherever it is called."""
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return str(Path(data) / "hivemind")
+
+
+def _names(context: typer.Context, incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    store = context.params.get("store") or os.environ.get(STORE_VARIABLE) or default_store()
+    try:
+        with open_store(store) as hive:
+            return [info.name for info in hive.scopes() if info.name.startswith(incomplete)]
+    except HivemindError:
+        return []
+
+
+Store = Annotated[
+    str,
+    typer.Option(
+        default_factory=default_store,
+        envvar=STORE_VARIABLE,
+        metavar="DIRECTORY",
+        show_default="~/.local/share/hivemind",
+        help="Where the store is.",
+    ),
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The workspace.", autocompletion=_names)]
+Workspace = Annotated[
+    str, typer.Option("--workspace", "-w", metavar="NAME", help="The workspace.", autocompletion=_names)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FilePath = Annotated[str, typer.Argument(metavar="PATH", help="The file in the workspace.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be given again.")]
+ExpectedVersion = Annotated[
+    int | None,
+    typer.Option(metavar="NUMBER", help="Change nothing unless the file is at this version; 0 for no file."),
+]
+OperationId = Annotated[
+    str | None, typer.Option(metavar="ID", help="Makes a retry with the same id do nothing a second time.")
+]
+
+
+@contextmanager
+def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
+    """The hive in a directory, closed afterwards. Only with `make` a store is made where there is none.
+
+    Raises:
+        Refused: There is none.
+    """
+    from pydantic_hivemind.hivemind import Hivemind
+    from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
+
+    if "://" in store:
+        raise Refused("a store is a directory here, not a URL", ExitCode.USAGE)
+    directory = Path(store).expanduser()
+    if not make and not (directory / LEDGER_FILE).exists():
+        raise Refused(
+            f"there is no store in {store}; `hivemind workspace create` makes one, --store or {STORE_VARIABLE} "
+            "say where it is",
+            ExitCode.NOT_FOUND,
+        )
+    with Hivemind.open(directory) as hive:
+        yield hive
+
+
+@contextmanager
+def open_workspace(store: str, name: str) -> Generator[Scope]:
+    """A workspace that is there.
+
+    Raises:
+        Refused: There is none of that name.
+    """
+    with open_store(store) as hive:
+        yield find(hive, name)
+
+
+def find(hive: Hivemind, name: str) -> Scope:
+    """The workspace of that name.
+
+    Raises:
+        Refused: There is none.
+    """
+    try:
+        return hive.scope(name, create=False)
+    except ScopeNotFound:
+        message = f"there is no workspace {name!r}; `hivemind workspace list` shows those there are"
+        raise Refused(message, ExitCode.NOT_FOUND) from None
+
+
+def seconds(text: str) -> float:
+    """A span of time such as `90`, `30m`, `2h` or `7d`.
+
+    Raises:
+        Refused: It is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text.strip())
+    if found is None:
+        raise Refused(f"{text!r} is no span of time; write it like 90s, 30m, 2h, 7d or 1w", ExitCode.USAGE)
+    return float(found[1]) * _SECONDS[found[2] or "s"]

@@ -1,0 +1,125 @@
+"""What commands print: JSON if asked for, tables for people, and nothing but data on a pipe."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+Item = TypeVar("Item")
+
+
+def for_people() -> bool:
+    """Whether somebody reads what is printed as it is printed."""
+    return sys.stdout.isatty()
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where people read; text in brackets and numbers in names mean nothing in it."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def show(
+    value: Item,
+    *,
+    as_json: bool,
+    people: Callable[[Item], RenderableType],
+    plain: Callable[[Item], str | Sequence[str]],
+) -> None:
+    """Print a value.
+
+    Args:
+        value: What `--json` prints, field by field.
+        as_json: Whether to.
+        people: What it looks like on a terminal.
+        plain: What goes down a pipe: a line, or several.
+    """
+    if as_json:
+        print_json(value)
+    elif for_people():
+        console().print(people(value))
+    else:
+        lines = plain(value)
+        for line in (lines,) if isinstance(lines, str) else lines:
+            sys.stdout.write(f"{line}\n")
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, as its fields are named; bytes are text, or `{"base64": ...}` where they are none."""
+    sys.stdout.write(json.dumps(encoded(value), indent=2, ensure_ascii=not _unicode()) + "\n")
+
+
+def encoded(value: object) -> object:
+    """A value made of what JSON has."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: encoded(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and (as_dict := getattr(cast(object, value), "_asdict", None)):
+        return encoded(as_dict())
+    if isinstance(value, Mapping):
+        return {str(key): encoded(item) for key, item in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [encoded(item) for item in cast("Sequence[object]", value)]
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"base64": base64.b64encode(value).decode()}
+    return value
+
+
+def row(*cells: object) -> str:
+    """One line for a pipe: cells between tabs."""
+    return "\t".join("" if cell is None else printable(str(cell)) for cell in cells)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> RenderableType:
+    """A table for people.
+
+    Args:
+        headings: One per column.
+        rows: Their cells.
+        right: The headings of columns of numbers.
+    """
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for cells in rows:
+        made.add_row(*("" if cell is None else printable(str(cell)) for cell in cells))
+    return made
+
+
+def printable(text: str) -> str:
+    """Text that does nothing but show: what agents write could move the cursor, or end a line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def moment(seconds: float | None) -> str:
+    """A time as people read it, in their time zone."""
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]
+
+
+def size(count: int) -> str:
+    """A number of bytes as people read it."""
+    amount = float(count)
+    for unit in ("B", "KB", "MB"):
+        if amount < 1000:  # noqa: PLR2004 - units are powers of it
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def _unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

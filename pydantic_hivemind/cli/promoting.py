@@ -1,0 +1,213 @@
+"""The commands for changes: `diff`, `promote`, `revert`, `log` and `restore`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pydantic_hivemind.cli import output, patches
+from pydantic_hivemind.cli.exits import ExitCode, explain
+from pydantic_hivemind.cli.options import (
+    ExpectedVersion,
+    FilePath,
+    Json,
+    OperationId,
+    Store,
+    Tags,
+    Workspace,
+    find,
+    open_store,
+    open_workspace,
+)
+from pydantic_hivemind.errors import PromotionConflict
+from pydantic_hivemind.model import PromotionReport, Strategy, Version
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+To = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The workspace above that receives; without it the next one.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (diff, promote, revert, log, restore):
+        app.command()(command)
+
+
+def diff(*, to: To = None, workspace: Workspace, store: Store, as_json: Json = False) -> None:
+    """Show what a promotion would do, as a patch."""
+    with open_workspace(store, workspace) as scope:
+        changes = scope.diff(to)
+        report = scope.promote(to, dry_run=True)
+    if as_json:
+        output.print_json(changes)
+        return
+    for patch in map(patches.of_change, changes):
+        if output.for_people():
+            output.console().print(patches.coloured(patch), soft_wrap=True)
+        else:
+            sys.stdout.write(patch)
+    if output.for_people():
+        for path in report.merged:
+            explain(f"{output.printable(path)} changed on both sides; a promotion merges it")
+        for conflict in report.conflicts:
+            explain(f"{output.printable(conflict.path)} is a conflict: both sides changed the same")
+
+
+def promote(
+    *,
+    source: Annotated[str, typer.Option("--from", metavar="NAME", help="The workspace that changed.")],
+    to: To = None,
+    tags: Tags = None,
+    paths: Annotated[
+        list[str] | None, typer.Option("--path", metavar="GLOB", help="Only paths that match; may be given again.")
+    ] = None,
+    on_conflict: Annotated[
+        Strategy,
+        typer.Option(help="Where both sides changed the same: fail, keep the receiver's (ours), or take the new."),
+    ] = "merge",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report the same and change nothing.")] = False,
+    operation_id: OperationId = None,
+    store: Store,
+    as_json: Json = False,
+) -> None:
+    """Merge changes into what is inherited.
+
+    All of it or nothing: a conflict, exit code 4, promotes nothing.
+    """
+    with open_store(store) as hive:
+        scope = find(hive, source)
+        try:
+            report = scope.promote(
+                to, tags=tags, paths=paths, strategy=on_conflict, dry_run=dry_run, operation_id=operation_id
+            )
+        except PromotionConflict as conflict:
+            _show_report(conflict.report, as_json=as_json)
+            raise
+    _show_report(report, as_json=as_json)
+    if report.conflicts and on_conflict == "merge":
+        raise typer.Exit(ExitCode.CONFLICT)
+
+
+def revert(
+    promotion: Annotated[str, typer.Argument(metavar="PROMOTION", help="Its id, as `promote` and `log` show it.")],
+    *,
+    operation_id: OperationId = None,
+    workspace: Workspace,
+    store: Store,
+    as_json: Json = False,
+) -> None:
+    """Undo what a promotion did to a workspace.
+
+    All of it or nothing.
+    """
+    with open_workspace(store, workspace) as scope:
+        paths = scope.revert(promotion, operation_id=operation_id)
+    output.show(
+        paths,
+        as_json=as_json,
+        people=lambda paths: output.table(("put back",), [(path,) for path in paths]),
+        plain=lambda paths: [output.row(path) for path in paths],
+    )
+
+
+def log(path: FilePath, *, workspace: Workspace, store: Store, as_json: Json = False) -> None:
+    """Show who changed a file, and from where.
+
+    The newest comes first. Exit code 1 if there is nothing.
+    """
+    with open_workspace(store, workspace) as scope:
+        versions = scope.history(path)
+    output.show(
+        versions,
+        as_json=as_json,
+        people=lambda versions: output.table(
+            ("version", "when", "what", "by", "from", "promotion", "size", "tags"),
+            [_of_version(version, output.size(version.size)) for version in versions],
+            right=("version", "size"),
+        ),
+        plain=lambda versions: [output.row(*_of_version(version, version.size)) for version in versions],
+    )
+    if not versions:
+        raise typer.Exit(ExitCode.NO)
+
+
+def restore(
+    path: FilePath,
+    *,
+    version: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="As `log` shows it; without it, what was there before.")
+    ] = None,
+    expected_version: ExpectedVersion = None,
+    operation_id: OperationId = None,
+    workspace: Workspace,
+    store: Store,
+    as_json: Json = False,
+) -> None:
+    """Bring back a version of a file.
+
+    Or undo its last change, if no version is named.
+    """
+    with open_workspace(store, workspace) as scope:
+        stat = scope.restore(path, version, expected_version=expected_version, operation_id=operation_id)
+    now = "there is no file" if stat is None else f"{output.size(stat.size)}, version {stat.version}"
+    output.show(
+        stat,
+        as_json=as_json,
+        people=lambda _: output.printable(f"Restored {path}: {now}."),
+        plain=lambda _: output.row(path),
+    )
+
+
+def _of_version(version: Version, size: object) -> tuple[object, ...]:
+    return (
+        version.version,
+        output.moment(version.created_at),
+        version.action,
+        version.scope,
+        version.source,
+        version.promotion,
+        size,
+        ", ".join(version.tags),
+    )
+
+
+def _show_report(report: PromotionReport, *, as_json: bool) -> None:
+    output.show(
+        report,
+        as_json=as_json,
+        people=_of_report,
+        plain=lambda report: [output.row(*cells) for cells in _outcomes(report)],
+    )
+
+
+def _outcomes(report: PromotionReport) -> list[tuple[str, str]]:
+    conflicts = tuple(conflict.path for conflict in report.conflicts)
+    return [
+        (what, path)
+        for what, paths in (
+            ("applied", report.applied),
+            ("merged", report.merged),
+            ("deleted", report.deleted),
+            ("skipped", report.skipped),
+            ("conflict", conflicts),
+        )
+        for path in paths
+    ]
+
+
+def _of_report(report: PromotionReport) -> RenderableType:
+    from rich.console import Group
+
+    outcomes = _outcomes(report)
+    if not outcomes:
+        return "Nothing to promote."
+    would = "Would promote" if report.dry_run else "Promotion"
+    told = output.printable(
+        f"{would} {report.id if not report.dry_run else ''} from {report.source} to {report.target}"
+    )
+    return Group(" ".join(told.split()), output.table(("", "path"), outcomes))

@@ -1,0 +1,116 @@
+"""`hivemind token`: making, listing and revoking tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from pydantic_hivemind.cli import output
+from pydantic_hivemind.cli.exits import ExitCode, Refused
+from pydantic_hivemind.cli.options import Json, Store, Workspace, find, open_store, seconds
+
+if TYPE_CHECKING:
+    from pydantic_hivemind.auth import Action
+
+group = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True, rich_markup_mode=None)
+
+Can = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ACTION", help="read, write, promote or admin; may be given again.", show_default="read, write"
+    ),
+]
+TokenTtl = Annotated[
+    str | None, typer.Option(metavar="SPAN", help="How long it lasts, such as 12h or 90d.", show_default="30d")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(group, name="token")
+
+
+@group.command()
+def create(*, can: Can = None, ttl: TokenTtl = None, workspace: Workspace, store: Store, as_json: Json = False) -> None:
+    """Make a token for one workspace and print it. It is a secret, and shown this once."""
+    from pydantic_hivemind.auth import Tokens
+
+    with open_store(store) as hive:
+        tokens = Tokens(hive)
+        token = tokens.create(find(hive, workspace), can=actions(can), ttl=lifetime(ttl))
+        grant = tokens.verify(token)
+    output.show(
+        {"token": token, "id": grant.id, "workspace": grant.workspace, "can": sorted(grant.can)}
+        | {"expires_at": grant.expires_at},
+        as_json=as_json,
+        people=lambda _: token,
+        plain=lambda _: token,
+    )
+
+
+@group.command("list")
+def list_tokens(*, store: Store, as_json: Json = False) -> None:
+    """List the tokens that are valid now."""
+    from pydantic_hivemind.auth import Tokens
+
+    with open_store(store) as hive:
+        grants = Tokens(hive).list()
+    rows = [
+        (
+            grant.id,
+            grant.workspace,
+            ", ".join(sorted(grant.can)),
+            output.moment(grant.created_at),
+            output.moment(grant.expires_at),
+        )
+        for grant in grants
+    ]
+    output.show(
+        [
+            {
+                "id": grant.id,
+                "workspace": grant.workspace,
+                "can": sorted(grant.can),
+                "created_at": grant.created_at,
+                "expires_at": grant.expires_at,
+            }
+            for grant in grants
+        ],
+        as_json=as_json,
+        people=lambda _: output.table(("id", "workspace", "can", "made", "ends"), rows),
+        plain=lambda _: [output.row(*cells) for cells in rows],
+    )
+
+
+@group.command()
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `token list` shows it.")],
+    *,
+    store: Store,
+    as_json: Json = False,
+) -> None:
+    """End a token now."""
+    from pydantic_hivemind.auth import Tokens
+
+    with open_store(store) as hive:
+        if not Tokens(hive).revoke(token_id):
+            raise Refused(f"there is no token {token_id!r}", ExitCode.NOT_FOUND)
+    output.show(
+        {"id": token_id},
+        as_json=as_json,
+        people=lambda _: f"Revoked the token {output.printable(token_id)}.",
+        plain=lambda _: output.row(token_id),
+    )
+
+
+def actions(can: list[str] | None) -> list[Action]:
+    """What a token may do; making it refuses what is no action."""
+    return cast("list[Action]", can or ["read", "write"])
+
+
+def lifetime(ttl: str | None) -> float:
+    """How many seconds a token lasts."""
+    from pydantic_hivemind.auth import DEFAULT_TTL
+
+    return DEFAULT_TTL if ttl is None else seconds(ttl)

@@ -1,0 +1,121 @@
+"""The commands that look after a store: `gc`, `doctor` and `reindex`."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from pydantic_hivemind.cli import output
+from pydantic_hivemind.cli.exits import ExitCode
+from pydantic_hivemind.cli.options import Json, Store, open_store
+from pydantic_hivemind.cli.transfer import progress_bar
+from pydantic_hivemind.model import Finding, Part
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PACKAGES = ("pydantic-hivemind", "pydantic-deep", "pydantic-ai-backend", "pydantic-ai-slim", "chromadb", "sqlalchemy")
+"""Whose versions decide how a store behaves."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (gc, doctor, reindex):
+        app.command()(command)
+
+
+def gc(*, store: Store, as_json: Json = False) -> None:
+    """Remove what has ended, and give its room back to the disk.
+
+    That is workspaces past their ttl and collections of none. Writes wait meanwhile.
+    """
+    with open_store(store) as hive:
+        before = _bytes(store)
+        ended = hive.cleanup()
+        hive.sweep()
+        hive.compact()
+        freed = max(0, before - _bytes(store))
+    output.show(
+        {"ended": ended, "freed": freed},
+        as_json=as_json,
+        people=lambda _: f"Removed {ended} workspaces past their ttl, and gave {output.size(freed)} back.",
+        plain=lambda _: output.row(ended, freed),
+    )
+
+
+def doctor(
+    *,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without losing anything.")] = False,
+    store: Store,
+    as_json: Json = False,
+) -> None:
+    """Check a store and say how to mend it.
+
+    Exit code 1 if anything is wrong.
+    """
+    with open_store(store) as hive:
+        findings = hive.check()
+        if fix and any(finding.mendable for finding in findings):
+            hive.sweep()
+            findings = hive.check()
+    output.show(
+        {"versions": _versions(), "findings": findings},
+        as_json=as_json,
+        people=lambda _: _report(findings),
+        plain=lambda _: [output.row(finding.part, finding.problem, _remedy(finding)) for finding in findings],
+    )
+    if findings:
+        raise typer.Exit(ExitCode.NO)
+
+
+def reindex(*, store: Store, as_json: Json = False) -> None:
+    """Give every passage a vector.
+
+    With the built-in embedder, letting go of vectors that others made. Not for a store whose app searches with an
+    embedder of its own: there, call `Hivemind.reindex`.
+    """
+    count = 0
+    with open_store(store) as hive, progress_bar("Indexing") as bar:
+
+        def progress(done: int, all: int) -> None:
+            nonlocal count
+            count = done
+            bar(done, all)
+
+        hive.reindex(progress)
+    output.show(
+        {"workspaces": count},
+        as_json=as_json,
+        people=lambda _: f"Indexed {count} workspaces.",
+        plain=lambda _: output.row(count),
+    )
+
+
+def _bytes(store: str) -> int:
+    return sum(path.stat().st_size for path in Path(store).expanduser().rglob("*") if path.is_file())
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+
+
+def _remedy(finding: Finding) -> str:
+    return "hivemind doctor --fix" if finding.mendable else finding.remedy
+
+
+def _report(findings: list[Finding]) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    lines: list[Text] = []
+    for part in get_args(Part):
+        wrong = [finding for finding in findings if finding.part == part]
+        lines.append(Text.assemble(("✗", "bold red") if wrong else ("✓", "green"), f" {part}"))
+        lines.extend(Text(f"    {finding.problem}: {_remedy(finding)}") for finding in wrong)
+    told = ", ".join(f"{name} {number}" for name, number in _versions().items())
+    return Group(*lines, Text(told, "dim"))
