@@ -10,9 +10,8 @@ from wcmatch import glob
 from wcmatch._wcparse import PatternLimitException
 
 from pydantic_hivemind.errors import InvalidPattern
-from pydantic_hivemind.model import Match
 
-CROWDED = 8
+CROWDED = 4
 """Matching lines, most of them next to each other, after which looking at each line takes less than leaping."""
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
@@ -61,39 +60,64 @@ class LineSearch:
             self._text = re.compile(pattern, re.MULTILINE) if not _BOUND_TO_LINE.search(pattern) else None
         except (re.error, OverflowError, RecursionError) as error:
             raise InvalidPattern(f"not a regular expression: {error}") from None
+        self._start = "" if self._line.flags & _LOOSE else _literal_start(pattern)
+        self._is_literal = self._start == pattern
 
-    def matches(self, path: str, data: bytes) -> list[Match]:
-        """The matching lines of a file; none of a file that is no text."""
+    def lines(self, data: bytes) -> list[tuple[int, str]]:
+        """The matching lines of a file with their numbers, from 1; none of a file that is no text."""
         try:
             text = data.decode()
         except UnicodeDecodeError:
             return []
-        if self._text is not None:
-            return self._leap(path, text, self._text)
-        return self._scan(path, text, 1)
+        return self._scan(text, 1) if self._text is None else self._leap(text, self._text)
 
-    def _scan(self, path: str, text: str, first: int) -> list[Match]:
+    def _scan(self, text: str, first: int) -> list[tuple[int, str]]:
         """The matching lines of a text, looking at each."""
+        lines = enumerate(text.split("\n"), first)
+        if self._is_literal:
+            literal = self._start
+            return [(number, line) for number, line in lines if literal in line]
         search = self._line.search
-        return [Match(path, number, line) for number, line in enumerate(text.split("\n"), first) if search(line)]
+        return [(number, line) for number, line in lines if search(line)]
 
-    def _leap(self, path: str, text: str, whole: re.Pattern[str]) -> list[Match]:
+    def _leap(self, text: str, whole: re.Pattern[str]) -> list[tuple[int, str]]:
         """The matching lines of a text, leaping to where the next one may be: none comes before it."""
-        found: list[Match] = []
+        found: list[tuple[int, str]] = []
         at, number = 0, 1
-        while (match := whole.search(text, at)) is not None:
+        while (possible := text.find(self._start, at)) != -1 and (match := whole.search(text, possible)) is not None:
             start = max(text.rfind("\n", at, match.start()) + 1, at)
             number += text.count("\n", at, start)
             end = text.find("\n", start)
             line = text[start:] if end == -1 else text[start:end]
-            if self._line.search(line):
-                found.append(Match(path, number, line))
+            # What was found inside the line is found in the line by itself too.
+            if (line and match.end() <= start + len(line)) or self._line.search(line):
+                found.append((number, line))
             if end == -1:
                 break
             at, number = end + 1, number + 1
             if len(found) == CROWDED and number <= 2 * CROWDED:
-                return found + self._scan(path, text[at:], number)
+                return found + self._scan(text[at:], number)
         return found
+
+
+line_search = lru_cache(maxsize=256)(LineSearch)
+"""Makes a `LineSearch`, or takes the one there is."""
+
+_LOOSE = re.IGNORECASE | re.VERBOSE
+"""With these flags a character of a pattern does not stand for itself."""
+
+_SPECIAL = re.compile(r"[.^$*+?{}\[\]\\()]")
+
+
+def _literal_start(pattern: str) -> str:
+    """What every match of a pattern begins with; empty if that cannot be told at a glance."""
+    if "|" in pattern:
+        return ""
+    special = _SPECIAL.search(pattern)
+    if special is None:
+        return pattern
+    # The character before a repetition belongs to it.
+    return pattern[: max(special.start() - (special[0] in "*+?{"), 0)]
 
 
 _BOUND_TO_LINE = re.compile(r"\(\?(?!:|i[:)]|P<)|\\[AZz\d]|[*+?}]\+")

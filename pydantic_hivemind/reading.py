@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,14 @@ from pydantic_hivemind.diff import changes
 from pydantic_hivemind.errors import IsADirectory, NotText, PathNotFound, ScopeNotFound
 from pydantic_hivemind.finder import Finder
 from pydantic_hivemind.ledger import history, tree
-from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Head, View
 from pydantic_hivemind.model import Change, File, Hit, Match, Stat, Version
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.paths import normalize
-from pydantic_hivemind.patterns import LineSearch, glob_matcher, is_hidden
+from pydantic_hivemind.patterns import glob_matcher, is_hidden, line_search
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -101,8 +101,9 @@ class ScopeReader:
         under = normalize(under)
         matches = glob_matcher(pattern, under=under, hidden=hidden)
         with self._database.read() as tx:
-            found = self._files(tx, under, matches)
-        return [self._stat_of(head) for head in found]
+            view = tree.subtree(tx, self._row.chain, under)
+        found = [head for head in _files(view, under) if matches(head.path)]
+        return [self._stat_of(head) for head in sorted(found, key=_path)]
 
     def grep(self, pattern: str, under: str = "/", *, glob: str | None = None, hidden: bool = True) -> list[Match]:
         """The lines that match a regular expression, in the text files under a directory or in one file.
@@ -116,16 +117,33 @@ class ScopeReader:
         Raises:
             InvalidPattern: `pattern` is no regular expression, or `glob` no glob.
         """
-        search = LineSearch(pattern)
+        found = self.grep_by_file(pattern, under, glob=glob, hidden=hidden)
+        return [Match(path, number, line) for path, lines in found for number, line in lines]
+
+    def grep_by_file(
+        self, pattern: str, under: str = "/", *, glob: str | None = None, hidden: bool = True
+    ) -> list[tuple[str, list[tuple[int, str]]]]:
+        """As `grep`: each file that has matching lines, with their numbers."""
+        search = line_search(pattern)
         under = normalize(under)
         selected = glob_matcher(glob) if glob is not None else None
 
-        def wanted(path: str) -> bool:
-            return (hidden or not is_hidden(path, under=under)) and (selected is None or selected(path))
+        def wanted(view: View) -> list[Head]:
+            found = _files(view, under)
+            if not hidden:
+                found = [head for head in found if not is_hidden(head.path, under=under)]
+            if selected is not None:
+                found = [head for head in found if selected(head.path)]
+            return sorted(found, key=_path)
 
+        with self._database.read() as tx:
+            few = tree.few(tx, self._row.chain, under)
+        if few is not None:
+            view, data = few
+            return [(head.path, lines) for head in wanted(view) if (lines := search.lines(data[head.version]))]
         with self._database.snapshot() as tx:
-            found = self._files(tx, under, wanted)
-            return [match for head, data in tree.contents(tx, found) for match in search.matches(head.path, data)]
+            found = tree.contents(tx, wanted(tree.subtree(tx, self._row.chain, under)))
+            return [(head.path, lines) for head, content in found if (lines := search.lines(content))]
 
     def history(self, path: str) -> list[Version]:
         """The kept versions of a path in this scope and its ancestors, newest first."""
@@ -231,30 +249,12 @@ class ScopeReader:
         with self._database.read() as tx:
             return tree.entry(tx, self._row.chain, path)
 
-    def _files(self, tx: Transaction, under: str, wanted: Callable[[str], bool]) -> list[Head]:
-        """The visible files under a directory, or the file that `under` is, by path."""
-        view = tree.subtree(tx, self._row.chain, under)
-        itself = view.find(under)
-        if itself is not None and itself.kind == Kind.FILE:
-            return [itself] if wanted(under) else []
-        found = [head for head in view.inside(under) if head.kind == Kind.FILE and wanted(head.path)]
-        return sorted(found, key=_path)
-
     def _stat_of(self, head: Head) -> Stat:
-        scope = self._name_of(head.scope_id)
-        if head.kind == Kind.DIRECTORY:
-            return Stat(head.path, True, 0, 0, (), head.created_at, head.created_at, scope)  # noqa: FBT003
-        tags = head.tag_list()
-        return Stat(
-            head.path,
-            False,  # noqa: FBT003
-            head.size,
-            head.version,
-            tags,
-            head.created_at,
-            head.modified_at,
-            scope,
-        )
+        scope_id, path, kind, _, version, _, created_at, size, tags, modified_at = head
+        scope = self._name_of(scope_id)
+        if kind == Kind.DIRECTORY:
+            return Stat(path, True, 0, 0, (), created_at, created_at, scope)  # noqa: FBT003
+        return Stat(path, False, size, version, tree.decode_tags(tags), created_at, modified_at, scope)  # noqa: FBT003
 
     def _name_of(self, scope_id: int) -> str:
         return self._names[self._row.chain.index(scope_id)]
@@ -277,6 +277,15 @@ class ScopeReader:
             return IsADirectory(f"{path!r} is a directory, not a file")
         view.check_parents(path)
         return PathNotFound(f"there is no file {path!r}")
+
+
+def _files(view: View, under: str) -> list[Head]:
+    """The visible files under a directory, or the file that `under` is, in no particular order."""
+    itself = view.find(under)
+    if itself is not None and itself.kind == Kind.FILE:
+        return [itself]
+    file = Kind.FILE
+    return [head for head in view.inside(under) if head.kind == file]
 
 
 def decoded(path: str, data: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 from functools import lru_cache
+from operator import attrgetter
 
 from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
 
@@ -21,6 +22,8 @@ from pydantic_hivemind.errors import (
 from pydantic_hivemind.model import Stat
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.scopes import Scope
+
+_is_dir = attrgetter("is_dir")
 
 
 class HivemindBackend:
@@ -68,7 +71,7 @@ class HivemindBackend:
                 found = [self.scope.stat(path)]
         except HivemindError:
             return []
-        found.sort(key=lambda stat: not stat.is_dir)
+        found.sort(key=_is_dir, reverse=True)
         return [_info(stat) for stat in found]
 
     @ForCaller
@@ -145,14 +148,14 @@ class HivemindBackend:
         try:
             re.compile(pattern)
             under = "/" if path is None else _checked(path)
-            found = self.scope.grep(pattern, under, glob=glob or None, hidden=not ignore_hidden)
+            found = self.scope.grep_by_file(pattern, under, glob=glob or None, hidden=not ignore_hidden)
         except (re.error, OverflowError, RecursionError) as error:
             return f"Error: Invalid regex pattern: {error}"
         except PathNotFound:
             return []
         except HivemindError as error:
             return f"Error: {_reason(error, path or '/')}"
-        return [{"path": file, "line_number": number, "line": line} for file, number, line in found]
+        return [{"path": file, "line_number": number, "line": line} for file, lines in found for number, line in lines]
 
     @ForCaller
     def delete(self, path: str) -> None:

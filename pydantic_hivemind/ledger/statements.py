@@ -8,6 +8,7 @@ time a shape of it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Generic
 
 from sqlalchemy import Insert, SelectBase, Table, UpdateBase, bindparam, insert
@@ -53,14 +54,19 @@ def param(name: str) -> BindParameter[Any]:
     return bindparam(name)
 
 
+@lru_cache
+def _numbered(name: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{name}_{index}" for index in range(count))
+
+
 def slots(name: str, count: int) -> list[BindParameter[Any]]:
     """`count` parameters called `name_0`, `name_1` and so on, for an IN."""
-    return [param(f"{name}_{index}") for index in range(count)]
+    return [param(numbered) for numbered in _numbered(name, count)]
 
 
 def fill(name: str, values: Sequence[Value]) -> dict[str, Value]:
     """The arguments for `slots(name, len(values))`."""
-    return {f"{name}_{index}": value for index, value in enumerate(values)}
+    return dict(zip(_numbered(name, len(values)), values, strict=True))
 
 
 def insert_row(table: Table, *, numbered: bool = False) -> Insert:

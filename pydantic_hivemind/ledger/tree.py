@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, case, literal, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, case, null, select
 from typing_extensions import Unpack
 
 from pydantic_hivemind.errors import NotADirectory, PathNotFound, ScopeGone
@@ -24,6 +24,12 @@ from pydantic_hivemind.paths import ancestors_of, below
 
 Chain = tuple[int, ...]
 """Ids of a scope and its ancestors, nearest first."""
+
+DATA_BATCH = 64
+"""Files whose bytes are fetched at a time, which bounds the memory of a search through many files."""
+
+SMALL = 1 << 16
+"""Most bytes of a file that may be fetched before it is known whether it is wanted."""
 
 
 @lru_cache(maxsize=1024)
@@ -56,7 +62,7 @@ class Head(NamedTuple):
         return decode_tags(self.tags)
 
 
-_HEAD = (
+HEAD = (
     heads.c.scope_id,
     heads.c.path,
     heads.c.kind,
@@ -64,9 +70,10 @@ _HEAD = (
     heads.c.version,
     heads.c.origin,
     heads.c.created_at,
+    versions.c.size,
+    versions.c.tags,
+    versions.c.created_at,
 )
-_META = (versions.c.size, versions.c.tags, versions.c.created_at)
-HEAD = (*_HEAD, *_META)
 """The columns of a `Head`, of heads that are joined with their versions."""
 
 
@@ -74,32 +81,38 @@ def _lookup(chain: int, paths: int, *, data: bool) -> Select[Unpack[tuple[Any, .
     """The heads at some paths in every scope of a chain, beside a first column that says the scope is alive."""
     head = and_(heads.c.scope_id.in_(slots("scope", chain)), heads.c.path.in_(slots("path", paths)))
     joined = scopes.outerjoin(heads, head).outerjoin(versions, versions.c.id == heads.c.version)
-    columns: list[ColumnElement[Any]] = [scopes.c.expires_at, *_HEAD, *_META]
+    columns: list[ColumnElement[Any]] = [scopes.c.expires_at, *HEAD]
     if data:
         # Only the file that is read is worth its bytes, not files among its parents.
         columns.append(case((heads.c.path == param("path_0"), versions.c.data)))
     return select(*columns).select_from(joined).where(scopes.c.id == param("scope_0"))
 
 
-def _with_range(chain: int, paths: int, *, children: bool) -> CompoundSelect[Unpack[tuple[Any, ...]]]:
+def _with_range(
+    chain: int, paths: int, *, children: bool = False, data: bool = False
+) -> CompoundSelect[Unpack[tuple[Any, ...]]]:
     """As `_lookup`, and also the heads directly in a directory, or anywhere under it."""
     if children:
         where = heads.c.parent == param("directory")
     else:
         where = and_(heads.c.path >= param("low"), heads.c.path < param("high"))
+    columns: list[ColumnElement[Any]] = [null(), *HEAD]
+    if data:
+        columns.append(case((versions.c.size <= SMALL, versions.c.data)))
     inside = (
-        select(literal(None), *_HEAD, *_META)
+        select(*columns)
         .select_from(heads.outerjoin(versions, versions.c.id == heads.c.version))
         .where(heads.c.scope_id.in_(slots("scope", chain)), where)
     )
-    return _lookup(chain, paths, data=False).union_all(inside)
+    return _lookup(chain, paths, data=data).union_all(inside)
 
 
 _ALIVE = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("scope_0")).with_for_update())
 _ENTRY: Statement[[int, int]] = Statement(lambda chain, paths: _lookup(chain, paths, data=False))
 _FILE: Statement[[int, int]] = Statement(lambda chain, paths: _lookup(chain, paths, data=True))
 _CHILDREN: Statement[[int, int]] = Statement(lambda chain, paths: _with_range(chain, paths, children=True))
-_SUBTREE: Statement[[int, int]] = Statement(lambda chain, paths: _with_range(chain, paths, children=False))
+_SUBTREE: Statement[[int, int]] = Statement(_with_range)
+_FEW: Statement[[int, int]] = Statement(lambda chain, paths: _with_range(chain, paths, data=True).limit(DATA_BATCH))
 _OWN = Statement(
     lambda: (
         select(*HEAD)
@@ -111,9 +124,6 @@ _OWN = Statement(
 _DATA: Statement[[int]] = Statement(
     lambda count: select(versions.c.id, versions.c.data).where(versions.c.id.in_(slots("version", count)))
 )
-
-DATA_BATCH = 64
-"""Files whose bytes are fetched at a time, which bounds the memory of a search through many files."""
 
 
 class View:
@@ -167,29 +177,29 @@ class View:
         if head.kind == Kind.FILE:
             raise NotADirectory(f"{path!r} is a file, not a directory")
 
-    def inside(self, directory: str) -> Iterator[Head]:
+    def inside(self, directory: str) -> list[Head]:
         """The visible heads among those fetched below `directory`, in no particular order."""
+        low, high = below(directory)
+        around = (*ancestors_of(directory), directory)
+        whiteout = Kind.WHITEOUT
+        found: list[Head] = []
         seen: set[str] = set()
         blocked: set[str] = set()
-        around = (*ancestors_of(directory), directory)
-        low, high = below(directory)
-        for level, layer in enumerate(self.layers):
-            blocks: list[str] = []
-            is_last = not any(self.layers[level + 1 :])
-            for path, head in layer.items():
-                if not low <= path < high:
-                    continue
-                if not is_last and head.blocks:
-                    # Even where a nearer scope has the path itself, it hides what farther ones have under it.
-                    blocks.append(path)
-                if path in seen or (blocked and any(parent in blocked for parent in ancestors_of(path))):
-                    continue
-                seen.add(path)
-                if head.kind != Kind.WHITEOUT:
-                    yield head
-            if any(parent in layer and layer[parent].blocks for parent in around):
-                return
-            blocked.update(blocks)
+        layers = [layer for layer in self.layers if layer]
+        for layer in layers:
+            mine = [head for path, head in layer.items() if low <= path < high]
+            shown = [head for head in mine if not _is_hidden(head.path, seen, blocked)] if seen else mine
+            found += [head for head in shown if head.kind != whiteout]
+            if layer is layers[-1] or any(parent in layer and layer[parent].blocks for parent in around):
+                break
+            seen.update([head.path for head in mine])
+            # Even where a nearer scope has the path itself, it hides what farther ones have under it.
+            blocked.update([head.path for head in mine if head.blocks])
+        return found
+
+
+def _is_hidden(path: str, seen: set[str], blocked: set[str]) -> bool:
+    return path in seen or (bool(blocked) and not blocked.isdisjoint(ancestors_of(path)))
 
 
 def _view(chain: Chain, rows: Sequence[Row]) -> View:
@@ -198,8 +208,7 @@ def _view(chain: Chain, rows: Sequence[Row]) -> View:
     layers: list[dict[str, Head]] = [{} for _ in chain]
     for row in rows:
         if row[1] is not None:
-            head = Head(*row[1:11])
-            layers[level_of[head.scope_id]][head.path] = head
+            layers[level_of[row[1]]][row[2]] = Head(*row[1:11])
     return View(layers)
 
 
@@ -252,6 +261,18 @@ def subtree(tx: Transaction, chain: Chain, directory: str) -> View:
     low, high = below(directory)
     values = fill("scope", chain) | fill("path", paths) | {"low": low, "high": high}
     return _view(chain, tx.rows(_SUBTREE, values, len(chain), len(paths)))
+
+
+def few(tx: Transaction, chain: Chain, directory: str) -> tuple[View, dict[int, bytes]] | None:
+    """As `subtree`, and the bytes of the files by version; `None` where that is too much for one query."""
+    paths = (directory, *ancestors_of(directory))
+    low, high = below(directory)
+    values = fill("scope", chain) | fill("path", paths) | {"low": low, "high": high}
+    rows = tx.rows(_FEW, values, len(chain), len(paths))
+    data = {row[5]: row[11] for row in rows if row[3] == Kind.FILE}
+    if len(rows) == DATA_BATCH or None in data.values():
+        return None
+    return _view(chain, rows), data
 
 
 def own(tx: Transaction, scope_id: int) -> list[Head]:

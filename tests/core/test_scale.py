@@ -14,6 +14,7 @@ STATEMENTS = {
     "file": (tree._FILE, LOOKUP, (3, 2)),
     "children": (tree._CHILDREN, LOOKUP | {"directory": "/d"}, (3, 2)),
     "subtree": (tree._SUBTREE, LOOKUP | {"low": "/d/", "high": "/d0"}, (3, 2)),
+    "few": (tree._FEW, LOOKUP | {"low": "/d/", "high": "/d0"}, (3, 2)),
     "own": (tree._OWN, {"scope_id": 1}, ()),
     "data": (tree._DATA, fill("version", (1, 2)), (2,)),
     "alive": (tree._ALIVE, {"scope_0": 1}, ()),
@@ -34,7 +35,7 @@ STATEMENTS = {
     "old receipts": (receipts._FORGET, {"scope_id": 1, "before": 0.0}, ()),
 }
 
-LOOKUPS = [tree._ENTRY, tree._FILE, tree._CHILDREN, tree._SUBTREE]
+LOOKUPS = [tree._ENTRY, tree._FILE, tree._CHILDREN, tree._SUBTREE, tree._FEW]
 
 
 @pytest.mark.parametrize(("statement", "values", "shape"), STATEMENTS.values(), ids=STATEMENTS.keys())
@@ -87,6 +88,30 @@ def test_ten_thousand_files(hive):
     run.remove("/7")
     assert run.promote().deleted == ("/7",)
     assert len(project.glob("**")) == 9_900
+
+
+@pytest.mark.parametrize("count", [*range(tree.DATA_BATCH - 2, tree.DATA_BATCH + 2), 2 * tree.DATA_BATCH + 1])
+def test_few_files_and_many_are_searched_alike(hive, count):
+    parent = hive.scope("parent")
+    for number in range(count):
+        parent.write_text(f"/d/{number:03}", f"{number}\nneedle")
+    run = parent.spawn()
+    run.write_text("/d/000", "gone")
+    run.write_text("/d/001", "moved\n\nneedle")
+    run.remove("/d/002")
+    expected = [("/d/001", 3, "needle"), *((f"/d/{number:03}", 2, "needle") for number in range(3, count))]
+    assert run.grep("needle") == run.grep("needle", "/d") == expected
+    assert run.grep("needle", "/d/005") == [expected[3]]
+    assert run.grep("needle", glob="/d/00?") == expected[:8]
+
+
+@pytest.mark.parametrize("size", [tree.SMALL, tree.SMALL + 1])
+def test_a_large_file_is_searched_too(hive, size):
+    scope = hive.scope("a")
+    scope.write_text("/d/small", "needle")
+    scope.write_text("/d/large", "needle\n".rjust(size, "x"))
+    assert [path for path, *_ in scope.grep("needle")] == ["/d/large", "/d/small"]
+    assert [path for path, *_ in scope.grep("needle", "/d/large")] == ["/d/large"]
 
 
 def test_many_scopes(hive):
