@@ -1,0 +1,116 @@
+"""Who asks: the workspace of their token, and what they say of an operation in headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from pydantic_hivemind.auth import Action, Grant, Tokens
+from pydantic_hivemind.errors import InvalidOption, InvalidToken
+from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.scopes import Scope
+
+_bearer = HTTPBearer(
+    bearerFormat="JWT",
+    auto_error=False,
+    description="A token of one workspace, from `hivemind token create`. It says which workspace is meant.",
+)
+_ETAG = re.compile(r'"(\d{1,18})"', re.ASCII)
+
+
+def hive_of(request: Request) -> Hivemind:
+    """Dependency: the hive that is served."""
+    return request.app.state.hivemind
+
+
+def tokens_of(request: Request) -> Tokens:
+    """Dependency: its tokens."""
+    return request.app.state.tokens
+
+
+Hive = Annotated[Hivemind, Depends(hive_of)]
+TheTokens = Annotated[Tokens, Depends(tokens_of)]
+
+
+def grant_of(tokens: TheTokens, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Grant:
+    """Dependency: what the caller's token gives."""
+    if credentials is None:
+        raise InvalidToken("send a token: `Authorization: Bearer <token>`")
+    return tokens.verify(credentials.credentials)
+
+
+TheGrant = Annotated[Grant, Depends(grant_of)]
+
+
+def own(tokens: TheTokens, grant: TheGrant) -> Scope:
+    """Dependency: the caller's own workspace, whatever they may do there."""
+    return tokens.scope(grant)
+
+
+def _allowed(action: Action) -> Callable[[Grant, Scope], Scope]:
+    """Makes a dependency: the caller's own workspace, if they may do that."""
+
+    def allowed(grant: TheGrant, scope: Own) -> Scope:
+        grant.require(action)
+        return scope
+
+    return allowed
+
+
+Own = Annotated[Scope, Depends(own)]
+Readable = Annotated[Scope, Depends(_allowed("read"))]
+Writable = Annotated[Scope, Depends(_allowed("write"))]
+Promotable = Annotated[Scope, Depends(_allowed("promote"))]
+Administered = Annotated[Scope, Depends(_allowed("admin"))]
+
+
+def chain_of(scope: Scope) -> list[str]:
+    """The names of a workspace and its ancestors, nearest first."""
+    above = scope.parent
+    return [scope.name, *(chain_of(above) if above is not None else ())]
+
+
+def expected_version(
+    if_match: Annotated[
+        str | None,
+        Header(description='Only if the file is at this version: its ETag, such as `"7"`; `"0"` is no file.'),
+    ] = None,
+    if_none_match: Annotated[str | None, Header(description="Only if there is no file: `*`.")] = None,
+) -> int | None:
+    """Dependency: the version that a file must have to be changed."""
+    if if_none_match is not None:
+        if if_none_match != "*" or if_match is not None:
+            raise InvalidOption("to change only what is not there send `If-None-Match: *`, and no If-Match")
+        return 0
+    return None if if_match is None else _version(if_match)
+
+
+def _version(etag: str) -> int:
+    found = _ETAG.fullmatch(etag.strip())
+    if found is None:
+        raise InvalidOption('If-Match takes the ETag of one version, such as "7"')
+    return int(found[1])
+
+
+def known_versions(
+    if_none_match: Annotated[str | None, Header(description="ETags of the versions that are there already.")] = None,
+) -> frozenset[str]:
+    """Dependency: the ETags that need not be sent again."""
+    return frozenset(part.strip() for part in (if_none_match or "").split(","))
+
+
+ExpectedVersion = Annotated[int | None, Depends(expected_version)]
+KnownVersions = Annotated[frozenset[str], Depends(known_versions)]
+OperationId = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", description="Any text; a request with the same one is done once, for a week."),
+]
+
+
+def etag_of(version: int) -> str:
+    """The ETag of a version."""
+    return f'"{version}"'

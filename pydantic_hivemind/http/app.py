@@ -1,0 +1,91 @@
+"""`create_app`: the API as a FastAPI app."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.applications import Starlette
+from starlette.responses import Response
+
+from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.http import changing, files, finding, problems, tokens, workspaces
+from pydantic_hivemind.http.guard import Guard
+from pydantic_hivemind.http.metrics import Metrics
+
+DESCRIPTION = """
+Files that agents share without leaking. A token names one workspace: what it inherits can be read, itself be written,
+and nothing else be seen.
+
+- **Versions** are ETags. `If-Match` makes a change happen only to the version that was read, `If-None-Match: *` only
+  where there is no file; otherwise the answer is `412` and nothing was changed.
+- **`Idempotency-Key`** names a change, so that sending it again does it once, for a week.
+- **Errors** are problem details (RFC 9457); `error` in them is the name of the Python exception.
+- **Bytes in JSON** are base64. Times are seconds since the epoch.
+"""
+
+
+def create_app(
+    hive: Hivemind,
+    *,
+    token_store: Tokens | None = None,
+    hosts: Collection[str] = (),
+    mounts: Mapping[str, Starlette] | None = None,
+) -> FastAPI:
+    """Makes the HTTP API of a hive, to be served, or to be mounted in another app.
+
+    Args:
+        hive: The hive; who opened it closes it.
+        token_store: The tokens it takes; without them those of the hive.
+        hosts: The names it is served under, besides those of this machine and addresses.
+        mounts: Other apps to serve beside it, by the path that they begin with.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as running:
+            for mounted in (mounts or {}).values():
+                await running.enter_async_context(mounted.router.lifespan_context(mounted))
+            yield
+
+    app = FastAPI(
+        title="Hivemind",
+        version=version("pydantic-hivemind"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.hivemind = hive
+    app.state.tokens = token_store or Tokens(hive)
+    api = APIRouter(prefix="/v1", responses=problems.ALWAYS)
+    for part in (files, finding, changing, workspaces, tokens):
+        api.include_router(part.router)
+    app.include_router(api)
+    metrics = Metrics()
+
+    @app.get("/health", tags=["server"])
+    def health() -> dict[str, str]:
+        """Whether the server and its store answer."""
+        app.state.tokens.list()  # Asks the store.
+        return {"status": "ok"}
+
+    @app.get("/metrics", tags=["server"], response_class=Response)
+    def metrics_page() -> Response:
+        """How many requests there were of each kind, and how long they took, for Prometheus."""
+        return metrics.page()
+
+    for path, mounted in (mounts or {}).items():
+        app.mount(path, mounted)
+    problems.install(app)
+    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(metrics.around)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The name of the operation, which is that of the method that does it."""
+    return route.name

@@ -1,0 +1,145 @@
+"""Changes of a part of a file, of what is said of it, of directories; and promotion."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from pydantic import Base64Bytes, Field
+
+from pydantic_hivemind.http.access import ExpectedVersion, OperationId, Promotable, Writable, etag_of
+from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.shapes import Asked, shape
+from pydantic_hivemind.model import Edited, File, PromotionReport, Stat, Strategy
+
+router = APIRouter(tags=["changing"])
+
+MAX_VERSION = 2**63 - 1
+"""Largest version: what every database can count to."""
+
+ThePath = Annotated[str, Field(description="An absolute path in the workspace.")]
+
+
+class Edit(Asked):
+    """Text to replace in a file."""
+
+    path: ThePath
+    old: str = Field(description="It must be there once, exactly so.")
+    new: str
+    replace_all: bool = Field(default=False, description="Replace it wherever it is.")
+
+
+class Base(Asked):
+    """A file as it was read."""
+
+    version: int = Field(ge=0, le=MAX_VERSION)
+    data: Base64Bytes
+
+
+class Merge(Asked):
+    """What was made from a file as it was read."""
+
+    path: ThePath
+    data: Base64Bytes = Field(description="The new content.")
+    base: Base | None = Field(description="What it was made from; `null` if there was no file.")
+
+
+class MakeDir(Asked):
+    """A directory to make."""
+
+    path: ThePath
+
+
+class Tag(Asked):
+    """The tags that a file is to have."""
+
+    path: ThePath
+    tags: list[str]
+
+
+class Restore(Asked):
+    """A version to bring back."""
+
+    path: ThePath
+    version: int | None = Field(None, ge=0, le=MAX_VERSION, description="Without it, what was there before the last.")
+
+
+class Promote(Asked):
+    """What to promote where."""
+
+    to: str | None = Field(None, description="The ancestor; the parent if none is named.")
+    tags: list[str] | None = Field(None, description="Only files that have one of these.")
+    paths: list[str] | None = Field(None, description="Only paths that match one of these globs.")
+    strategy: Strategy = Field(
+        "merge", description="Where both sides changed the same: fail, keep `ours` (the ancestor's), or take `theirs`."
+    )
+    dry_run: bool = Field(default=False, description="Report the same and change nothing.")
+
+
+class Revert(Asked):
+    """A promotion to undo."""
+
+    promotion_id: str
+
+
+@router.post("/edit", response_model=shape(Edited), responses=documented(404, 409, 412, 413, 415, 507))
+def edit(
+    scope: Writable, asked: Edit, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
+) -> Any:
+    """Replace text in a file: of two edits at once both land."""
+    edited = scope.edit(
+        asked.path,
+        asked.old,
+        asked.new,
+        replace_all=asked.replace_all,
+        expected_version=expected,
+        operation_id=operation_id,
+    )
+    response.headers["ETag"] = etag_of(edited.stat.version)
+    return edited
+
+
+@router.post("/merge", response_model=shape(Stat), responses=documented(404, 409, 413, 507))
+def merge(scope: Writable, asked: Merge, response: Response, operation_id: OperationId = None) -> Any:
+    """Write what was made from a file as it was read, keeping what others wrote since then."""
+    base = None
+    if asked.base is not None:
+        size, version = len(asked.base.data), asked.base.version
+        base = File(Stat(asked.path, False, size, version, (), 0.0, 0.0, scope.name), asked.base.data)  # noqa: FBT003
+    stat = scope.merge(asked.path, asked.data, base=base, operation_id=operation_id)
+    response.headers["ETag"] = etag_of(stat.version)
+    return stat
+
+
+@router.post("/make_dir", status_code=204, responses=documented(404, 409, 412, 507))
+def make_dir(scope: Writable, asked: MakeDir, expected: ExpectedVersion, operation_id: OperationId = None) -> None:
+    """Make a directory and those above it; fine if it is there."""
+    scope.make_dir(asked.path, expected_version=expected, operation_id=operation_id)
+
+
+@router.post("/tag", response_model=shape(Stat), responses=documented(404, 409, 412, 507))
+def tag(
+    scope: Writable, asked: Tag, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
+) -> Any:
+    """Give a file these tags in place of those it has; a new version with the same bytes."""
+    stat = scope.tag(asked.path, asked.tags, expected_version=expected, operation_id=operation_id)
+    response.headers["ETag"] = etag_of(stat.version)
+    return stat
+
+
+@router.post("/restore", response_model=shape(Stat) | None, responses=documented(404, 409, 412, 507))
+def restore(scope: Writable, asked: Restore, expected: ExpectedVersion, operation_id: OperationId = None) -> Any:
+    """Bring back a version of a file; `null` where that means that there is no file."""
+    return scope.restore(asked.path, asked.version, expected_version=expected, operation_id=operation_id)
+
+
+@router.post("/promote", response_model=shape(PromotionReport), responses=documented(404, 409, 507))
+def promote(scope: Promotable, asked: Promote, operation_id: OperationId = None) -> Any:
+    """Merge the workspace's own changes into its parent or another ancestor: all of them or nothing."""
+    return scope.promote(**asked.model_dump(), operation_id=operation_id)
+
+
+@router.post("/revert", response_model=list[str], responses=documented(404, 409, 507))
+def revert(scope: Writable, asked: Revert, operation_id: OperationId = None) -> Any:
+    """Undo what a promotion did to the workspace, all or nothing; the paths."""
+    return scope.revert(asked.promotion_id, operation_id=operation_id)

@@ -1,0 +1,114 @@
+"""Files by their path: read, write, remove."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from pydantic_hivemind.errors import InvalidPath
+from pydantic_hivemind.http.access import (
+    ExpectedVersion,
+    KnownVersions,
+    OperationId,
+    Readable,
+    Writable,
+    etag_of,
+)
+from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.shapes import shape
+from pydantic_hivemind.model import Stat
+
+router = APIRouter(prefix="/files", tags=["files"])
+
+CHUNK_BYTES = 1 << 18
+"""How much of a file is sent at once, so that a slow reader is not sent all of it."""
+
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_ETAG = {"ETag": {"description": "The file's version.", "schema": {"type": "string"}}}
+_STAT = {"Hivemind-Stat": {"description": "The file's Stat, as JSON.", "schema": {"type": "string"}}}
+
+
+def path_of(
+    request: Request, path: Annotated[str, Path(description="The path, without its first slash; percent-encoded.")]
+) -> str:
+    """Dependency: the path in the address. What is no UTF-8 would otherwise stand for another name."""
+    try:
+        unquote_to_bytes(request.scope.get("raw_path", b"")).decode()
+    except UnicodeDecodeError:
+        raise InvalidPath("the path must be UTF-8, percent-encoded") from None
+    return path
+
+
+async def body_of(request: Request) -> bytearray:
+    """Dependency: what was sent, taken in as it comes."""
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+    return data
+
+
+ThePath = Annotated[str, Depends(path_of)]
+
+
+@router.get(
+    "/{path:path}",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "The bytes of the file.", "content": _BINARY, "headers": {**_ETAG, **_STAT}},
+        304: {"description": "The version is one of those in If-None-Match.", "headers": _ETAG},
+        **documented(404, 409),
+    },
+)
+def read(scope: Readable, path: ThePath, known: KnownVersions) -> Response:
+    """A file's bytes, exactly as they were written, with their version as the ETag."""
+    if known and (etag := etag_of(scope.stat(path).version)) in known and etag != etag_of(0):
+        return Response(status_code=304, headers={"ETag": etag})
+    file = scope.read(path)
+    headers = {
+        "ETag": etag_of(file.stat.version),
+        "Content-Length": str(len(file.data)),
+        "Hivemind-Stat": json.dumps(file.stat._asdict()),
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-cache",
+    }
+    return StreamingResponse(_parts(file.data), headers=headers, media_type="application/octet-stream")
+
+
+@router.put(
+    "/{path:path}",
+    response_model=shape(Stat),
+    responses={200: {"headers": _ETAG}, **documented(404, 409, 412, 413, 507)},
+    openapi_extra={"requestBody": {"content": _BINARY, "required": True}},
+)
+def write_bytes(
+    scope: Writable,
+    path: ThePath,
+    response: Response,
+    data: Annotated[bytearray, Depends(body_of)],
+    expected: ExpectedVersion,
+    operation_id: OperationId = None,
+    tags: Annotated[
+        list[str] | None, Query(description="Its tags; without them it keeps those it has. One empty tag: none.")
+    ] = None,
+) -> Any:
+    """Write a file, making the directories above it; the body is what will be in it, whatever its type."""
+    wanted = [] if tags == [""] else tags
+    stat = scope.write_bytes(path, data, tags=wanted, expected_version=expected, operation_id=operation_id)
+    response.headers["ETag"] = etag_of(stat.version)
+    return stat
+
+
+@router.delete("/{path:path}", status_code=204, responses=documented(404, 409, 412))
+def remove(scope: Writable, path: ThePath, expected: ExpectedVersion, operation_id: OperationId = None) -> None:
+    """Remove a file, or a directory and everything in it; what the workspace inherits there is hidden."""
+    scope.remove(path, expected_version=expected, operation_id=operation_id)
+
+
+async def _parts(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), CHUNK_BYTES):
+        yield data[start : start + CHUNK_BYTES]

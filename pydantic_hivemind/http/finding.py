@@ -1,0 +1,110 @@
+"""What is there: stats, lists, matches, search, history, differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from pydantic_hivemind.http.access import Readable, TheGrant, chain_of
+from pydantic_hivemind.http.paging import Paging
+from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.shapes import Asked, page_of, shape
+from pydantic_hivemind.model import Change, Hit, Match, Stat, Version
+
+router = APIRouter(tags=["finding"])
+
+MAX_HITS = 1000
+"""Most passages of one search."""
+
+ThePath = Annotated[str, Query(description="An absolute path in the workspace.")]
+Under = Annotated[str, Query(description="Only in this directory.")]
+Hidden = Annotated[bool, Query(description="Whether to look at names that begin with a dot.")]
+
+
+class Search(Asked):
+    """What to look for; without a query the filters decide alone, and what changed last comes first."""
+
+    query: str | None = None
+    limit: int = Field(10, ge=1, le=MAX_HITS, description="Most passages.")
+    under: str = Field("/", description="Only in this file or directory.")
+    tags: list[str] | None = Field(None, description="Only in files that have one of these.")
+    where: dict[str, Any] | None = Field(
+        None, description='Only in files of which this is true: `{"size": {"$gt": 7}}`.'
+    )
+    since: float | None = Field(
+        None, allow_inf_nan=False, description="Only in files that changed then or later, in seconds since the epoch."
+    )
+    chain: bool = Field(default=True, description="Whether to look in what the workspace inherits too.")
+
+
+@router.get("/exists", responses=documented())
+def exists(scope: Readable, path: ThePath) -> bool:
+    """Whether there is a file or directory."""
+    return scope.exists(path)
+
+
+@router.get("/stat", response_model=shape(Stat), responses=documented(404, 409))
+def stat(scope: Readable, path: ThePath) -> Any:
+    """What is known of a file or directory without reading it."""
+    return scope.stat(path)
+
+
+@router.get("/list_dir", response_model=page_of(Stat), responses=documented(404, 409))
+def list_dir(scope: Readable, paging: Paging, path: ThePath = "/") -> Any:
+    """What is directly in a directory, by name."""
+    return paging.page(scope.list_dir(path), lambda stat: (stat.path,))
+
+
+@router.get("/glob", response_model=page_of(Stat), responses=documented(404, 409))
+def glob(scope: Readable, paging: Paging, *, pattern: str, under: Under = "/", hidden: Hidden = True) -> Any:
+    """The files whose path matches a glob that starts at `under`, by path."""
+    return paging.page(scope.glob(pattern, under, hidden=hidden), lambda stat: (stat.path,))
+
+
+@router.get("/grep", response_model=page_of(Match), responses=documented(404, 409))
+def grep(
+    scope: Readable,
+    paging: Paging,
+    *,
+    pattern: str,
+    under: Under = "/",
+    glob: Annotated[str | None, Query(description="Only files whose path matches this glob from the root.")] = None,
+    hidden: Hidden = True,
+) -> Any:
+    """The lines that match a regular expression, by path."""
+    found = scope.grep(pattern, under, glob=glob, hidden=hidden)
+    return paging.page(found, lambda match: (match.path, match.line_number))
+
+
+@router.post("/search", response_model=list[shape(Hit)], responses=documented())
+def search(scope: Readable, asked: Search) -> Any:
+    """The passages that say most about something, by meaning and by words, best first."""
+    return scope.search(**asked.model_dump())
+
+
+@router.get("/history", response_model=page_of(Version), responses=documented())
+def history(scope: Readable, grant: TheGrant, paging: Paging, path: ThePath) -> Any:
+    """The kept versions of a path, newest first.
+
+    Where a promotion came from is said of workspaces of the caller's own chain, and to an admin of those under it.
+    """
+    names = chain_of(scope)
+
+    def told(version: Version) -> Version:
+        own = version.scope == scope.name and "admin" in grant.can
+        return version if own or version.source in names else replace(version, source=None)
+
+    return paging.page(map(told, scope.history(path)), lambda version: (-version.version,))
+
+
+@router.get("/diff", response_model=page_of(Change), responses=documented(404))
+def diff(
+    scope: Readable,
+    paging: Paging,
+    to: Annotated[str | None, Query(description="The ancestor to compare with; the parent if none is named.")] = None,
+) -> Any:
+    """What the workspace's own changes make different from its parent or another ancestor, by path."""
+    return paging.page(scope.diff(to), lambda change: (change.path,))

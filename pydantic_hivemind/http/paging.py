@@ -1,0 +1,77 @@
+"""Pages of long answers.
+
+A cursor is the place of the last item in the order of the answer and nothing else: each page is made anew for whoever
+asks, from what they may see.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from fastapi import Depends, Query
+
+from pydantic_hivemind.errors import InvalidOption
+
+PAGE_ITEMS = 200
+"""Items of a page, if nothing else is said."""
+
+MAX_PAGE_ITEMS = 1000
+"""Most items of a page: some 300 KB of stats."""
+
+MAX_CURSOR_CHARS = 32768
+"""Longest cursor: the longest path, each byte escaped, in base64."""
+
+Item = TypeVar("Item")
+
+
+class Page(NamedTuple):
+    """Some of the items, and the cursor for the next ones."""
+
+    items: list[Any]
+    next: str | None
+
+
+class Pager(NamedTuple):
+    """Which page is wanted."""
+
+    limit: int
+    after: tuple[str | int, ...] | None
+
+    def page(self, items: Iterable[Item], place: Callable[[Item], tuple[str | int, ...]]) -> Page:
+        """The page of items in the order of their places."""
+        try:
+            rest = sorted((item for item in items if self.after is None or place(item) > self.after), key=place)
+        except TypeError:
+            raise InvalidOption("the cursor is not one of this list") from None
+        shown = rest[: self.limit]
+        return Page(shown, _cursor(place(shown[-1])) if len(rest) > len(shown) else None)
+
+
+def pager(
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="Most items of the page.")] = PAGE_ITEMS,
+    cursor: Annotated[
+        str | None, Query(description="Where to go on: `next` of the page before.", max_length=MAX_CURSOR_CHARS)
+    ] = None,
+) -> Pager:
+    """Dependency: the wanted page."""
+    return Pager(limit, None if cursor is None else _place(cursor))
+
+
+Paging = Annotated[Pager, Depends(pager)]
+
+
+def _cursor(place: tuple[str | int, ...]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+
+def _place(cursor: str) -> tuple[str | int, ...]:
+    try:
+        place: Any = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        if isinstance(place, list):
+            return tuple(place)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    except (ValueError, RecursionError):
+        pass
+    raise InvalidOption("the cursor is not one of this list")

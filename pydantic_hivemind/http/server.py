@@ -1,0 +1,60 @@
+"""`serve`: runs the API, on this machine unless told otherwise."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+
+import uvicorn
+from starlette.applications import Starlette
+
+from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.http.app import create_app
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8765
+"""One that no well-known service uses."""
+
+
+def serve(
+    hive: Hivemind,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    hosts: Collection[str] = (),
+    mounts: Mapping[str, Starlette] | None = None,
+) -> None:
+    """Serve a hive until the process is told to end; what was begun is ended first.
+
+    Args:
+        hive: The hive.
+        host: The address to listen at.
+        port: The port to listen at.
+        hosts: The names it is served under, besides those of this machine and addresses.
+        mounts: Other apps to serve beside it, by the path that they begin with.
+
+    Raises:
+        InvalidOption: It would listen to other machines, and nobody has a token yet.
+    """
+    check_host(hive, host)
+    app = create_app(hive, hosts={host, *hosts}, mounts=mounts)
+    # Not uvicorn's log of requests: the addresses in it have names of files and what was looked for.
+    uvicorn.run(app, host=host, port=port, access_log=False, server_header=False)
+
+
+def check_host(hive: Hivemind, host: str) -> None:
+    """Raises `InvalidOption` if other machines could reach an address, and nobody has a token yet."""
+    if not _is_loopback(host) and not Tokens(hive).list():
+        raise InvalidOption(
+            f"{host!r} can be reached from other machines, and there is no token yet: make one first, or listen at "
+            f"{DEFAULT_HOST}"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,99 @@
+"""For an admin: the tokens of their workspace and of those under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BeforeValidator, Field
+
+from pydantic_hivemind.auth import ACTIONS, DEFAULT_TTL, MAX_TTL, Action, Grant, Tokens
+from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.http.access import Administered, Hive, TheGrant, TheTokens
+from pydantic_hivemind.http.paging import Paging
+from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.shapes import Asked, Shape, page_of
+from pydantic_hivemind.http.under import find, under
+from pydantic_hivemind.scopes import Scope
+
+router = APIRouter(prefix="/tokens", tags=["tokens"])
+
+Can = Annotated[
+    list[Action] | None, Field(min_length=1, description="What the token may do; without it all that yours may.")
+]
+
+
+def _in_order(can: Iterable[Action]) -> list[Action]:
+    return sorted(can, key=ACTIONS.index)
+
+
+class TokenInfo(Shape):
+    """A token that was given out. Times are seconds since the epoch."""
+
+    id: str
+    workspace: str
+    can: Annotated[list[Action], BeforeValidator(_in_order)]
+    created_at: float
+    expires_at: float
+
+
+class Issued(TokenInfo):
+    """A new token: `token` is not kept and cannot be shown again."""
+
+    token: str
+
+
+class NewToken(Asked):
+    """A token to make. It ends no later than yours."""
+
+    workspace: str | None = Field(None, description="One under yours; yours, if none is named.")
+    can: Can = None
+    ttl: float = Field(DEFAULT_TTL, gt=0, le=MAX_TTL, description="Seconds until it ends.")
+
+
+@router.post("", response_model=Issued, status_code=201, responses=documented(404))
+def create_token(scope: Administered, hive: Hive, tokens: TheTokens, grant: TheGrant, asked: NewToken) -> Any:
+    """Make a token for your workspace or one under it, which may do no more than yours."""
+    wanted = scope if asked.workspace is None else find(hive, scope, asked.workspace)
+    return issue(tokens, wanted, no_more_than(grant, asked.can), grant, asked.ttl)
+
+
+@router.get("", response_model=page_of(TokenInfo))
+def list_tokens(scope: Administered, hive: Hive, tokens: TheTokens, paging: Paging) -> Any:
+    """The valid tokens of your workspace and of those under it, by workspace and age."""
+    return paging.page(_of(hive, tokens, scope), _place)
+
+
+@router.delete("/{id}", status_code=204, responses=documented(404))
+def revoke_token(scope: Administered, hive: Hive, tokens: TheTokens, id: str) -> None:
+    """End a token of your workspace or of one under it; fine if it has ended."""
+    if any(grant.id == id for grant in _of(hive, tokens, scope)):
+        tokens.revoke(id)
+
+
+def no_more_than(grant: Grant, can: Iterable[Action] | None) -> list[Action]:
+    """What a new token may do, checked before anything is made for it.
+
+    Raises:
+        NotAllowed: It is more than the caller may.
+    """
+    wanted: list[Action] = [action for action in ACTIONS if action in (grant.can if can is None else can)]
+    for action in wanted:
+        grant.require(action)
+    return wanted
+
+
+def issue(tokens: Tokens, scope: Scope, can: list[Action], by: Grant, ttl: float = DEFAULT_TTL) -> dict[str, object]:
+    """Make a token."""
+    token = tokens.create(scope, can=can, ttl=ttl, by=by)
+    return {**TokenInfo.model_validate(tokens.verify(token)).model_dump(), "token": token}
+
+
+def _of(hive: Hivemind, tokens: Tokens, scope: Scope) -> list[Grant]:
+    names = {scope.name, *(info.name for info in under(hive, scope))}
+    return [grant for grant in tokens.list() if grant.workspace in names]
+
+
+def _place(grant: Grant) -> tuple[str, int, str]:
+    return grant.workspace, round(grant.created_at * 1e6), grant.id

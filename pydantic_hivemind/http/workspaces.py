@@ -1,0 +1,118 @@
+"""The caller's workspace, and for an admin those under it.
+
+Names are shared by the whole hive, so one that is made here begins with the name of the workspace it is under: nobody
+can learn which names others have, nor take one that somebody else will ask for.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+
+from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
+from pydantic_hivemind.http.paging import Paging
+from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.shapes import Asked, Shape, page_of
+from pydantic_hivemind.http.tokens import Can, Issued, TokenInfo, issue, no_more_than
+from pydantic_hivemind.http.under import find, not_under, under
+from pydantic_hivemind.model import ScopeInfo
+
+router = APIRouter(tags=["workspaces"])
+
+Ttl = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Workspace(Shape):
+    """The caller's workspace, and what they may do there."""
+
+    name: str
+    chain: list[str] = Field(description="Its name and those of the workspaces it inherits from, nearest first.")
+    token: TokenInfo
+
+
+class Create(Asked):
+    """A workspace to make."""
+
+    name: str = Field(description="What comes after the name of your workspace and a slash.")
+    ttl: Ttl | None = Field(None, description="Seconds after which it is removed, if it was not before.")
+    can: Can = None
+
+
+class Spawn(Asked):
+    """A session to start."""
+
+    name: str | None = Field(None, description="What comes after your workspace's name and a slash; or made up.")
+    ttl: Ttl | None = Field(None, description="Seconds after which it is removed, if it was not before.")
+    attach: bool = Field(
+        default=False, description="Take the session of that name if there is one already, and renew it."
+    )
+    can: Can = None
+
+
+class Destroy(Asked):
+    """How to destroy a workspace."""
+
+    cascade: bool = Field(default=False, description="Also those under it.")
+
+
+class Renew(Asked):
+    """How long a workspace is to live."""
+
+    ttl: Ttl | None = Field(description="Seconds from now; `null` for as long as its parent.")
+
+
+@router.get("/workspace", response_model=Workspace)
+def workspace(scope: Own, grant: TheGrant) -> Any:
+    """Which workspace a token is for, and what it may do there."""
+    return {"name": scope.name, "chain": chain_of(scope), "token": grant}
+
+
+@router.get("/workspaces", response_model=page_of(ScopeInfo))
+def scopes(scope: Administered, hive: Hive, paging: Paging) -> Any:
+    """The workspaces under yours, at any depth, by name."""
+    return paging.page(under(hive, scope), lambda info: (info.name,))
+
+
+@router.post("/workspaces", response_model=Issued, status_code=201, responses=documented(409))
+def create(scope: Administered, hive: Hive, tokens: TheTokens, grant: TheGrant, asked: Create) -> Any:
+    """Make a workspace under yours, and a token for it."""
+    can = no_more_than(grant, asked.can)
+    made = hive.create(f"{scope.name}/{asked.name}", scope, ttl=asked.ttl)
+    return issue(tokens, made, can, grant)
+
+
+@router.post("/spawn", response_model=Issued, status_code=201, responses=documented(409))
+def spawn(scope: Administered, tokens: TheTokens, grant: TheGrant, asked: Spawn) -> Any:
+    """Start a session under your workspace, and make a token for it."""
+    can = no_more_than(grant, asked.can)
+    name = None if asked.name is None else f"{scope.name}/{asked.name}"
+    return issue(tokens, scope.spawn(name, ttl=asked.ttl, attach=asked.attach), can, grant)
+
+
+@router.delete("/workspaces/{name:path}", status_code=204, responses=documented(404, 409))
+def delete_workspace(
+    scope: Administered,
+    hive: Hive,
+    *,
+    name: Annotated[str, Path(description="The whole name of a workspace under yours.")],
+    cascade: Annotated[bool, Query(description="Also those under it.")] = False,
+) -> None:
+    """Remove a workspace under yours and everything in it, for good."""
+    found = find(hive, scope, name)
+    if found == scope:
+        raise not_under(name)
+    found.destroy(cascade=cascade)
+
+
+@router.post("/destroy", status_code=204, responses=documented(409))
+def destroy(scope: Administered, asked: Destroy) -> None:
+    """Remove your workspace and everything in it, for good, and with it your token."""
+    scope.destroy(cascade=asked.cascade)
+
+
+@router.post("/renew", status_code=204)
+def renew(scope: Administered, asked: Renew) -> None:
+    """Let your workspace live so long from now on."""
+    scope.renew(asked.ttl)
