@@ -211,6 +211,18 @@ class ScopeChroma:
             raise ChromaUnavailable("almost no space is left on the disk")
 
 
+def usable() -> bool:
+    """Whether this process may use Chroma: not if it was forked from one that had, where it would hang.
+
+    Some threads, which all Chromas of a process share, are in the parent only.
+    """
+    return _processes in ([], [os.getpid()])
+
+
+_processes: list[int] = []
+"""The process that started a Chroma, if any did: this one, or one that it was forked from."""
+
+
 def is_low(directory: Path) -> bool:
     """Whether so little space is left on the disk that Chroma must not be called."""
     space = os.statvfs(directory)
@@ -251,6 +263,7 @@ def _start(directory: Path | None) -> tuple[System, RustBindingsAPI]:
         anonymized_telemetry=False,
         chroma_otel_collection_endpoint="",
     )
+    _processes[:] = [os.getpid()]
     system = System(settings)
     api = system.instance(RustBindingsAPI)
     api.hnsw_cache_size = KEPT_INDEXES

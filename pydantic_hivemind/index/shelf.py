@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pydantic_hivemind.index import directories
-from pydantic_hivemind.index.chroma import HNSW, ChromaUnavailable, ScopeChroma, is_low
+from pydantic_hivemind.index.chroma import HNSW, ChromaUnavailable, ScopeChroma, is_low, usable
 from pydantic_hivemind.index.directories import Directory
 from pydantic_hivemind.index.embedding import Embedder
 
@@ -66,9 +66,12 @@ class ChromaShelf:
         """A scope's Chroma, which stays open meanwhile. What it holds, `synced` says.
 
         Raises:
-            ChromaUnavailable: It cannot be opened, too many others are in use, or the shelf is closed.
+            ChromaUnavailable: It cannot be opened, too many others are in use, the shelf is closed, or the process was
+                forked from one that had opened any.
             EmbeddingError: It is not known by whose vectors to look for; not for a session.
         """
+        if not usable():
+            raise ChromaUnavailable("Chroma cannot be used in a process forked from one that used it")
         stamp = self._stamp if lasting else None
         with _lock:
             if self._closed:
@@ -99,7 +102,7 @@ class ChromaShelf:
         with _lock:
             if entry := self._open.get(scope_id):
                 return not entry.chroma.failed
-        return directories.is_clean(self._root / str(scope_id), self._stamp)
+        return usable() and directories.is_clean(self._root / str(scope_id), self._stamp)
 
     def discard(self, scope_id: int) -> None:
         """Delete a scope's Chroma, as soon as nobody uses it. One that another process owns stays."""
@@ -158,7 +161,7 @@ class ChromaShelf:
             _shut(self._open.pop(scope_id))
 
     def forget(self) -> None:
-        """In a forked child: begin anew, without what is the parent's."""
+        """In a forked child: let go of what is the parent's."""
         for entry in self._open.values():
             _never_freed(entry.chroma.disown())
             if entry.directory:

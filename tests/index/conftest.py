@@ -1,21 +1,15 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from steps import EMBEDDER
 
 from pydantic_hivemind.index.chroma import Record
-from pydantic_hivemind.index.embedding import Embedder
 from pydantic_hivemind.index.shelf import ChromaShelf
-
-
-def letters(input):
-    """How often a text has each letter."""
-    return [[1 + text.count(chr(ord("a") + number)) for number in range(26)] for text in input]
 
 
 @pytest.fixture
 def embedder():
-    return Embedder(letters)
+    return EMBEDDER
 
 
 @pytest.fixture
@@ -32,24 +26,30 @@ def records(embedder):
 
 
 @pytest.fixture
-def shelf(tmp_path, embedder):
-    shelf = ChromaShelf(tmp_path / "chroma", embedder)
+def root(tmp_path):
+    """Where the directories of scopes are."""
+    return tmp_path / "chroma"
+
+
+@pytest.fixture
+def shelf(root, embedder):
+    shelf = ChromaShelf(root, embedder)
     yield shelf
     shelf.close()
 
 
 @pytest.fixture
-def points():
-    """Makes records of random vectors that begin at a number."""
+def again(root):
+    """Opens further shelves of the same directory, as processes do later."""
+    shelves = []
 
-    def make(path, start, count, dimension=8):
-        vectors = np.random.default_rng(start).normal(size=(count, dimension)).astype(np.float32)
-        return [
-            Record(f"{path}#{start + number}", f"text {start + number}", vector, {"path": path})
-            for number, vector in enumerate(vectors)
-        ]
+    def open(embedder=EMBEDDER):
+        shelves.append(ChromaShelf(root, embedder))
+        return shelves[-1]
 
-    return make
+    yield open
+    for shelf in shelves:
+        shelf.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from steps import points
 
 from pydantic_hivemind.index.chroma import ChromaUnavailable, Record, _translated, collection_name
 from pydantic_hivemind.index.directories import CONTENT
@@ -30,7 +31,7 @@ def test_the_nearest_come_first_with_their_similarity(chroma, embedder, records)
     assert chroma.nearest("memory", question, 0) == []
 
 
-def test_many_are_found_as_by_comparing_with_all(chroma, points):
+def test_many_are_found_as_by_comparing_with_all(chroma):
     stored = points("/a", 0, 1000)
     chroma.add("files", stored)
     vectors = np.array([record.vector / np.linalg.norm(record.vector) for record in stored])
@@ -170,11 +171,11 @@ def test_a_handle_is_the_collection_with_our_embedder(chroma, records):
     assert chroma.nearest("memory", records("/b", "klm")[0].vector, 1)[0][0] == "mine"
 
 
-def test_other_chroma_tools_can_read_a_closed_scope(chromadb, shelf, records, tmp_path):
+def test_other_chroma_tools_can_read_a_closed_scope(chromadb, shelf, records, root):
     with shelf.open(1, lasting=True) as chroma:
         chroma.add("memory", records("/a", "abc"))
     shelf.close()
-    client = chromadb.PersistentClient(tmp_path / "chroma" / "1" / CONTENT)
+    client = chromadb.PersistentClient(root / "1" / CONTENT)
     stored = client.get_collection("memory").get(include=["documents", "metadatas", "embeddings"])
     assert stored["documents"] == ["abc"]
     assert stored["metadatas"] == [{"path": "/a", "number": 0}]

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from steps import points
 
 from pydantic_hivemind.errors import EmbeddingError
 from pydantic_hivemind.index import shelf as module
@@ -34,20 +35,6 @@ def held(shelf, scope_id, *, lasting=True):
 
 EVERYTHING = (7, {"/a": ["/a#0", "/a#1"]})
 NOTHING = (0, {})
-
-
-@pytest.fixture
-def again(tmp_path, embedder):
-    """Opens further shelves of the same directory, as processes do later."""
-    shelves = []
-
-    def open(embedder=embedder):
-        shelves.append(ChromaShelf(tmp_path / "chroma", embedder))
-        return shelves[-1]
-
-    yield open
-    for shelf in shelves:
-        shelf.close()
 
 
 # -- what is kept ------------------------------------------------------------------------------
@@ -123,30 +110,30 @@ def test_one_that_failed_is_thrown_away_once_nobody_uses_it(shelf, records):
 # -- deleting ----------------------------------------------------------------------------------
 
 
-def test_discarding_deletes(shelf, again, records, tmp_path):
+def test_discarding_deletes(shelf, again, records, root):
     fill(shelf, 1, records)
     fill(shelf, 2, records)
     fill(shelf, 3, records, lasting=False)
     shelf.discard(1)
     shelf.discard(3)
     shelf.discard(4)
-    assert [path.name for path in (tmp_path / "chroma").iterdir()] == ["2"]
+    assert [path.name for path in root.iterdir()] == ["2"]
     assert held(shelf, 3, lasting=False) == NOTHING
     shelf.close()
     again().discard(2)
-    assert list((tmp_path / "chroma").iterdir()) == []
+    assert list(root.iterdir()) == []
 
 
-def test_discarding_waits_for_users(shelf, records, tmp_path):
+def test_discarding_waits_for_users(shelf, records, root):
     fill(shelf, 1, records)
     with shelf.open(1, lasting=True) as chroma:
         shelf.discard(1)
         with pytest.raises(ChromaUnavailable):
             chroma.ids_of("memory", ["/a"])
-    assert list((tmp_path / "chroma").iterdir()) == []
+    assert list(root.iterdir()) == []
 
 
-def test_sweeping_deletes_what_is_of_no_scope(shelf, again, records, tmp_path, monkeypatch):
+def test_sweeping_deletes_what_is_of_no_scope(shelf, again, records, root, monkeypatch):
     monkeypatch.setattr(module, "SWEPT", 2)
     again().sweep(lambda ids: [])
     for scope_id in range(1, 8):
@@ -154,7 +141,7 @@ def test_sweeping_deletes_what_is_of_no_scope(shelf, again, records, tmp_path, m
     shelf.close()
     mine = again()
     assert held(mine, 3) == EVERYTHING
-    (tmp_path / "chroma" / "notes").mkdir()
+    (root / "notes").mkdir()
     asked = []
 
     def alive(ids):
@@ -165,7 +152,7 @@ def test_sweeping_deletes_what_is_of_no_scope(shelf, again, records, tmp_path, m
     other.sweep(alive)
     assert asked == list(range(1, 8))
     # The third is another's, who will delete it.
-    assert {path.name for path in (tmp_path / "chroma").iterdir()} == {"2", "3", "5", "notes"}
+    assert {path.name for path in root.iterdir()} == {"2", "3", "5", "notes"}
     assert held(mine, 3) == EVERYTHING
     assert held(other, 5) == EVERYTHING
 
@@ -256,7 +243,7 @@ def test_threads_that_open_at_once(shelf, records, monkeypatch):
     assert len(shelf._open) <= 4
 
 
-def test_reading_while_others_write(shelf, points):
+def test_reading_while_others_write(shelf):
     """What was there before is found all the while, and in the end everything."""
     stored = points("/a", 0, 300)
     with shelf.open(1, lasting=True) as chroma:
@@ -303,8 +290,8 @@ def test_a_handle_of_a_closed_shelf_fails(shelf, records):
         handle.count()
 
 
-def test_a_shelf_that_was_forgotten_closes_itself(again, records, tmp_path, embedder):
-    fill(ChromaShelf(tmp_path / "chroma", embedder), 1, records)
+def test_a_shelf_that_was_forgotten_closes_itself(again, records, root, embedder):
+    fill(ChromaShelf(root, embedder), 1, records)
     gc.collect()
     assert held(again(), 1) == EVERYTHING
 

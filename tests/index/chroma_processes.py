@@ -1,0 +1,214 @@
+"""What happens to scopes' Chromas in several processes. Run as `chroma_processes.py SCENARIO DIRECTORY`.
+
+By itself, as a process that has used Chroma cannot fork others that do.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import resource
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+import chromadb
+import numpy as np
+from processes import fork, join
+from steps import EMBEDDER, check, points, step, take
+
+from pydantic_hivemind.index.chroma import ChromaUnavailable
+from pydantic_hivemind.index.directories import MARKER
+from pydantic_hivemind.index.shelf import ChromaShelf
+
+KILLS = 30
+
+
+def index_until_killed(root, pipe):
+    """Follow a log as an index does, closing and opening again."""
+    while True:
+        shelf = ChromaShelf(root, EMBEDDER)
+        for _ in range(4):
+            with shelf.open(1, lasting=True) as chroma:
+                take(chroma)
+            os.write(pipe, b".")
+        shelf.close()
+
+
+def index(root, *, synced, until):
+    """Index up to a step, finding steps up to `synced` there."""
+    shelf = ChromaShelf(root, EMBEDDER)
+    with shelf.open(1, lasting=True) as chroma:
+        check(chroma, synced)
+        take(chroma, until=until)
+        check(chroma, until)
+    shelf.close()
+
+
+def index_on(root):
+    """Index one step more than there is, if what is there is right."""
+    shelf = ChromaShelf(root, EMBEDDER)
+    with shelf.open(1, lasting=True) as chroma:
+        check(chroma)
+        take(chroma)
+        check(chroma)
+    shelf.close()
+
+
+def kills(root):
+    """What a directory says that it holds, it holds, whenever its owner was killed."""
+    moments = random.Random(7)
+    whole = 0
+    for _ in range(KILLS):
+        reader, writer = os.pipe()
+        process = fork(index_until_killed, root, writer)
+        os.close(writer)
+        select.select([reader], [], [])
+        time.sleep(moments.uniform(0, 0.15))
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        os.close(reader)
+        whole += (root / "1" / MARKER).exists()
+        assert join([fork(index_on, root)])
+    assert whole < KILLS / 2  # Most were at work.
+
+
+def neighbours(root):
+    """A process that finds a directory owned has a Chroma of its own, in memory; the owner's stays whole."""
+    reader, writer = os.pipe()
+    done, finish = os.pipe()
+
+    def own():
+        shelf = ChromaShelf(root, EMBEDDER)
+        with shelf.open(1, lasting=True) as chroma:
+            take(chroma, until=2)
+            os.write(writer, b".")
+            os.read(done, 1)
+            check(chroma, 2)
+            take(chroma)
+        shelf.close()
+
+    owner = fork(own)
+    os.read(reader, 1)
+    assert join([fork(lambda: index(root, synced=0, until=4)) for _ in range(2)])
+    os.write(finish, b".")
+    assert join([owner])
+    assert join([fork(lambda: index(root, synced=3, until=5))])
+    assert join([fork(lambda: index(root, synced=5, until=6))])
+
+
+def dead_owner(root):
+    """A directory whose owner was killed is free, even if a child of the owner lives on."""
+    reader, writer = os.pipe()
+
+    def own():
+        shelf = ChromaShelf(root, EMBEDDER)
+        with shelf.open(1, lasting=True) as chroma:
+            take(chroma)
+            child = os.fork()
+            if child:
+                os.write(writer, f"{child}\n".encode())
+            signal.pause()
+
+    owner = fork(own)
+    child = int(os.read(reader, 20))
+    os.kill(owner, signal.SIGKILL)
+    os.waitpid(owner, 0)
+    assert join([fork(lambda: index(root, synced=0, until=2))])
+    assert join([fork(lambda: index(root, synced=2, until=3))])
+    os.kill(child, signal.SIGKILL)
+
+
+def forks(root):
+    """A child of a process that uses Chroma does without, and ends as others do; the parent notices nothing."""
+    shelf = ChromaShelf(root, EMBEDDER)
+    with shelf.open(2, lasting=True) as chroma:
+        take(chroma)
+    shelf.close()
+    shelf = ChromaShelf(root, EMBEDDER)
+    with shelf.open(1, lasting=True) as chroma, shelf.open(3, lasting=False) as session:
+        take(chroma, until=3)
+        take(session)
+        handle = chroma.handle("memory")
+        child = os.fork()
+        if not child:
+            for use in (
+                lambda: chroma.nearest("memory", step(1)[0].vector, 1),
+                lambda: shelf.open(1, lasting=True).__enter__(),
+                lambda: shelf.open(2, lasting=True).__enter__(),
+                lambda: ChromaShelf(root, EMBEDDER).open(4, lasting=False).__enter__(),
+            ):
+                try:
+                    use()
+                except ChromaUnavailable:
+                    continue
+                os._exit(1)
+            try:
+                handle.count()
+            except AttributeError:
+                pass
+            else:
+                os._exit(1)
+            assert not shelf.has(1)
+            assert not shelf.has(2)
+            shelf.discard(1)
+    if not child:
+        shelf.close()
+        del shelf, chroma, session, handle
+        gc.collect()
+        sys.exit(0)  # with all that an interpreter frees at its end
+    assert join([child])
+    with shelf.open(1, lasting=True) as chroma:
+        take(chroma)
+        check(chroma, 4)
+        assert handle.count() == 4 * 40
+    with shelf.open(2, lasting=True) as chroma:
+        check(chroma, 1)
+    shelf.close()
+
+
+def few_descriptors(root):
+    """Chroma's own answers lack what it has no room for, once there are more collections than it thinks files allow."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    names = [f"mount{number}" for number in range(30)]
+    records = points("/a", 0, 150)
+
+    client = chromadb.PersistentClient(root / "raw")
+    raw = [client.create_collection(name, configuration={"hnsw": {"sync_threshold": 100}}) for name in names]
+    for start in range(0, 150, 50):
+        for collection in raw:
+            some = records[start : start + 50]
+            collection.add(ids=[record.id for record in some], embeddings=np.array([record.vector for record in some]))
+    answers = [collection.query(query_embeddings=records[0].vector, n_results=150)["ids"][0] for collection in raw * 2]
+    client.close()
+    assert min(len(ids) for ids in answers) < 150
+
+    shelf = ChromaShelf(root / "ours", EMBEDDER)
+    for scope_id, lasting in ((1, True), (2, False)):
+        with shelf.open(scope_id, lasting=lasting) as chroma:
+            for start in range(0, 150, 50):
+                for name in names[:12]:
+                    chroma.add(name, records[start : start + 50])
+            for name in names[:12] * 2:
+                assert len(chroma.nearest(name, records[0].vector, 150)) == 150
+    scopes = range(3, 108)
+    for scope_id in scopes:
+        with shelf.open(scope_id, lasting=True) as chroma:
+            chroma.add("memory", points(f"/{scope_id}", 0, 20))
+            chroma.synced = scope_id
+    for scope_id in scopes:
+        with shelf.open(scope_id, lasting=True) as chroma:
+            assert chroma.synced == scope_id
+            found = chroma.nearest("memory", records[0].vector, 150)
+            assert sorted(id for id, _ in found) == sorted(f"/{scope_id}#{number}" for number in range(20))
+    shelf.close()
+
+
+if __name__ == "__main__":
+    scenarios = {work.__name__: work for work in (kills, neighbours, dead_owner, forks, few_descriptors)}
+    directory = Path(sys.argv[2])
+    directory.mkdir(exist_ok=True)
+    scenarios[sys.argv[1]](directory)
