@@ -30,6 +30,7 @@ def _nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(inner, st.sampled_from(["*", "+", "?", "*?", "{0,2}", *NEW_IN_311])).map(
             lambda pair: f"(?:{pair[0]}){pair[1]}"
         ),
+        st.tuples(LETTERS.map(re.escape), st.sampled_from(["*", "+?", "{0,2}", "{,1}", "{", "}", "]"])).map("".join),
         LETTERS.map(lambda letter: f"(?<={re.escape(letter)})"),
         LETTERS.map(lambda letter: f"(?<!{re.escape(letter)})"),
     )
