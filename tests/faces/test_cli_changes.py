@@ -1,0 +1,139 @@
+"""`diff`, `promote`, `revert`, `log` and `restore`."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from pydantic_hivemind import Hivemind
+
+W = ("--workspace", "run")
+
+
+@pytest.fixture(autouse=True)
+def changed(run):
+    """A workspace that changed what it inherits in every way."""
+    run("workspace", "create", "run", "--inherit", "project")
+    for path in ("/same", "/gone", "/edited"):
+        run("write", path, "-w", "project", stdin=b"one\ntwo\nthree\n")
+    run("edit", "/edited", "--old", "two", "--new", "2", *W)
+    run("write", "/new/file", "--tag", "t", *W, stdin=b"no end")
+    run("write", "/raw", *W, stdin=b"\xff")
+    run("rm", "/gone", *W)
+    run("tag", "/same", "kept", *W)
+
+
+def test_a_diff_is_a_patch_of_what_a_promotion_would_do(run, store, tmp_path):
+    patch = run("diff", *W)
+    assert patch.code == 0
+    assert "-two\n+2\n" in patch.out
+    assert "Binary files /raw differ\n" in patch.out
+    assert "Tags of /same: kept\n" in patch.out
+    assert {change["path"]: change["kind"] for change in run("diff", "--json", *W).json} == {
+        "/edited": "modified",
+        "/gone": "deleted",
+        "/new": "directory",
+        "/new/file": "added",
+        "/raw": "added",
+        "/same": "modified",
+    }
+
+    if shutil.which("patch"):
+        run("export", tmp_path / "before", "-w", "project")
+        subprocess.run(["patch", "-p1"], cwd=tmp_path / "before", input=patch.out, text=True, check=True)
+        (tmp_path / "before" / "raw").write_bytes(b"\xff")
+        run("promote", "--from", "run", "--to", "project")
+        run("export", tmp_path / "after", "-w", "project")
+        assert files(tmp_path / "before") == files(tmp_path / "after")
+
+
+def files(directory):
+    return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_diff_for_people_is_coloured_and_names_what_both_sides_changed(run, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    run("edit", "/edited", "--old", "three", "--new", "3", "-w", "project")
+    run("write", "/raw", "-w", "project", stdin=b"\xfe")
+    told = run("diff", *W, people=True)
+    assert "\x1b[31m-two" in told.out
+    assert "\x1b[32m+2" in told.out
+    assert "/raw is a conflict" in told.err
+
+
+def test_a_promotion_is_reported_logged_and_reverted(run, store):
+    before = run("promote", "--from", "run", "--to", "project", "--dry-run", "--json").json
+    assert before["dry_run"]
+    report = run("promote", "--from", "run", "--to", "project", "--operation-id", "op", "--json").json
+    assert report["applied"] == before["applied"] == ["/edited", "/new/file", "/raw", "/same"]
+    assert report["deleted"] == ["/gone"]
+    assert run("promote", "--from", "run", "--operation-id", "op", "--to", "project", "--json").json == report
+
+    (promoted, written) = run("log", "/edited", "-w", "project", "--json").json
+    assert (promoted["action"], promoted["source"], promoted["promotion"]) == ("promote", "run", report["id"])
+    assert (written["action"], written["scope"], written["source"]) == ("write", "project", None)
+    assert run("log", "/edited", "-w", "project").lines[0].split("\t")[2:6] == [
+        "promote",
+        "project",
+        "run",
+        report["id"],
+    ]
+    assert report["id"] in run("log", "/edited", "-w", "project", people=True).out
+
+    assert run("revert", report["id"], "-w", "project").lines == ["/edited", "/gone", "/new/file", "/raw", "/same"]
+    assert run("cat", "/gone", "-w", "project").out == "one\ntwo\nthree\n"
+    assert run("revert", "unknown", "-w", "project").code == 3
+
+
+def test_a_part_is_promoted(run):
+    assert run("promote", "--from", "run", "--tag", "t").lines[0] == "applied\t/new/file"
+    assert run("promote", "--from", "run", "--path", "/e*", "--path", "/g*").lines[:2] == [
+        "applied\t/edited",
+        "deleted\t/gone",
+    ]
+    shown = run("promote", "--from", "run", people=True).out
+    assert "from run to project" in shown
+    assert "/raw" in shown
+    assert run("promote", "--from", "run", people=True).out == "Nothing to promote.\n"
+
+
+def test_a_conflict_promotes_nothing_until_it_is_settled(run):
+    run("edit", "/edited", "--old", "two", "--new", "zwei", "-w", "project")
+    for dry in ([], ["--dry-run"]):
+        told = run("promote", "--from", "run", *dry)
+        assert told.code == 4
+        assert "conflict\t/edited" in told.lines
+    (conflict,) = run("promote", "--from", "run", "--json").json["conflicts"]
+    assert (conflict["ours"], conflict["theirs"]) == ("one\nzwei\nthree\n", "one\n2\nthree\n")
+    assert run("cat", "/raw", "-w", "project").code == 3
+
+    settled = run("promote", "--from", "run", "--on-conflict", "theirs")
+    assert (settled.code, run("cat", "/edited", "-w", "project").out) == (0, "one\n2\nthree\n")
+
+
+def test_versions_come_back(run):
+    (deleted, written) = run("log", "/gone", "--json", *W).json
+    assert deleted["action"] == "delete"
+    assert run("restore", "/gone", "--version", written["version"], "--json", *W).json["size"] == 14
+    assert run("restore", "/edited", *W).out == "/edited\n"
+    assert run("cat", "/edited", *W).out == "one\ntwo\nthree\n"
+    assert run("restore", "/raw", "--json", *W).json is None
+    assert run("restore", "/edited", "--version", 4711, *W).code == 3
+    assert "there is no file" in run("restore", "/new/file", *W, people=True).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("promote", "--from", "project"), 3),
+        (("promote", "--from", "run", "--to", "stranger"), 3),
+        (("promote", "--from", "run", "--on-conflict", "fight"), 2),
+        (("diff", "--to", "stranger", *W), 3),
+        (("log", "/never", *W), 1),
+    ],
+)
+def test_what_cannot_be_done_says_so(run, store, arguments, code):
+    with Hivemind.open(store) as hive:
+        hive.scope("stranger")
+    told = run(*arguments)
+    assert (told.code, told.out) == (code, "")

@@ -1,0 +1,99 @@
+"""`hivemind workspace`."""
+
+import pytest
+
+from pydantic_hivemind import Hivemind
+
+
+def test_a_workspace_is_made_and_shown(run, store):
+    made = run("workspace", "create", "run-1", "--inherit", "project", "--ttl", "2h")
+    assert (made.code, made.out) == (0, "run-1\n")
+    assert "'project'" in made.err
+    assert run("workspace", "create", "run-2", "--inherit", "project").err == ""
+
+    (project, first, second) = run("workspace", "list", "--json").json
+    assert (project["name"], project["parent"], project["session"]) == ("project", None, False)
+    assert (first["name"], first["parent"], first["session"]) == ("run-1", "project", True)
+    assert first["expires_at"] - first["created_at"] == pytest.approx(7200)
+    assert second["expires_at"] is None
+
+    assert run("workspace", "list").lines == ["project", "run-1", "run-2"]
+    assert run("workspace", "tree").lines == ["project", "  run-1", "  run-2"]
+    (root,) = run("workspace", "tree", "--json").json
+    assert [child["name"] for child in root["children"]] == ["run-1", "run-2"]
+
+    shown = run("workspace", "show", "run-1", "--json").json
+    assert {"chain": ["run-1", "project"], "children": [], "files": 0, "checkpoints": 0}.items() <= shown.items()
+    assert "chain\trun-1, project" in run("workspace", "show", "run-1").lines
+
+
+def test_people_see_tables_and_trees(run):
+    run("workspace", "create", "run", "--inherit", "project")
+    assert run("workspace", "create", "other", people=True).out == "Made the workspace other.\n"
+    assert run("workspace", "list", people=True).lines[0].split() == ["name", "inherits", "made", "ends"]
+    assert "└── run" in run("workspace", "tree", people=True).out
+    assert "project" in run("workspace", "show", "run", people=True).out
+
+
+def test_a_taken_name_is_a_conflict(run):
+    run("workspace", "create", "run")
+    again = run("workspace", "create", "run")
+    assert (again.code, again.out) == (4, "")
+    assert "'run' exists already" in again.err
+
+
+def test_a_workspace_lives_longer(run):
+    run("workspace", "create", "run", "--ttl", "1m")
+    renewed = run("workspace", "renew", "run", "--ttl", "1d", "--json").json
+    assert renewed["expires_at"] - renewed["created_at"] > 80_000
+    assert run("workspace", "renew", "run", "--json").json["expires_at"] is None
+
+
+def test_a_workspace_is_deleted_and_what_inherits_only_if_told(run, store):
+    run("workspace", "create", "run", "--inherit", "project")
+    refused = run("workspace", "delete", "project")
+    assert (refused.code, "--cascade" in refused.err) == (4, True)
+    assert run("workspace", "delete", "project", "--cascade").out == "project\n"
+    with Hivemind.open(store) as hive:
+        assert hive.scopes() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("workspace", "show", "nobody"), 3),
+        (("workspace", "delete", "nobody"), 3),
+        (("ls", "--workspace", "nobody"), 3),
+        (("workspace", "create", "new", "--ttl", "soon"), 2),
+        (("workspace", "create", "new", "--ttl", "0"), 2),
+        (("workspace", "create", ""), 2),
+        (("workspace", "create"), 2),
+        (("workspace", "frobnicate"), 2),
+    ],
+)
+def test_what_cannot_be_done_says_so(run, arguments, code):
+    run("workspace", "create", "there")
+    told = run(*arguments)
+    assert (told.code, told.out) == (code, "")
+    assert told.err
+    assert run("workspace", "list").lines == ["there"]
+
+
+def test_no_store_is_made_by_looking(run, store):
+    for arguments in (("workspace", "list"), ("ls", "-w", "run"), ("doctor",), ("gc",), ("token", "list")):
+        told = run(*arguments)
+        assert (told.code, told.out) == (3, "")
+        assert "hivemind workspace create" in told.err
+    assert not store.exists()
+    assert run("workspace", "list", "--store", "postgresql://host/name").code == 2
+
+
+def test_the_store_is_the_users_unless_told(run, store, tmp_path, monkeypatch):
+    run("workspace", "create", "in-the-variables")
+    run("workspace", "create", "named", "--store", tmp_path / "named")
+    monkeypatch.delenv("HIVEMIND_STORE")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    run("workspace", "create", "own")
+    for place, name in (("store", "in-the-variables"), ("named", "named"), ("data/hivemind", "own")):
+        with Hivemind.open(tmp_path / place) as hive:
+            assert [info.name for info in hive.scopes()] == [name]
