@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pydantic_hivemind.cli import output
-from pydantic_hivemind.cli.exits import ExitCode, explain
+from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
 from pydantic_hivemind.cli.options import STORE_VARIABLE, TOKEN_VARIABLE, Json, Store, Workspace, find, open_store
 from pydantic_hivemind.cli.tokens import Can, TokenTtl, actions, lifetime
 from pydantic_hivemind.errors import InvalidToken
@@ -65,13 +65,19 @@ def connect(
         before = kind.connected(place)
         tokens = Tokens(hive)
         token = tokens.create(scope, can=actions(can), ttl=lifetime(ttl))
-        ends = tokens.verify(token).expires_at
-        kind.write(place, kind.merged(place, _server(store, workspace, token)))
+        grant = tokens.verify(token)
+        try:
+            kind.write(place, kind.merged(place, _server(store, workspace, token)))
+        except Refused:
+            tokens.revoke(grant.id)
+            raise
         _revoke(hive, before)
     output.show(
-        {"client": client, "file": str(place), "workspace": workspace, "expires_at": ends},
+        {"client": client, "file": str(place), "workspace": workspace, "expires_at": grant.expires_at},
         as_json=as_json,
-        people=lambda _: f"Connected {client} to {output.printable(workspace)} until {output.moment(ends)[:10]}.",
+        people=lambda _: (
+            f"Connected {client} to {output.printable(workspace)} until {output.moment(grant.expires_at)[:10]}."
+        ),
         plain=lambda _: output.row(place),
     )
     explain(f"{place} has a token in it now; keep it to yourself, and start the client again")

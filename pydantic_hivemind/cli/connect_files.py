@@ -85,6 +85,8 @@ class Client:
         servers = self._servers(place, document)
         if self._ours(servers, place) is not None:
             del servers[SERVER_NAME]
+        if not servers:
+            document.pop(self.key, None)
         return self._text(document)
 
     def write(self, place: Path, text: str) -> None:
@@ -109,8 +111,10 @@ class Client:
             text = place.read_text(encoding="utf-8")
         except FileNotFoundError:
             text = ""
-        except (OSError, UnicodeDecodeError):
+        except UnicodeDecodeError:
             raise self._unclear(place) from None
+        except OSError as error:
+            raise Refused(f"{place} cannot be read: {error.strerror}", ExitCode.STORE) from None
         if self.is_toml:
             import tomlkit
             from tomlkit.exceptions import ParseError

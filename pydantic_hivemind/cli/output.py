@@ -55,7 +55,7 @@ def show(
 
 def print_json(value: object) -> None:
     """Print a value as JSON, as its fields are named; bytes are text, or `{"base64": ...}` where they are none."""
-    sys.stdout.write(json.dumps(encoded(value), indent=2, ensure_ascii=not _unicode()) + "\n")
+    sys.stdout.write(json.dumps(encoded(value), indent=2) + "\n")
 
 
 def encoded(value: object) -> object:
@@ -119,7 +119,3 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
-
-
-def _unicode() -> bool:
-    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

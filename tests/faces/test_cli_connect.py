@@ -1,0 +1,192 @@
+"""`connect` and `disconnect` with the files of every client, and `token`."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import tomlkit
+
+from pydantic_hivemind import Hivemind, errors
+from pydantic_hivemind.auth import Tokens
+
+CLIENTS = ["claude-code", "claude-desktop", "cursor", "vscode", "codex"]
+KEYS = {"vscode": "servers", "codex": "mcp_servers"}
+
+
+@pytest.fixture(autouse=True)
+def home(run, tmp_path, monkeypatch):
+    """A home directory that is not the tester's, and a workspace."""
+    for variable in ("XDG_CONFIG_HOME", "CODEX_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "platform", "linux")
+    run("workspace", "create", "run")
+    return tmp_path / "home"
+
+
+def place(client, home):
+    return {
+        "claude-code": Path(".mcp.json"),
+        "claude-desktop": home / ".config/Claude/claude_desktop_config.json",
+        "cursor": Path(".cursor/mcp.json"),
+        "vscode": Path(".vscode/mcp.json"),
+        "codex": home / ".codex/config.toml",
+    }[client]
+
+
+def parsed(client, home):
+    text = place(client, home).read_text()
+    return tomlkit.parse(text).unwrap() if client == "codex" else json.loads(text)
+
+
+def grant(store, token):
+    with Hivemind.open(store) as hive:
+        return Tokens(hive).verify(token)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_is_connected_and_disconnected(run, store, home, client):
+    told = run("connect", client, "--workspace", "run", "--json")
+    assert told.code == 0
+    assert Path(told.json["file"]).samefile(place(client, home))
+    assert place(client, home).stat().st_mode & 0o777 == 0o600
+
+    document = parsed(client, home)
+    assert list(document) == [KEYS.get(client, "mcpServers")]
+    server = document[KEYS.get(client, "mcpServers")]["hivemind"]
+    assert server.pop("type", None) == (None if client in ("codex", "claude-desktop") else "stdio")
+    assert sorted(server) == ["args", "command", "env"]
+    assert Path(server["command"]).is_file()
+    assert server["args"] == ["mcp", "--workspace", "run"]
+    assert server["env"]["HIVEMIND_STORE"] == str(store)
+    token = server["env"]["HIVEMIND_TOKEN"]
+    assert (grant(store, token).workspace, grant(store, token).can) == ("run", {"read", "write"})
+    assert token not in told.out + told.err
+
+    assert run("disconnect", client).code == 0
+    assert parsed(client, home) == {}
+    with pytest.raises(errors.InvalidToken):
+        grant(store, token)
+    assert run("disconnect", client).code == 1
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_else_is_configured_stays(run, home, client):
+    key = KEYS.get(client, "mcpServers")
+    other = {"command": "other", "args": ["--x"], "env": {"É": "1"}}
+    before = {"theme": "dark", key: {"zebra": other, "alpha": other}, "inputs": [1, {"a": None}]}
+    if client == "codex":
+        text = '# mine\nmodel = "o"  # the best\n\n[mcp_servers.zebra]\ncommand = "other"\n\n[profiles.x]\ny = 1\n'
+    else:
+        text = json.dumps(before)
+    place(client, home).parent.mkdir(parents=True, exist_ok=True)
+    place(client, home).write_text(text)
+
+    run("connect", client, "--workspace", "run")
+    connected = parsed(client, home)
+    assert connected[key].pop("hivemind")
+    if client == "codex":
+        assert connected == tomlkit.parse(text).unwrap()
+        assert all(line in place(client, home).read_text().splitlines() for line in text.splitlines())
+    else:
+        assert connected == before
+        assert list(connected) == list(before)
+        assert list(connected[key]) == ["zebra", "alpha"]
+    run("disconnect", client)
+    if client == "codex":
+        assert place(client, home).read_text().split() == text.split()
+    else:
+        assert parsed(client, home) == before
+
+
+def test_connecting_again_replaces_the_token(run, store, home):
+    run("workspace", "create", "other")
+    tokens = []
+    for workspace in ("run", "other"):
+        run("connect", "claude-code", "--workspace", workspace, "--can", "read", "--can", "promote", "--ttl", "1h")
+        tokens.append(parsed("claude-code", home)["mcpServers"]["hivemind"]["env"]["HIVEMIND_TOKEN"])
+    with pytest.raises(errors.InvalidToken):
+        grant(store, tokens[0])
+    now = grant(store, tokens[1])
+    assert (now.workspace, now.can) == ("other", {"read", "promote"})
+    assert now.expires_at - now.created_at == pytest.approx(3600)
+
+
+@pytest.mark.parametrize(
+    ("client", "text"),
+    [
+        ("vscode", '{\n  // mine\n  "servers": {}\n}'),
+        ("claude-code", '{"mcpServers": []}'),
+        ("claude-code", "[]"),
+        ("claude-code", '{"mcpServers": {"hivemind": {"command": "hivemind", "args": ["serve"], "env": {}}}}'),
+        ("claude-code", '{"mcpServers": {"hivemind": {"url": "http://hive"}}}'),
+        ("codex", "[mcp_servers\n"),
+        ("codex", '[mcp_servers.hivemind]\ncommand = "other"\n'),
+    ],
+)
+def test_a_file_that_is_not_understood_is_left_alone(run, store, home, client, text):
+    place(client, home).parent.mkdir(parents=True, exist_ok=True)
+    place(client, home).write_text(text)
+    for told in (run("connect", client, "--workspace", "run"), run("disconnect", client)):
+        assert (told.code, told.out) == (4, "")
+    assert place(client, home).read_text() == text
+    assert run("token", "list").out == ""
+
+
+def test_it_can_be_shown_without_being_done(run, store, home):
+    place("claude-code", home).write_text('{"theme": 1}')
+    told = run("connect", "claude-code", "--workspace", "run", "--print")
+    shown = json.loads(told.out)
+    assert shown["theme"] == 1
+    assert shown["mcpServers"]["hivemind"]["env"]["HIVEMIND_TOKEN"] == "TOKEN"
+    assert "hivemind token create --workspace run" in told.err
+    assert place("claude-code", home).read_text() == '{"theme": 1}'
+    assert run("token", "list").out == ""
+    assert tomlkit.parse(run("connect", "codex", "--workspace", "run", "--print").out)["mcp_servers"]["hivemind"]
+
+
+def test_a_link_to_a_file_stays_a_link(run, home, tmp_path):
+    (tmp_path / "dotfiles").write_text("{}")
+    place("claude-code", home).symlink_to(tmp_path / "dotfiles")
+    run("connect", "claude-code", "--workspace", "run")
+    assert place("claude-code", home).is_symlink()
+    assert "mcpServers" in (tmp_path / "dotfiles").read_text()
+
+
+def test_a_file_that_cannot_be_written(run, home):
+    Path(".cursor").write_text("a file")
+    Path(".mcp.json").symlink_to("/proc/nowhere/to/write")
+    for client in ("cursor", "claude-code"):
+        told = run("connect", client, "--workspace", "run")
+        assert (told.code, told.out) == (5, "")
+    assert run("token", "list").out == ""
+
+
+def test_other_places(run, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "codex"))
+    run("connect", "codex", "-w", "run")
+    assert (tmp_path / "codex" / "config.toml").is_file()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    run("connect", "claude-desktop", "-w", "run")
+    assert (home / "Library/Application Support/Claude/claude_desktop_config.json").is_file()
+
+
+def test_tokens_are_made_listed_and_revoked(run, store):
+    token = run("token", "create", "-w", "run", "--can", "read", "--ttl", "1h").out.strip()
+    assert grant(store, token).can == {"read"}
+    made = run("token", "create", "-w", "run", "--json").json
+    assert grant(store, made["token"]).id == made["id"]
+
+    listed = run("token", "list", "--json").json
+    assert [(entry["workspace"], entry["can"]) for entry in listed] == [("run", ["read"]), ("run", ["read", "write"])]
+    for told in (run("token", "list"), run("token", "list", "--json"), run("token", "list", people=True)):
+        assert token not in told.out
+        assert made["id"] in told.out
+
+    assert run("token", "revoke", made["id"]).out == made["id"] + "\n"
+    assert run("token", "revoke", made["id"]).code == 3
+    with pytest.raises(errors.InvalidToken):
+        grant(store, made["token"])
+    assert run("token", "create", "-w", "run", "--can", "fly").code == 2
+    assert run("token", "create", "-w", "nobody").code == 3
