@@ -29,6 +29,7 @@ def test_demo_holds_and_leaves_no_files(tmp_path):
         "Two users chat at the same time",
         "Neither can see what is the other's",
         "A run that succeeds is promoted",
+        "What one user's agent learned, the others find by its meaning",
         "A run that fails leaves nothing",
         "The server is killed with SIGKILL",
         "All of it holds.",

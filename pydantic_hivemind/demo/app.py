@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from functools import partial
 from typing import Annotated
 
 import uvicorn
@@ -25,6 +26,7 @@ from pydantic_hivemind.adapters.fastapi import (
     user_scope,
 )
 from pydantic_hivemind.adapters.sessions import Session
+from pydantic_hivemind.adapters.toolset import HivemindSearch
 from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo import SERVICE_LOG
@@ -63,6 +65,7 @@ async def migrate() -> str:
 _agent = create_deep_agent(
     scripted_model(),
     tools=[service_log, deploy, migrate],
+    capabilities=[HivemindSearch()],
     include_checkpoints=True,
     include_skills=False,
     web_search=False,
@@ -70,6 +73,9 @@ _agent = create_deep_agent(
     cost_tracking=False,
 )
 router = APIRouter()
+
+LESSON = "lesson"
+"""The tag of what everybody in the project may know."""
 
 
 class Message(BaseModel):
@@ -95,11 +101,16 @@ def messages(conversation: UserConversation) -> list[str]:
 
 @router.post("/runs")
 async def run(message: Message, scope: UserScope) -> list[str]:
-    """Let the agent work in a session; what it wrote is promoted if it succeeds. The paths."""
+    """Let the agent work in a session; what it wrote is promoted if it succeeds. The paths.
+
+    Lessons go to the project, for everybody; the rest to the user.
+    """
+    assert scope.parent is not None
     async with Session(scope) as session:
         await _agent.run(message.text, deps=DeepAgentDeps(backend=session))
-        report = await run_sync(session.promote)
-    return [*report.applied, *report.merged]
+        shared = await run_sync(partial(session.promote, scope.parent, tags=LESSON))
+        kept = await run_sync(session.promote)
+    return [path for report in (shared, kept) for path in (*report.applied, *report.merged)]
 
 
 @router.get("/runs")

@@ -1,8 +1,8 @@
 """A model that needs no key and no network: it does what the user's message says.
 
-`Remember: ...` writes memory, `Plan: ...` has the planner save a plan, `Read: /path` reads a file,
-`Use: name` calls another tool, and `Recall` reads memory. Lines are done at once, paragraphs one after the
-other. It answers with what the tools returned.
+`Remember: ...` writes memory, `Lesson: ...` writes what others may know, `Find: ...` searches, `Plan: ...` has the
+planner save a plan, `Read: /path` reads a file, `Use: name` calls another tool, and `Recall` reads memory. Lines are
+done at once, paragraphs one after the other. It answers with what the tools returned.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-_TOOLS: dict[str, Callable[[str], tuple[str, dict[str, str]]]] = {
+_TOOLS: dict[str, Callable[[str], tuple[str, dict[str, object]]]] = {
     "Remember": lambda text: ("write_memory", {"content": f"- {text}"}),
+    "Lesson": lambda text: ("remember", {"content": text, "file": "lessons.md", "tags": ["lesson"]}),
+    "Find": lambda text: ("search_memory", {"query": text, "limit": 1}),
     "Plan": lambda text: ("task", {"description": text, "subagent_type": "planner"}),
     "Read": lambda path: ("read_file", {"path": path}),
     "Use": lambda name: (name, {}),
@@ -51,7 +53,7 @@ def _respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     return ModelResponse([TextPart("\n".join(part.model_response_str() for part in results))])
 
 
-def _call(info: AgentInfo, name: str, arguments: dict[str, str]) -> ToolCallPart:
+def _call(info: AgentInfo, name: str, arguments: dict[str, object]) -> ToolCallPart:
     """A call with those of the arguments that the tool takes."""
     known = {
         key for tool in info.function_tools if tool.name == name for key in tool.parameters_json_schema["properties"]

@@ -13,8 +13,12 @@ from pydantic_hivemind.demo import SERVICE_LOG
 from pydantic_hivemind.demo.server import ANSWER_TIMEOUT, Answer, Server
 
 HANDBOOK = "Releases are on Tuesdays."
+HANDBOOK_FILE = "/handbook.md"
 MEMORY = "/.deep/memory/main/MEMORY.md"
+LESSONS = "/.deep/memory/main/lessons.md"
 LEARNED = "the service restarts in two steps"
+LESSON = "the staging database is restored from a backup every Sunday"
+QUESTION = "when is the test data replaced?"
 
 
 class StepFailed(Exception):
@@ -62,6 +66,7 @@ class Story:
         self.chat()
         self.isolation()
         self.success()
+        self.sharing()
         self.failure()
         self.crash()
 
@@ -71,7 +76,7 @@ class Story:
         answer = self._server.call(ADA.name, "PUT", "/project/handbook.md", HANDBOOK)
         self._shows(f"the server answers at {self._server.address}", answer.status == HTTPStatus.OK)
         for user in USERS:
-            self._shows(f"{user.name} reads the handbook", self._file(user, "/handbook.md") == HANDBOOK)
+            self._shows(f"{user.name} reads the handbook", self._file(user, HANDBOOK_FILE) == HANDBOOK)
 
     def chat(self) -> None:
         """Both at once, and each agent uses everything it has."""
@@ -101,7 +106,7 @@ class Story:
             self._shows(f"... {theirs} is not there", answer.status == HTTPStatus.NOT_FOUND)
         for name in ("bo/", "ada/../bo", "project/acme/user/bo", "Bo"):
             seen = self._paths(User(name, "", ""))
-            self._shows(f"who is called {name!r} sees the handbook alone", seen == ["/handbook.md"])
+            self._shows(f"who is called {name!r} sees what is the project's alone", {*seen} <= {HANDBOOK_FILE, LESSONS})
 
     def success(self) -> None:
         """A run in a session, which is promoted."""
@@ -111,6 +116,19 @@ class Story:
         self._shows(f"the run promoted {', '.join(promoted)}", MEMORY in promoted)
         self._shows(f"ada's memory has gained: {LEARNED}", LEARNED in memory and ADA.fact in memory)
         self._shows("... and bo's has not", LEARNED not in self._file(BO, MEMORY))
+
+    def sharing(self) -> None:
+        """What one agent learned, another finds, in other words."""
+        self._title("What one user's agent learned, the others find by its meaning")
+        told_before = LESSONS in self._paths(BO)
+        nothing = self._ask(BO, "POST", "/chat/main", f"Find: {QUESTION}")
+        self._shows(f"bo's agent looks for: {QUESTION}", LESSON not in nothing or told_before)
+        shared = self._ask(ADA, "POST", "/runs", f"Lesson: {LESSON}")
+        self._shows(f"ada's run promotes {LESSONS} to the project", LESSONS in shared or told_before)
+        found = self._ask(BO, "POST", "/chat/main", f"Find: {QUESTION}")
+        self._shows(f"bo's agent looks again and finds: {LESSON}", LESSON in found)
+        secrets = self._ask(BO, "POST", "/chat/main", "Find: the key to the vault")
+        self._shows("... but nothing that ada kept for herself", ADA.fact not in secrets)
 
     def failure(self) -> None:
         """A run in a session, which raises after it has written."""

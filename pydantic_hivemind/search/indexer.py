@@ -51,6 +51,7 @@ class Indexer:
 
     def _renew(self) -> None:
         self._indexes: OrderedDict[int, ScopeIndex] = OrderedDict()
+        self._chunks = 0  # of all of them, as far as they were counted
         self._changing = Lock()
         self._queued: set[int] = set()
         self._failed: set[int] = set()
@@ -105,7 +106,7 @@ class Indexer:
         """Let go of scopes that were destroyed, and of what is kept of them outside the ledger."""
         for scope_id in scope_ids:
             with self._changing:
-                self._indexes.pop(scope_id, None)
+                self._remove(scope_id)
             with suppress(ChromaUnavailable):
                 self.shelf.discard(scope_id)
 
@@ -113,7 +114,7 @@ class Indexer:
         """Forget an index that is not right; the next search makes it anew."""
         with self._changing:
             if self._indexes.get(index.scope_id) is index:
-                del self._indexes[index.scope_id]
+                self._remove(index.scope_id)
 
     def discard(self, index: ScopeIndex) -> None:
         """Forget an index together with its collections, which failed."""
@@ -187,6 +188,7 @@ class Indexer:
         with self._changing:
             worker, self._worker = self._worker, None
             self._indexes.clear()
+            self._chunks = 0
         if worker is not None:
             worker.shutdown(cancel_futures=True)
         self.shelf.close()
@@ -210,11 +212,10 @@ class Indexer:
             lasting = not scopes.is_session(tx, scope_id)
         stored = self._stored(scope_id) if lasting else 0
         with self._changing:
-            index = self._indexes.setdefault(
-                scope_id, ScopeIndex(scope_id, self.mounts, lasting=lasting, stored=stored)
-            )
-            self._make_room()
-        return index
+            while self._indexes and (len(self._indexes) >= MOST_SCOPES or self._chunks > MOST_CHUNKS):
+                self._remove(next(iter(self._indexes)))
+            made = ScopeIndex(scope_id, self.mounts, lasting=lasting, stored=stored)
+            return self._indexes.setdefault(scope_id, made)
 
     def _stored(self, scope_id: int) -> int:
         """Up to where the collections that are kept of a scope go."""
@@ -224,11 +225,10 @@ class Indexer:
                     return chroma.synced
         return 0
 
-    def _make_room(self) -> None:
-        chunks = sum(len(index.dense) for index in self._indexes.values())
-        while len(self._indexes) > 1 and (len(self._indexes) > MOST_SCOPES or chunks > MOST_CHUNKS):
-            _, dropped = self._indexes.popitem(last=False)
-            chunks -= len(dropped.dense)
+    def _remove(self, scope_id: int) -> None:
+        index = self._indexes.pop(scope_id, None)
+        if index is not None:
+            self._chunks -= index.counted
 
     def _follow(self, index: ScopeIndex, tx: Transaction) -> None:
         try:
@@ -236,6 +236,10 @@ class Indexer:
         except BaseException:
             self.drop(index)
             raise
+        with self._changing:
+            if self._indexes.get(index.scope_id) is index:
+                self._chunks += len(index.dense) - index.counted
+                index.counted = len(index.dense)
 
     def _keep(self, index: ScopeIndex, fingerprint: str, made: Mapping[bytes, Vectors]) -> None:
         """Keep vectors in the ledger, if it can be written: they can be made again."""

@@ -59,6 +59,7 @@ class ScopeIndex:
         unstored: Paths that changed since the collections were brought up to date.
         stored: The watermark up to which they are.
         released: Whether vectors that the collections have are not in memory.
+        counted: How many chunks the indexer knows that it has.
     """
 
     def __init__(self, scope_id: int, mounts: MountTable, *, lasting: bool, stored: int = 0) -> None:
@@ -76,6 +77,7 @@ class ScopeIndex:
         self.unstored: set[str] = set()
         self.stored = stored
         self.released = stored > 0
+        self.counted = 0
         self.watermark: int | None = None
         self._mounts = mounts
 
