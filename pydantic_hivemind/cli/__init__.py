@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from pydantic_hivemind.cli import connect, demo, files, finding, promoting, tokens, transfer, upkeep, workspaces
+from pydantic_hivemind.cli import (
+    connect,
+    demo,
+    files,
+    finding,
+    promoting,
+    servers,
+    tokens,
+    transfer,
+    upkeep,
+    workspaces,
+)
 from pydantic_hivemind.cli.exits import exit_code, explain
 from pydantic_hivemind.errors import HivemindError
 
@@ -41,7 +52,7 @@ def hivemind(
     """Read by typer: what comes before the command."""
 
 
-for group in (workspaces, files, finding, promoting, transfer, tokens, connect, upkeep, demo):
+for group in (workspaces, files, finding, promoting, transfer, servers, tokens, connect, upkeep, demo):
     group.add_to(app)
 
 
