@@ -30,6 +30,7 @@
     |   |-- InvalidToken            (PermissionError)    the token is forged, has ended, or was revoked
     |   `-- NotAllowed              (PermissionError)    the token does not allow it
     |-- EmbeddingError              (RuntimeError)       the embedder failed or returned what is no embedding
+    |-- RemoteError                 (ConnectionError)    a server cannot be reached, or makes no sense
     `-- StoreError                  the store as a whole cannot do it
         |-- StoreClosed             (ValueError)
         |-- StoreFull               (OSError, ENOSPC)
@@ -206,6 +207,10 @@ class NotAllowed(AccessError, PermissionError):
 
 class EmbeddingError(HivemindError, RuntimeError):
     """The embedder could not be used, or what it returned is no embedding of the texts."""
+
+
+class RemoteError(HivemindError, ConnectionError):
+    """The server cannot be reached, or what it answers is no answer of Hivemind."""
 
 
 class SearchDegraded(UserWarning):

@@ -64,7 +64,7 @@ class Renew(Asked):
 
 
 @router.get("/workspace", response_model=Workspace)
-def workspace(scope: Own, grant: TheGrant) -> Any:
+def info(scope: Own, grant: TheGrant) -> Any:
     """Which workspace a token is for, and what it may do there."""
     return {"name": scope.name, "chain": chain_of(scope), "token": grant}
 

@@ -69,3 +69,23 @@ def run(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         return Told(int(ended.value.code or 0), told.out, told.err)
 
     return run
+
+
+@pytest.fixture
+def served(hive: Hivemind) -> Iterator[str]:
+    """The address of a real server of the hive, on a free port."""
+    import threading
+
+    import uvicorn
+
+    from pydantic_hivemind.http import create_app
+
+    config = uvicorn.Config(create_app(hive), port=0, log_config=None)
+    server = uvicorn.Server(config)
+    with config.bind_socket() as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        # The socket takes requests already; they wait until the server has started.
+        yield "http://{}:{}".format(*listener.getsockname())
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,131 @@
+"""`HivemindClient`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import wraps
+from types import TracebackType
+from typing import Concatenate, ParamSpec, TypeVar
+
+import httpx
+from typing_extensions import Self
+
+from pydantic_hivemind.auth import Action
+from pydantic_hivemind.client import calls, workspaces
+from pydantic_hivemind.client.exchange import TIMEOUT, Ask, Steps, check, request, unreachable
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _sent(operation: Callable[Arguments, Steps[Result]]) -> Callable[Concatenate[HivemindClient, Arguments], Result]:
+    """An operation as a method that sends its requests."""
+
+    @wraps(operation)
+    def method(self: HivemindClient, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return self.run(operation(*args, **kwargs))
+
+    return method
+
+
+class HivemindClient:
+    """The workspace of a token on a server. Its methods are those of `Scope`, and raise the same errors.
+
+    Every thread may use it. `AsyncHivemindClient` is the same with `await`.
+
+    Args:
+        url: The address of the server, and of the app if it is mounted: `http://localhost:8765`.
+        token: A token of the workspace.
+        http: What sends the requests, with its own timeouts, proxies and certificates; who made it closes it.
+
+    Raises:
+        RemoteError: By each method, if the server cannot be reached or is no server of Hivemind.
+    """
+
+    def __init__(self, url: str, token: str, *, http: httpx.Client | None = None) -> None:
+        self._url = url
+        self._token = token
+        self._http = http or httpx.Client(timeout=TIMEOUT)
+        self._is_mine = http is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        # Without the token.
+        return f"{type(self).__name__}({self._url!r})"
+
+    read = _sent(calls.read)
+    read_bytes = _sent(calls.read_bytes)
+    read_text = _sent(calls.read_text)
+    exists = _sent(calls.exists)
+    stat = _sent(calls.stat)
+    list_dir = _sent(calls.list_dir)
+    glob = _sent(calls.glob)
+    grep = _sent(calls.grep)
+    search = _sent(calls.search)
+    history = _sent(calls.history)
+    diff = _sent(calls.diff)
+    write_bytes = _sent(calls.write_bytes)
+    write_text = _sent(calls.write_text)
+    edit = _sent(calls.edit)
+    merge = _sent(calls.merge)
+    make_dir = _sent(calls.make_dir)
+    remove = _sent(calls.remove)
+    tag = _sent(calls.tag)
+    restore = _sent(calls.restore)
+    promote = _sent(calls.promote)
+    revert = _sent(calls.revert)
+    info = _sent(workspaces.info)
+    scopes = _sent(workspaces.scopes)
+    children = _sent(workspaces.children)
+    delete_workspace = _sent(workspaces.delete_workspace)
+    destroy = _sent(workspaces.destroy)
+    renew = _sent(workspaces.renew)
+    create_token = _sent(workspaces.create_token)
+    list_tokens = _sent(workspaces.list_tokens)
+    revoke_token = _sent(workspaces.revoke_token)
+
+    def create(self, name: str, *, ttl: float | None = None, can: Collection[Action] | None = None) -> HivemindClient:
+        """A new workspace `<this one>/<name>`, through this client's connections. Raises `ScopeExists`."""
+        return self._with(self.run(workspaces.create(name, ttl=ttl, can=can)))
+
+    def spawn(
+        self,
+        name: str | None = None,
+        *,
+        ttl: float | None = None,
+        attach: bool = False,
+        can: Collection[Action] | None = None,
+    ) -> HivemindClient:
+        """A new session `<this one>/<name>`, through this client's connections; as `Scope.spawn`."""
+        return self._with(self.run(workspaces.spawn(name, ttl=ttl, attach=attach, can=can)))
+
+    def close(self) -> None:
+        """Close its connections."""
+        if self._is_mine:
+            self._http.close()
+
+    def run(self, steps: Steps[Result]) -> Result:
+        """Send the requests of an operation."""
+        try:
+            ask = next(steps)
+            while True:
+                ask = steps.send(self._send(ask))
+        except StopIteration as done:
+            return done.value
+
+    def _send(self, ask: Ask) -> httpx.Response:
+        try:
+            return check(self._http.send(request(self._http, self._url, self._token, ask)))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise unreachable(error) from None
+
+    def _with(self, issued: workspaces.Issued) -> HivemindClient:
+        """Another client that uses the same connections."""
+        return HivemindClient(self._url, issued.token, http=self._http)

@@ -1,0 +1,137 @@
+"""Requests and what their answers mean."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+
+import httpx
+from pydantic import ConfigDict, TypeAdapter
+
+from pydantic_hivemind import errors
+from pydantic_hivemind.errors import HivemindError, RemoteError
+from pydantic_hivemind.model import PromotionReport
+
+PAGE_ITEMS = 1000
+"""Items that are asked for at a time: as many as a server gives."""
+
+TIMEOUT = 60.0
+"""Seconds to wait for an answer: the first search of a large workspace takes some."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request; `what` is the address after `/v1/`."""
+
+    method: str
+    what: str
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    json: Mapping[str, Any] | None = None
+    content: bytes | None = None
+
+
+Steps = Generator[Ask, httpx.Response, Result]
+"""An operation: it yields requests, is sent their answers, and returns its outcome."""
+
+
+def request(http: httpx.Client | httpx.AsyncClient, url: str, token: str, ask: Ask) -> httpx.Request:
+    """A request as it is sent."""
+    return http.build_request(
+        ask.method,
+        f"{url.rstrip('/')}/v1/{ask.what}",
+        params=ask.params,
+        headers={**ask.headers, "Authorization": f"Bearer {token}"},
+        json=ask.json,
+        content=ask.content,
+    )
+
+
+def unreachable(error: Exception) -> RemoteError:
+    """What an error of sending means."""
+    return RemoteError(f"the server cannot be reached: {error or type(error).__name__}")
+
+
+def one(kind: type[Result], answer: httpx.Response) -> Result:
+    """The value in an answer."""
+    return parse(kind, answer.content)
+
+
+def many(kind: type[Result], answer: httpx.Response) -> list[Result]:
+    """The values in an answer that is a list."""
+    return parse(list[kind], answer.content)
+
+
+def every(kind: type[Result], what: str, **params: object) -> Steps[list[Result]]:
+    """The values of every page."""
+    wanted = {name: value for name, value in params.items() if value is not None} | {"limit": PAGE_ITEMS}
+    found: list[Result] = []
+    while True:
+        page = parse(_Page[kind], (yield Ask("GET", what, wanted)).content)
+        found += page.items
+        if page.next is None:
+            return found
+        wanted["cursor"] = page.next
+
+
+def parse(kind: type[Result], text: bytes | str) -> Result:
+    """A value in JSON.
+
+    Raises:
+        RemoteError: It is none.
+    """
+    try:
+        value = _adapter(kind).validate_json(text)
+    except ValueError:
+        value = None
+    if value is None:
+        raise RemoteError("the answer is not one of a Hivemind server; check the address")
+    return value
+
+
+def in_base64(data: bytes) -> str:
+    """Bytes in JSON."""
+    return base64.b64encode(data).decode()
+
+
+def check(answer: httpx.Response) -> httpx.Response:
+    """Raises the error that an answer stands for."""
+    if answer.is_success:
+        return answer
+    problem = parse(dict[str, Any], answer.content)
+    detail = str(problem.get("detail"))
+    kind = getattr(errors, str(problem.get("error")), None)
+    if kind is errors.VersionConflict:
+        raise errors.VersionConflict(detail, expected=problem["expected"], actual=problem["actual"])
+    if kind is errors.EditError:
+        raise errors.EditError(detail, occurrences=problem["occurrences"])
+    if kind is errors.PromotionConflict:
+        report = parse(PromotionReport, json.dumps(problem["report"]))
+        raise errors.PromotionConflict(detail, report)
+    if isinstance(kind, type) and issubclass(kind, HivemindError):
+        raise kind(detail)
+    if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+        raise errors.InvalidOption(detail)
+    if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        raise errors.FileTooLarge(detail)
+    raise RemoteError(f"the server answers with {answer.status_code}: {detail}")
+
+
+@dataclass(frozen=True)
+class _Page(Generic[Result]):
+    items: list[Result]
+    next: str | None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    # A dataclass takes no configuration from outside; a union that has it in it does.
+    union: Any = kind | None
+    return TypeAdapter(union, config=ConfigDict(val_json_bytes="base64"))
