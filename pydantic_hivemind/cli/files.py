@@ -12,6 +12,7 @@ from pydantic_hivemind.cli.exits import explain
 from pydantic_hivemind.cli.options import (
     ExpectedVersion,
     FilePath,
+    Hidden,
     Json,
     OperationId,
     Store,
@@ -34,6 +35,7 @@ def ls(
     glob: Annotated[
         str | None, typer.Option(metavar="GLOB", help="Every file below that matches, such as '**/*.md'.")
     ] = None,
+    hidden: Hidden = True,
     workspace: Workspace,
     store: Store,
     as_json: Json = False,
@@ -41,7 +43,7 @@ def ls(
     """List a directory, with what is inherited."""
     with open_workspace(store, workspace) as scope:
         if glob is not None:
-            stats = scope.glob(glob, path)
+            stats = scope.glob(glob, path, hidden=hidden)
         else:
             found = scope.stat(path)
             stats = scope.list_dir(path) if found.is_dir else [found]

@@ -13,7 +13,7 @@ import typer
 
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
-from pydantic_hivemind.cli.options import Json, Store, Tags, Workspace, open_workspace, seconds
+from pydantic_hivemind.cli.options import Hidden, Json, Store, Tags, Workspace, open_workspace, seconds
 from pydantic_hivemind.model import Hit, Match
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def grep(
     *,
     under: Under = "/",
     glob: Annotated[str | None, typer.Option(metavar="GLOB", help="Only in files that match, from the root.")] = None,
+    hidden: Hidden = True,
     workspace: Workspace,
     store: Store,
     as_json: Json = False,
@@ -43,7 +44,7 @@ def grep(
     Exit code 1 if there are none.
     """
     with open_workspace(store, workspace) as scope:
-        matches = scope.grep(pattern, under, glob=glob)
+        matches = scope.grep(pattern, under, glob=glob, hidden=hidden)
     output.show(
         matches,
         as_json=as_json,

@@ -60,6 +60,7 @@ Workspace = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FilePath = Annotated[str, typer.Argument(metavar="PATH", help="The file in the workspace.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be given again.")]
+Hidden = Annotated[bool, typer.Option("--hidden/--no-hidden", help="Whether to look at names that begin with a dot.")]
 ExpectedVersion = Annotated[
     int | None,
     typer.Option(metavar="NUMBER", help="Change nothing unless the file is at this version; 0 for no file."),

@@ -1,0 +1,125 @@
+"""Whatever `Hivemind` and `Scope` do, every face does, or there is a reason why not."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from pydantic_hivemind import Hivemind, Scope
+
+INSIDE = {
+    "is_kept_in": "for the package's own modules",
+    "watched": "for the package's own modules",
+    "collection": "hands out an object of Chroma's",
+    "conversation": "hands out messages, which are objects of pydantic-ai",
+    "workspace": "hands out a pydantic-ai workspace",
+    "session": "finds what `scope` finds",
+    "grep_by_file": "finds what `grep` finds",
+    "read_bytes": "is part of `read`",
+    "read_text": "is part of `read`",
+    "write_text": "is `write_bytes` of a text",
+}
+"""What no face has, and why."""
+
+COMMAND = {
+    "merge": "needs the file as it was read, which nobody keeps between two commands: see --expected-version",
+    "spawn": "`create` with a ttl makes a session too",
+}
+
+HTTP = {
+    "open": "the server did",
+    "close": "the server does",
+    "scope": "each request is for the workspace of its token",
+    "checkpoints": "hands out messages, which are objects of pydantic-ai",
+    "conversations": "only names what `conversation` hands out",
+    "check": "is for who runs the server",
+    "cleanup": "is for who runs the server",
+    "sweep": "is for who runs the server",
+    "compact": "is for who runs the server",
+    "reindex": "is for who runs the server",
+}
+
+
+def operations() -> set[str]:
+    """Every public method."""
+    return {
+        name
+        for kind in (Hivemind, Scope)
+        for name, member in inspect.getmembers(kind, inspect.isroutine)
+        if not name.startswith("_")
+    }
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The methods that are called, but not from each other."""
+    names: set[str] = set()
+    depth = 0
+
+    def recorded(name, method):
+        def call(*arguments, **named):
+            nonlocal depth
+            if not depth:
+                names.add(name)
+            depth += 1
+            try:
+                return method(*arguments, **named)
+            finally:
+                depth -= 1
+
+        return call
+
+    for kind in (Hivemind, Scope):
+        for name, method in inspect.getmembers(kind, inspect.isfunction):
+            if not name.startswith("_"):
+                monkeypatch.setattr(kind, name, recorded(name, method))
+    return names
+
+
+def test_every_operation_has_a_command(called, run, tmp_path):
+    run("workspace", "create", "run", "--inherit", "project", "--ttl", "1h")
+    run("workspace", "renew", "run")
+    w = ("-w", "run")
+    run("write", "/f", *w, stdin=b"text")
+    run("edit", "/f", "--old", "text", "--new", "texts", *w)
+    run("tag", "/f", "t", *w)
+    run("mkdir", "/d", *w)
+    run("rm", "/d", *w)
+    for command in (
+        ["ls"],
+        ["ls", "--glob", "*"],
+        ["cat", "/f"],
+        ["grep", "t"],
+        ["search", "t"],
+        ["log", "/f"],
+        ["diff"],
+    ):
+        run(*command, *w)
+    promotion = run("promote", "--from", "run", "--json").json["id"]
+    run("revert", promotion, "-w", "project")
+    run("restore", "/f", *w)
+    run("workspace", "list")
+    run("workspace", "show", "run")
+    run("export", tmp_path / "out", *w)
+    run("import", tmp_path / "out", *w)
+    for command in (["gc"], ["doctor"], ["reindex"], ["workspace", "delete", "run"]):
+        assert run(*command).code == 0
+    assert "close" in called
+    assert operations() - called - {"open"} == (INSIDE.keys() | COMMAND.keys()) - called
+
+
+def test_every_operation_is_in_the_api(hive):
+    from pydantic_hivemind.http import create_app
+
+    paths = create_app(hive).openapi()["paths"].values()
+    offered = {operation["operationId"] for path in paths for operation in path.values()}
+    assert operations() - offered == INSIDE.keys() | HTTP.keys()
+
+
+def test_every_operation_is_in_the_client():
+    from pydantic_hivemind.client import HivemindClient
+
+    offered = {name for name, _ in inspect.getmembers(HivemindClient) if not name.startswith("_")}
+    convenient = {"read_bytes", "read_text", "write_text"}
+    assert operations() - offered == (INSIDE.keys() | HTTP.keys()) - convenient - {"close"}
