@@ -76,11 +76,12 @@ class Dense:
         return {hash: matrix[row].copy() for hash in hashes if (row := self._rows.get(hash)) is not None}
 
     def release(self, hashes: Iterable[bytes]) -> None:
-        """Let vectors go, of chunks that stay."""
+        """Let vectors go, of chunks that stay, and the memory that they take."""
         for hash in hashes:
             self._release(hash)
-        if not self._rows:
-            self._matrix, self._hashes, self._free = None, [], []
+        left = self.vectors(self._rows)
+        self._rows, self._hashes, self._free, self._matrix = {}, [], [], None
+        self.add(left)
 
     def places(self, hash: bytes) -> Sequence[Place]:
         """Where a chunk is."""
