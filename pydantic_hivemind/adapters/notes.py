@@ -4,14 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pydantic_hivemind.adapters.runs import Branch
-from pydantic_hivemind.errors import PathNotFound, VersionConflict
+from pydantic_hivemind.errors import InvalidPath, PathNotFound, VersionConflict
 from pydantic_hivemind.reading import decoded, encoded
 from pydantic_hivemind.scopes import Scope
 
+if TYPE_CHECKING:
+    from pydantic_hivemind.adapters.runs import Branch
+
+MEMORY = "/.deep/memory"
+"""Where pydantic-deep keeps memory, which tells which of several backends keeps it."""
+
+_FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
 _MARKDOWN = re.compile(r"[-*+#>|`]|\d+[.)]\s")
 """How lines begin that are something else than plain text in Markdown."""
+
+
+def file_name(file: str) -> str:
+    """The name of a file of notes, from what a model calls it.
+
+    Raises:
+        InvalidPath: It cannot be one.
+    """
+    name = file.strip()
+    name = name if name.endswith(".md") else f"{name}.md"
+    if not _FILE.fullmatch(name):
+        raise InvalidPath(
+            f"{file!r} cannot be the name of a file of notes. Use a short name of letters, digits, dots and dashes, "
+            "such as `postgres.md`."
+        )
+    return name
 
 
 def add(scope: Scope, path: str, note: str, tags: Sequence[str] = ()) -> bool:

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic_ai.exceptions import UserError
 
 from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.notes import MEMORY
 from pydantic_hivemind.scopes import Scope
 
 if TYPE_CHECKING:
     from pydantic_ai import RunContext
     from pydantic_ai.workspaces import Workspace, WorkspaceBackend
-
-MEMORY = "/.deep/memory"
-"""Where pydantic-deep keeps memory, which tells which of several backends keeps it."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -15,17 +14,12 @@ from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset
 
-from pydantic_hivemind.adapters.notes import add, add_in_branch
-from pydantic_hivemind.adapters.runs import MEMORY, Branch, RunScope, scope_of_run
-from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidTag, PathError
+from pydantic_hivemind.adapters.hits import MAX_HITS, shown
+from pydantic_hivemind.adapters.notes import MEMORY, add, add_in_branch, file_name
+from pydantic_hivemind.adapters.runs import Branch, RunScope, scope_of_run
+from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, InvalidTag, PathError
 from pydantic_hivemind.model import Hit
 from pydantic_hivemind.scopes import Scope
-
-MAX_SHOWN = 4000
-"""Most characters that a search shows, about 1,000 tokens: as many as the harness's `search_memory`."""
-
-MAX_HITS = 50
-"""Most passages of a search: more would not fit into what is shown."""
 
 INSTRUCTIONS = (
     "`search_memory` finds what was kept, in this run and in earlier ones, by you and by those who share it with you: "
@@ -33,11 +27,6 @@ INSTRUCTIONS = (
     "know something about the user, the project or earlier work. `remember` keeps a note for later runs. Use it when "
     "you learn something that will be needed again."
 )
-
-_FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-
-_LEAST_SHOWN = 40
-"""Fewest characters of a passage that are worth showing."""
 
 
 class HivemindToolset(FunctionToolset[Any]):
@@ -123,7 +112,7 @@ class HivemindToolset(FunctionToolset[Any]):
             return _failure(error)
         if not hits:
             return "Nothing was found" + (" there." if under != "/" or tags else ".")
-        return _shown(hits, name)
+        return shown(hits, name)
 
     def _run(self, ctx: RunContext[Any]) -> RunScope:
         scope = self._scope
@@ -161,14 +150,10 @@ def _stays(_: RunContext[Any], tool: ToolDefinition) -> bool:
 
 
 def _file_name(file: str) -> str:
-    name = file.strip()
-    name = name if name.endswith(".md") else f"{name}.md"
-    if not _FILE.fullmatch(name):
-        raise ModelRetry(
-            f"{file!r} cannot be the name of a file of notes. Use a short name of letters, digits, dots and dashes, "
-            "such as `postgres.md`."
-        )
-    return name
+    try:
+        return file_name(file)
+    except InvalidPath as error:
+        raise ModelRetry(str(error)) from error
 
 
 def _failure(error: Exception) -> str:
@@ -188,23 +173,3 @@ async def _is_in(branch: Branch, hit: Hit) -> bool:
         return hit.text.encode() in await branch.read(hit.path)
     except OSError:
         return False
-
-
-def _shown(hits: Sequence[Hit], own: str) -> str:
-    """Hits as a model reads them; those that are not of its own scope say whose they are."""
-    shown: list[str] = []
-    room = MAX_SHOWN
-    for hit in hits:
-        first, last = hit.lines
-        lines = f"{first}" if first == last else f"{first}-{last}"
-        heading = f"{hit.path}:{lines}" + (f" (from {hit.scope})" if hit.scope != own else "")
-        text = hit.text.lstrip("\n").rstrip()
-        room -= len(heading) + 3
-        if room < min(len(text), _LEAST_SHOWN):
-            break
-        shown.append(f"{heading}\n{text}" if len(text) <= room else f"{heading}\n{text[:room]} [...]")
-        room -= len(text)
-    more = len(hits) - len(shown)
-    if more:
-        shown.append(f"({more} more did not fit. Look for something more precise, or only in some place.)")
-    return "\n\n".join(shown)

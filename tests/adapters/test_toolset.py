@@ -16,7 +16,7 @@ from pydantic_deep.features.forking.isolation import BranchOverlay
 from scripted import EVERYTHING, call, script, scripted_model
 
 from pydantic_hivemind import Hivemind, HivemindBackend, HivemindSearch, HivemindToolset, Scope
-from pydantic_hivemind.adapters.toolset import MAX_SHOWN
+from pydantic_hivemind.adapters.hits import MAX_SHOWN
 from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgentDeps
 
 pytestmark = pytest.mark.anyio

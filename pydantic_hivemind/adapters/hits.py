@@ -1,0 +1,36 @@
+"""What a search found, as a model reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic_hivemind.model import Hit
+
+MAX_SHOWN = 4000
+"""Most characters that a search shows, about 1,000 tokens: as many as the harness's `search_memory`."""
+
+MAX_HITS = 50
+"""Most passages of a search: more would not fit into what is shown."""
+
+_LEAST_SHOWN = 40
+"""Fewest characters of a passage that are worth showing."""
+
+
+def shown(hits: Sequence[Hit], own: str) -> str:
+    """Hits as a model reads them; those that are not of its own scope say whose they are."""
+    shown: list[str] = []
+    room = MAX_SHOWN
+    for hit in hits:
+        first, last = hit.lines
+        lines = f"{first}" if first == last else f"{first}-{last}"
+        heading = f"{hit.path}:{lines}" + (f" (from {hit.scope})" if hit.scope != own else "")
+        text = hit.text.lstrip("\n").rstrip()
+        room -= len(heading) + 3
+        if room < min(len(text), _LEAST_SHOWN):
+            break
+        shown.append(f"{heading}\n{text}" if len(text) <= room else f"{heading}\n{text[:room]} [...]")
+        room -= len(text)
+    more = len(hits) - len(shown)
+    if more:
+        shown.append(f"({more} more did not fit. Look for something more precise, or only in some place.)")
+    return "\n\n".join(shown)
