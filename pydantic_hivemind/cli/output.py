@@ -10,6 +10,8 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from pydantic_hivemind.adapters.patches import printable as printable
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -97,11 +99,6 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: S
     for cells in rows:
         made.add_row(*("" if cell is None else printable(str(cell)) for cell in cells))
     return made
-
-
-def printable(text: str) -> str:
-    """Text that does nothing but show: what agents write could move the cursor, or end a line."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def moment(seconds: float | None) -> str:

@@ -1,37 +1,13 @@
-"""Changes as patches, the way people read them and `patch -p1` applies them."""
+"""Patches in the colours that people know."""
 
 from __future__ import annotations
 
-from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from pydantic_hivemind.cli.output import printable
-from pydantic_hivemind.model import Change
+from pydantic_hivemind.adapters.patches import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
-
-NOTHING = "/dev/null"
-"""What a patch calls a file that is not there."""
-
-
-def of_change(change: Change) -> str:
-    """A change as a patch; one that cannot be a patch is told in a line that patches ignore."""
-    path = printable(change.path)
-    if change.kind == "directory":
-        return f"New directory {path}\n"
-    before, after = _lines(change.before), _lines(change.after)
-    if before is None or after is None:
-        return f"Binary files {path} differ\n"
-    if before == after:
-        return f"Tags of {path}: {printable(', '.join(change.tags)) or 'none'}\n"
-    names = (NOTHING if change.before is None else f"a{path}", NOTHING if change.after is None else f"b{path}")
-    if not before and not after:
-        return f"{'New' if change.before is None else 'Deleted'} empty file {path}\n"
-    return "".join(
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-        for line in unified_diff(before, after, *names)
-    )
 
 
 def coloured(patch: str) -> Text:
@@ -46,17 +22,3 @@ def coloured(patch: str) -> Text:
 
 
 _STYLES = (("---", "bold"), ("+++", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"), ("\\", "dim"))
-
-
-def _lines(data: bytes | None) -> list[str] | None:
-    """The lines of a text with their ends; `None` for what is no text."""
-    if data is None:
-        return []
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return None
-    if "\0" in text:
-        return None
-    lines = text.split("\n")
-    return [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pydantic_hivemind.adapters.patches import of_change
 from pydantic_hivemind.cli import output, patches
 from pydantic_hivemind.cli.exits import ExitCode, explain
 from pydantic_hivemind.cli.options import (
@@ -46,7 +47,7 @@ def diff(*, to: To = None, workspace: Workspace, store: Store, as_json: Json = F
     if as_json:
         output.print_json(changes)
         return
-    for patch in map(patches.of_change, changes):
+    for patch in map(of_change, changes):
         if output.for_people():
             output.console().print(patches.coloured(patch), soft_wrap=True)
         else:
