@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 Metadata = Mapping[str, str | int | float | bool]
 """What a record says of its chunk. Never lists: Chroma 1.5 returned their rows for other collections' records."""
 
-BATCH = 50
-"""Records in one write: Chroma holds the interpreter's lock all the while, about 40 ms for so many."""
+BATCH = 25
+"""Records in one write: Chroma holds the interpreter's lock all the while, 1.6 ms a record, so 40 ms. Writing more at a
+time is no cheaper."""
 
 PAGE = 5_000
 """Records in one answer: SQLite, which Chroma asks, takes 32,766 variables, and each record is one or more."""
@@ -48,12 +49,19 @@ once that is fewer than it needs; a scope has a handful of mounts."""
 
 HNSW: dict[str, str | int] = {
     "hnsw:space": "cosine",
-    "hnsw:M": 16,
-    "hnsw:construction_ef": 100,
-    "hnsw:search_ef": 100,
-    "hnsw:sync_threshold": 100,
+    "hnsw:M": 32,
+    "hnsw:construction_ef": 200,
+    "hnsw:search_ef": 200,
+    "hnsw:sync_threshold": 500,
 }
-"""How vectors are indexed."""
+"""How vectors are indexed: chosen by measuring clustered vectors of 256 dimensions on 2 cores.
+
+Against Chroma's own M 16 and ef 100: of 10,000 vectors, 99.3% instead of 92.9% of the nearest 100 are found; of 50,000,
+all instead of 99.97%, and none instead of 0.06% are out of reach after 30% were replaced three times. It costs 1.6
+instead of 1.1 ms to add one, 3 instead of 2 ms to ask, and 4% more disk. M 64 and ef 400 take twice as long and find
+no more. `sync_threshold`, after how many changes index files are written: 50,000 were added in 88 s with 500 and 1,000,
+in 128 s with 100; what was not written is indexed again by the first query after opening, within 0.6 s.
+"""
 
 T = TypeVar("T")
 
@@ -253,16 +261,14 @@ def _start(directory: Path | None) -> tuple[System, RustBindingsAPI]:
     from chromadb.api.rust import RustBindingsAPI
     from chromadb.config import Settings, System
 
-    # Not a `Client`: those of a path share what they open, and clients in memory share everything.
-    # A `.env` in the working directory is not for us.
-    settings = cast("type[Any]", Settings)(
-        _env_file=None,
+    # Not made from the environment and the `.env` of the working directory, which are not for us and take 5 ms to read.
+    settings = Settings.model_construct(
         chroma_api_impl="chromadb.api.rust.RustBindingsAPI",
         is_persistent=directory is not None,
         persist_directory=str(directory or ""),
         anonymized_telemetry=False,
-        chroma_otel_collection_endpoint="",
     )
+    # Not a `Client`: those of a path share what they open, and those in memory share everything.
     _processes[:] = [os.getpid()]
     system = System(settings)
     api = system.instance(RustBindingsAPI)
