@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
 from starlette.responses import Response
+from starlette.routing import Route
 
 from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.hivemind import Hivemind
@@ -79,6 +80,8 @@ def create_app(
         return metrics.page()
 
     for path, mounted in (mounts or {}).items():
+        # Itself too, without a redirect to the path with a slash.
+        app.router.routes.append(Route(path, mounted, name=path.strip("/"), include_in_schema=False))
         app.mount(path, mounted)
     problems.install(app)
     app.add_middleware(Guard, hosts=hosts)

@@ -25,6 +25,9 @@ ACCESS_STATUSES = {
 }
 """The status of each error that only this API has."""
 
+PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""The words of statuses as RFC 9110 has them, where older Pythons have others."""
+
 _UNEXPLAINED = (errors.StoreError, errors.EmbeddingError)
 """Errors whose text is for who runs the server."""
 
@@ -45,10 +48,15 @@ class Problem(BaseModel):
     )
 
 
+def phrase(status: int) -> str:
+    """The words of a status."""
+    return PHRASES.get(status) or HTTPStatus(status).phrase
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems that an operation may answer with, for the OpenAPI document."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    return {status: {"description": phrase(status), "content": content} for status in statuses}
 
 
 ALWAYS = documented(400, 401, 403, 421, 422, 500, 503)
@@ -59,7 +67,7 @@ def problem(
     status: int, detail: str, error: str | None = None, headers: Mapping[str, str] | None = None, **more: object
 ) -> JSONResponse:
     """An answer."""
-    title = HTTPStatus(status).phrase
+    title = phrase(status)
     named = {"title": title, "status": status, "detail": detail, "error": error or title.title().replace(" ", "")}
     body = Problem.model_validate({**more, **named})
     return JSONResponse(body.model_dump(mode="json"), status, headers, MEDIA_TYPE)
@@ -92,7 +100,7 @@ async def _hivemind(request: Request, error: Exception) -> JSONResponse:
         headers = {"WWW-Authenticate": f'Bearer realm="hivemind"{named}'}
     elif isinstance(error, errors.NotAllowed):
         headers = {"WWW-Authenticate": 'Bearer realm="hivemind", error="insufficient_scope"'}
-    detail = status.phrase if isinstance(error, _UNEXPLAINED) else str(error)
+    detail = phrase(status) if isinstance(error, _UNEXPLAINED) else str(error)
     return problem(status, detail, type(error).__name__, headers, **more)
 
 

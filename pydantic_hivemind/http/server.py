@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,6 +17,9 @@ from pydantic_hivemind.http.app import create_app
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 """One that no well-known service uses."""
+
+OPTIONS: dict[str, Any] = {"access_log": False, "server_header": False}
+"""For uvicorn. Not its log of requests: the addresses in it have names of files and what was looked for."""
 
 
 def serve(
@@ -40,8 +44,7 @@ def serve(
     """
     check_host(hive, host)
     app = create_app(hive, hosts={host, *hosts}, mounts=mounts)
-    # Not uvicorn's log of requests: the addresses in it have names of files and what was looked for.
-    uvicorn.run(app, host=host, port=port, access_log=False, server_header=False)
+    uvicorn.run(app, host=host, port=port, **OPTIONS)
 
 
 def check_host(hive: Hivemind, host: str) -> None:

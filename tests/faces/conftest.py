@@ -79,8 +79,9 @@ def served(hive: Hivemind) -> Iterator[str]:
     import uvicorn
 
     from pydantic_hivemind.http import create_app
+    from pydantic_hivemind.http.server import OPTIONS
 
-    config = uvicorn.Config(create_app(hive), port=0, log_config=None)
+    config = uvicorn.Config(create_app(hive), port=0, log_config=None, **OPTIONS)
     server = uvicorn.Server(config)
     with config.bind_socket() as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -1,0 +1,442 @@
+"""The HTTP API: versions as ETags, operations done once, pages, errors, large files, mounting, metrics, serving."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import threading
+from http.client import HTTPConnection
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from pydantic_hivemind import errors
+from pydantic_hivemind.auth import ACTIONS
+from pydantic_hivemind.http import create_app, serve
+from pydantic_hivemind.http.guard import MAX_JSON_BYTES
+from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
+
+
+@pytest.fixture
+def project(hive):
+    return hive.scope("project")
+
+
+@pytest.fixture
+def run(project):
+    return project.spawn("run")
+
+
+@pytest.fixture
+def client(hive, tokens, run):
+    headers = {"Authorization": f"Bearer {tokens.create(run, can=ACTIONS)}"}
+    with TestClient(create_app(hive), "http://localhost", headers=headers) as client:
+        yield client
+
+
+def is_problem(answer, status, error):
+    """Whether an answer says so as RFC 9457 has it."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["error"]) == (status, status, error)
+    assert body["type"] == "about:blank"
+    assert body["title"]
+    assert body["detail"]
+    return True
+
+
+# -- versions and operations -------------------------------------------------------------------
+
+
+def test_versions_are_etags(client, run):
+    etag = client.put("/v1/files/f.md", content=b"1").headers["etag"]
+    assert etag == f'"{run.stat("/f.md").version}"' == client.get("/v1/files/f.md").headers["etag"]
+    assert client.put("/v1/files/f.md", content=b"2", headers={"If-Match": etag}).status_code == 200
+    stale = client.put("/v1/files/f.md", content=b"3", headers={"If-Match": etag})
+    assert is_problem(stale, 412, "VersionConflict")
+    assert stale.json()["actual"] == run.stat("/f.md").version
+    assert run.read_bytes("/f.md") == b"2"
+    body = {"path": "/f.md", "old": "2", "new": "3"}
+    assert is_problem(client.post("/v1/edit", json=body, headers={"If-Match": etag}), 412, "VersionConflict")
+    assert is_problem(client.delete("/v1/files/f.md", headers={"If-Match": etag}), 412, "VersionConflict")
+    fresh = client.post("/v1/edit", json=body, headers={"If-Match": client.get("/v1/files/f.md").headers["etag"]})
+    assert fresh.headers["etag"] == f'"{run.stat("/f.md").version}"'
+
+
+def test_a_file_is_made_only_where_there_is_none(client, run):
+    new = {"If-None-Match": "*"}
+    assert client.put("/v1/files/f.md", content=b"1", headers=new).status_code == 200
+    assert is_problem(client.put("/v1/files/f.md", content=b"2", headers=new), 412, "VersionConflict")
+
+
+def test_a_version_that_is_there_is_not_sent_again(client, run):
+    etag = client.put("/v1/files/f.md", content=b"1").headers["etag"]
+    answer = client.get("/v1/files/f.md", headers={"If-None-Match": f'"0", {etag}'})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+    run.write_text("/f.md", "2")
+    assert client.get("/v1/files/f.md", headers={"If-None-Match": etag}).content == b"2"
+
+
+@pytest.mark.parametrize("etag", ["*", "7", 'W/"7"', '"7", "8"', '"x"', '""', '"-1"', '"9999999999999999999999"'])
+def test_preconditions_that_make_no_sense(client, run, etag):
+    answer = client.put("/v1/files/f.md", content=b"1", headers={"If-Match": etag})
+    assert is_problem(answer, 400, "InvalidOption")
+    assert not run.exists("/f.md")
+
+
+def test_an_operation_is_done_once(client, run):
+    once = {"Idempotency-Key": "op-1"}
+    first = client.put("/v1/files/f.md", content=b"1", headers=once)
+    run.write_text("/f.md", "2")
+    assert client.put("/v1/files/f.md", content=b"1", headers=once).json() == first.json()
+    assert run.read_text("/f.md") == "2"
+    assert is_problem(client.put("/v1/files/f.md", content=b"3", headers=once), 409, "OperationConflict")
+
+
+# -- paths and pages ---------------------------------------------------------------------------
+
+
+def test_paths_that_are_not_utf8_do_not_stand_for_others(client, run):
+    run.write_text("/\ufffd", "another file")
+    assert is_problem(client.get("/v1/files/%FF"), 400, "InvalidPath")
+    assert client.get("/v1/files/%EF%BF%BD").text == "another file"
+
+
+def test_what_is_in_a_file_does_not_become_a_page(client, run):
+    run.write_text("/x.html", "<script>alert(1)</script>")
+    headers = client.get("/v1/files/x.html").headers
+    assert (headers["content-type"], headers["x-content-type-options"]) == ("application/octet-stream", "nosniff")
+
+
+def test_pages(client, run):
+    for number in range(7):
+        run.write_text(f"/d/{number}", f"{number}\nx\n")
+        run.write_text("/d/0", str(number))
+    for address, fixed, every in (
+        ("list_dir", {"path": "/d"}, [f"/d/{number}" for number in range(7)]),
+        ("glob", {"pattern": "/d/*"}, [f"/d/{number}" for number in range(7)]),
+        (
+            "grep",
+            {"pattern": ".", "under": "/d"},
+            ["/d/0", *(path for number in range(1, 7) for path in [f"/d/{number}"] * 2)],
+        ),
+        ("diff", {}, ["/d", *(f"/d/{number}" for number in range(7))]),
+        ("history", {"path": "/d/0"}, ["/d/0"] * 8),
+    ):
+        found, params = [], {**fixed, "limit": 3}
+        while params.get("cursor", "") is not None:
+            page = client.get(f"/v1/{address}", params=params).json()
+            assert 0 < len(page["items"]) <= 3
+            found += page["items"]
+            params["cursor"] = page["next"]
+        assert [item["path"] for item in found] == every
+        assert len({json.dumps(item) for item in found}) == len(every)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "////", "bnVsbA==", "W10=", "Wzdd", "W1tdXQ==", "é", "WyJ4Iiwg", "e30="])
+def test_a_cursor_that_is_none(client, run, cursor):
+    run.write_text("/f", "x")
+    answer = client.get("/v1/list_dir", params={"cursor": cursor})
+    assert answer.status_code == 200 or is_problem(answer, 400, "InvalidOption")
+
+
+# -- errors ------------------------------------------------------------------------------------
+
+
+def test_errors_are_problems(client, run, project):
+    assert is_problem(client.get("/v1/files/missing"), 404, "PathNotFound")
+    assert is_problem(client.get("/v1/nothing"), 404, "NotFound")
+    assert is_problem(client.post("/v1/stat"), 405, "MethodNotAllowed")
+    assert is_problem(client.get("/v1/stat"), 422, "UnprocessableContent")
+    assert is_problem(client.post("/v1/edit", content=b"{"), 422, "UnprocessableContent")
+    run.write_text("/f.md", "mine")
+    project.write_text("/f.md", "theirs")
+    conflict = client.post("/v1/promote", json={})
+    assert is_problem(conflict, 409, "PromotionConflict")
+    assert conflict.json()["report"]["conflicts"] == [
+        {"path": "/f.md", "base": None, "ours": "dGhlaXJz", "theirs": "bWluZQ=="}
+    ]
+
+
+def test_what_was_sent_is_not_in_an_error(client):
+    for body in ({"path": "/f", "old": 7, "new": "s3cret"}, {"s3cret": 1}, {"path": "\ud800s3cret"}, ["s3cret"]):
+        answer = client.post("/v1/edit", content=json.dumps(body).encode())
+        assert is_problem(answer, 422, "UnprocessableContent")
+        assert "s3cret" not in json.dumps([answer.json()["detail"].replace("body.s3cret: Extra", "")])
+
+
+def test_what_is_wrong_with_the_store_is_for_who_runs_it(hive, client, monkeypatch):
+    def full(*_, **__):
+        raise errors.StoreFull("no space left in /srv/hive")
+
+    monkeypatch.setattr("pydantic_hivemind.scopes.Scope.write_bytes", full)
+    answer = client.put("/v1/files/f", content=b"x")
+    assert is_problem(answer, 507, "StoreFull")
+    assert "/srv" not in answer.text
+
+
+def test_a_failure_says_nothing(hive, tokens, run, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("s3cret")
+
+    monkeypatch.setattr("pydantic_hivemind.scopes.Scope.stat", fail)
+    headers = {"Authorization": f"Bearer {tokens.create(run)}"}
+    with TestClient(create_app(hive), "http://localhost", headers=headers, raise_server_exceptions=False) as client:
+        answer = client.get("/v1/stat?path=/")
+    assert is_problem(answer, 500, "InternalServerError")
+    assert "s3cret" not in answer.text
+
+
+# -- sizes -------------------------------------------------------------------------------------
+
+
+def test_large_files_stream_both_ways(served, tokens, run):
+    data = bytes(range(256)) * 40_000
+
+    def parts():
+        for start in range(0, len(data), 100_000):
+            yield data[start : start + 100_000]
+
+    headers = {"Authorization": f"Bearer {tokens.create(run)}"}
+    with httpx.Client(base_url=served, headers=headers) as client:
+        assert client.put("/v1/files/big", content=parts()).json()["size"] == len(data)
+        with client.stream("GET", "/v1/files/big") as answer:
+            assert answer.headers["content-length"] == str(len(data))
+            received = list(answer.iter_raw())
+    assert b"".join(received) == data
+    assert len(received) > 10
+
+
+def test_too_large_a_body_is_refused_before_it_is_read(served, tokens, run):
+    for method, address, limit in (
+        ("PUT", "files/f", MAX_FILE_BYTES),
+        ("POST", "edit", MAX_JSON_BYTES),
+        ("DELETE", "files/f", MAX_JSON_BYTES),
+    ):
+        connection = HTTPConnection(served.removeprefix("http://"))
+        connection.putrequest(method, f"/v1/{address}")
+        connection.putheader("Authorization", f"Bearer {tokens.create(run)}")
+        connection.putheader("Content-Length", str(limit + 1))
+        connection.endheaders()
+        assert connection.getresponse().status == 413
+        connection.close()
+
+
+def test_too_large_a_body_without_a_length_is_cut_off(client, monkeypatch):
+    monkeypatch.setattr("pydantic_hivemind.http.guard.MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr("pydantic_hivemind.http.guard.MAX_JSON_BYTES", 1000)
+    for method, address in (("PUT", "files/f"), ("POST", "edit")):
+        answer = client.request(method, f"/v1/{address}", content=(b"x" * 100 for _ in range(11)))
+        assert is_problem(answer, 413, "ContentTooLarge")
+
+
+def test_who_has_no_token_is_answered_before_their_file_is_read(hive):
+    """Sent nothing of it, the server does not wait."""
+
+    async def ask():
+        sent = []
+
+        async def receive():
+            raise AssertionError("the body was asked for")
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "PUT", "path": "/v1/files/f", "raw_path": b"/v1/files/f", "headers": []}
+        scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "asgi": {"version": "3.0"}}
+        await create_app(hive)({**scope, "headers": [(b"host", b"localhost")]}, receive, send)
+        return sent[0]["status"]
+
+    assert asyncio.run(ask()) == 401
+
+
+# -- hosts and origins -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(
+            (host, 200)
+            for host in ("localhost", "LOCALHOST:80", "127.0.0.1:8765", "[::1]:8765", "10.0.0.7", "hive.org")
+        ),
+        *(
+            (host, 421)
+            for host in ("evil.com", "localhost.evil.com", "127.0.0.1.evil.com", "", "[", "127.1", "2130706433")
+        ),
+    ],
+)
+def test_hosts(hive, host, status):
+    with TestClient(create_app(hive, hosts=["Hive.org"]), "http://localhost") as client:
+        for address in ("/health", "/metrics", "/openapi.json", "/nothing"):
+            answer = client.get(address, headers={"Host": host})
+            assert answer.status_code in ((status, 404) if status == 200 else (421,)), answer.text
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        *(
+            (origin, 200)
+            for origin in ("http://localhost:3000", "http://127.0.0.1", "https://hive.org", "http://10.0.0.7")
+        ),
+        *(
+            (origin, 403)
+            for origin in ("http://evil.com", "null", "", "http://10.0.0.8", "http://localhost.evil.com", "[")
+        ),
+    ],
+)
+def test_origins(hive, origin, status):
+    with TestClient(create_app(hive, hosts=["hive.org"]), "http://10.0.0.7") as client:
+        assert client.get("/health", headers={"Origin": origin}).status_code == status
+
+
+# -- around it ---------------------------------------------------------------------------------
+
+
+def test_it_can_be_mounted_in_an_app(hive, tokens, run):
+    outer = FastAPI()
+    outer.mount("/memory", create_app(hive))
+    run.write_text("/f", "x")
+    with TestClient(outer, "http://localhost", headers={"Authorization": f"Bearer {tokens.create(run)}"}) as client:
+        assert client.get("/memory/v1/files/f").text == "x"
+        assert is_problem(client.get("/memory/v1/files/g"), 404, "PathNotFound")
+        assert client.get("/memory/openapi.json").json()["servers"] == [{"url": "/memory"}]
+
+
+def test_other_apps_are_served_beside_it(hive):
+    running = []
+
+    def lifespan(_):
+        class Lives:
+            async def __aenter__(self):
+                running.append("begun")
+
+            async def __aexit__(self, *_):
+                running.append("ended")
+
+        return Lives()
+
+    other = Starlette(routes=[Route("/", lambda _: PlainTextResponse("other"))], lifespan=lifespan)
+    with TestClient(create_app(hive, mounts={"/mcp": other}), "http://localhost") as client:
+        assert client.get("/mcp/").text == "other"
+        assert client.get("/mcp/", headers={"Host": "evil.com"}).status_code == 421
+    assert running == ["begun", "ended"]
+
+
+def test_metrics_name_nobody(hive, client, run):
+    run.write_text("/private.md", "x")
+    client.get("/v1/files/private.md")
+    client.get("/v1/files/missing.md")
+    client.request("BREW", "/v1/coffee")
+    text = client.get("/metrics").text
+    assert 'hivemind_http_requests_total{method="GET",operation="read",status="200"} 1.0' in text
+    assert 'hivemind_http_requests_total{method="GET",operation="read",status="404"} 1.0' in text
+    assert 'method="OTHER"' in text
+    assert not re.search("private|missing|coffee|BREW|run|project", text)
+
+
+def test_logs_name_nobody(tmp_path, hive, tokens, run):
+    """Of a server as `serve` runs it, which says everything it has to say."""
+    token = tokens.create(run)
+    run.write_text("/private.md", "x")
+    program = (
+        "import logging, sys\n"
+        "from pydantic_hivemind import Hivemind\n"
+        "from pydantic_hivemind.http import serve\n"
+        "logging.basicConfig(level=logging.DEBUG)\n"
+        "with Hivemind.open(sys.argv[1]) as hive: serve(hive, port=0)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "hive")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
+        log = []
+        while not (address := re.search(r"http://127.0.0.1:\d+", "".join(log[-1:]))):
+            log.append(server.stderr.readline())
+        with httpx.Client(base_url=address[0], headers={"Authorization": f"Bearer {token}"}) as client:
+            assert client.get("/v1/files/private.md").text == "x"
+            client.get("/v1/grep", params={"pattern": "s3cret", "token": token})
+            client.get("/v1/grep", params={"pattern": "s3cret"}, headers={"Authorization": "Bearer s3cret"})
+        server.terminate()
+        log += server.stderr.readlines()
+    assert any("GET read 200 " in line for line in log)
+    assert not [line for line in log for secret in (token, "s3cret", "private") if secret in line]
+
+
+def test_health_needs_the_store(hive, client):
+    assert client.get("/health").json() == {"status": "ok"}
+    hive.close()
+    assert is_problem(client.get("/health"), 503, "StoreClosed")
+
+
+# -- serving -----------------------------------------------------------------------------------
+
+
+class Served(Exception):
+    """Instead of a server."""
+
+
+@pytest.fixture
+def bound(monkeypatch):
+    """Where it would listen."""
+    bound = []
+    monkeypatch.setattr("uvicorn.run", lambda _app, **how: bound.append(how))
+    return bound
+
+
+def test_it_listens_to_this_machine_alone(hive, bound):
+    serve(hive)
+    assert bound[0]["host"] == "127.0.0.1"
+    assert bound[0]["access_log"] is False
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "hive.org", ""])
+def test_it_listens_elsewhere_only_when_somebody_has_a_token(hive, tokens, bound, host):
+    with pytest.raises(errors.InvalidOption, match="token"):
+        serve(hive, host=host)
+    assert bound == []
+    hive.scope("ada")
+    tokens.create("ada")
+    serve(hive, host=host)
+    assert bound[0]["host"] == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_this_machine_has_several_names(hive, bound, host):
+    serve(hive, host=host)
+    assert bound[0]["host"] == host
+
+
+def test_many_at_once(served, hive, tokens, run):
+    """Edits of one file from many threads all land."""
+    run.write_text("/f", "")
+    headers = {"Authorization": f"Bearer {tokens.create(run)}"}
+    failed = []
+
+    def add(number):
+        with httpx.Client(base_url=served, headers=headers, timeout=60) as client:
+            for each in range(5):
+                while True:
+                    now = client.get("/v1/files/f")
+                    body = now.content + f"{number}.{each}\n".encode()
+                    answer = client.put("/v1/files/f", content=body, headers={"If-Match": now.headers["etag"]})
+                    if answer.status_code == 200:
+                        break
+                    if answer.status_code != 412:
+                        failed.append(answer.text)
+                        return
+
+    threads = [threading.Thread(target=add, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert sorted(run.read_text("/f").split()) == sorted(f"{number}.{each}" for number in range(4) for each in range(5))
