@@ -1,17 +1,21 @@
-"""`hivemind serve`."""
+"""`hivemind serve` and `hivemind mcp`."""
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
-from pydantic_hivemind.cli.options import Store, open_store
+from pydantic_hivemind.cli.exits import ExitCode, Refused
+from pydantic_hivemind.cli.options import TOKEN_VARIABLE, Store, Workspace, find, open_store
+from pydantic_hivemind.cli.tokens import Can, actions
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(serve)
+    app.command()(mcp)
 
 
 def serve(
@@ -25,11 +29,40 @@ def serve(
     ] = None,
     store: Store,
 ) -> None:
-    """Serve the store over HTTP until told to end.
+    """Serve the store over HTTP and MCP until told to end.
 
     Who asks needs a token, which `hivemind token create` makes.
     """
     from pydantic_hivemind import http
+    from pydantic_hivemind.mcp import create_app
 
     with open_store(store) as hive:
-        http.serve(hive, host=host, port=port, hosts=name or ())
+        http.serve(hive, host=host, port=port, hosts=name or (), mounts={"/mcp": create_app(hive)})
+
+
+def mcp(
+    *,
+    can: Can = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="The same as --can read.")] = False,
+    workspace: Workspace,
+    store: Store,
+) -> None:
+    """Serve a workspace to the MCP client that starts this command.
+
+    What it may do is what the token in HIVEMIND_TOKEN allows, and of that only what --can says; without a token,
+    what --can says.
+    """
+    from pydantic_hivemind.auth import Tokens
+    from pydantic_hivemind.mcp import create_server, create_token_server, serve
+
+    token = os.environ.get(TOKEN_VARIABLE)
+    asked = ["read"] if read_only else can
+    with open_store(store) as hive:
+        if token:
+            tokens = Tokens(hive)
+            if tokens.verify(token).workspace != workspace:
+                raise Refused(f"the token in {TOKEN_VARIABLE} is for another workspace", ExitCode.DENIED)
+            server = create_token_server(tokens, token, can=None if asked is None else actions(asked))
+        else:
+            server = create_server(find(hive, workspace), can=actions(asked))
+        serve(server)

@@ -1,0 +1,79 @@
+"""`create_app`: MCP over streamable HTTP, each request for the workspace of its bearer token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from anyio.to_thread import run_sync
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.errors import HivemindError, InvalidToken
+from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.mcp.callers import GRANT, by_request
+from pydantic_hivemind.mcp.server import server_for
+
+_BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
+
+
+def create_app(hive: Hivemind, *, token_store: Tokens | None = None) -> Starlette:
+    """Makes an ASGI app that answers MCP clients at any path; its lifespan must be run.
+
+    Args:
+        hive: The hive; who opened it closes it.
+        token_store: The tokens it takes; without them those of the hive.
+    """
+    tokens = token_store or Tokens(hive)
+    # No sessions: a request is answered for its own token, whoever began the conversation.
+    manager = StreamableHTTPSessionManager(server_for(by_request(tokens)), json_response=True, stateless=True)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with manager.run():
+            yield
+
+    # A GET would wait for messages that the server never begins.
+    answer = _Bearer(manager.handle_request, tokens)
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["POST"], name="mcp")], lifespan=lifespan)
+
+
+class _Bearer:
+    """Lets requests with a valid token through, with what it gives in their state."""
+
+    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+        self._app = app
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As an ASGI app."""
+        given = Headers(scope=scope).get("authorization")
+        try:
+            grant = await run_sync(self._tokens.verify, _token(given))
+        except HivemindError as error:
+            await _refusal(error, with_token=given is not None)(scope, receive, send)
+            return
+        scope.setdefault("state", {})[GRANT] = grant
+        await self._app(scope, receive, send)
+
+
+def _token(authorization: str | None) -> str:
+    found = _BEARER.fullmatch(authorization or "")
+    if found is None:
+        raise InvalidToken("send a token: `Authorization: Bearer <token>`")
+    return found[1]
+
+
+def _refusal(error: HivemindError, *, with_token: bool) -> JSONResponse:
+    body = {"error": type(error).__name__, "detail": str(error)}
+    if not isinstance(error, InvalidToken):
+        return JSONResponse(body, 503)
+    # RFC 6750, section 3: the error is named only where there was a token.
+    named = ', error="invalid_token"' if with_token else ""
+    return JSONResponse(body, 401, {"WWW-Authenticate": f'Bearer realm="hivemind"{named}'})

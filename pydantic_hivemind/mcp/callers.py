@@ -1,0 +1,71 @@
+"""Who calls: a workspace and what may be done there, asked anew for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_hivemind.auth import ACTIONS, Action, Grant, Tokens
+from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.scopes import Scope
+
+GRANT = "hivemind_grant"
+"""Where in a request's state there is what its token gives."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A workspace, and what the caller may do there."""
+
+    scope: Scope
+    can: frozenset[Action]
+
+
+FindCaller = Callable[[Any], Caller]
+"""Tells who sends a request, which is `None` where there are none, on stdio.
+
+Raises:
+    InvalidToken: Their token has ended or was revoked, or its workspace is gone.
+"""
+
+
+def always(scope: Scope, can: Collection[Action]) -> FindCaller:
+    """Whoever it is, it is that workspace.
+
+    Raises:
+        InvalidOption: There is no such action.
+    """
+    caller = Caller(scope, _actions(can))
+    return lambda _: caller
+
+
+def by_token(tokens: Tokens, token: str, can: Collection[Action] | None) -> FindCaller:
+    """Whoever it is, they have that token; `can` is the most that it allows.
+
+    Raises:
+        InvalidOption: There is no such action.
+    """
+    most = frozenset(ACTIONS) if can is None else _actions(can)
+
+    def find(_: object) -> Caller:
+        grant = tokens.verify(token)
+        return Caller(tokens.scope(grant), grant.can & most)
+
+    return find
+
+
+def by_request(tokens: Tokens) -> FindCaller:
+    """Who sent the token of each request."""
+
+    def find(request: Any) -> Caller:
+        grant: Grant = request.scope["state"][GRANT]
+        return Caller(tokens.scope(grant), grant.can)
+
+    return find
+
+
+def _actions(can: Collection[Action]) -> frozenset[Action]:
+    if not can or not frozenset(can) <= frozenset(ACTIONS):
+        raise InvalidOption(f"a client can do one or more of {', '.join(ACTIONS)}")
+    return frozenset(can)

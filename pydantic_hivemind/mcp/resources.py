@@ -1,0 +1,67 @@
+"""A workspace's files as resources: `hivemind:///path`."""
+
+from __future__ import annotations
+
+import base64
+from mimetypes import guess_type
+from urllib.parse import quote, unquote, urlsplit
+
+import mcp_types as types
+
+from pydantic_hivemind.errors import InvalidPath
+from pydantic_hivemind.scopes import Scope
+
+SCHEME = "hivemind"
+
+PAGE = 200
+"""Most resources that are listed at once."""
+
+TEMPLATE = types.ResourceTemplate(
+    uri_template=f"{SCHEME}:///{{+path}}",
+    name="file",
+    description="A file of the workspace or of those it inherits from, by its path.",
+)
+
+
+def page(scope: Scope, cursor: str | None) -> types.ListResourcesResult:
+    """Some of the files, by path; a cursor is the URI of the last one before them."""
+    files = scope.glob("**")
+    if cursor is not None:
+        after = _path(cursor)
+        files = [stat for stat in files if stat.path > after]
+    resources = [
+        types.Resource(
+            uri=_uri(stat.path), name=stat.path, mime_type=guess_type(stat.path, strict=False)[0], size=stat.size
+        )
+        for stat in files[:PAGE]
+    ]
+    more = len(files) > PAGE
+    return types.ListResourcesResult(resources=resources, next_cursor=resources[-1].uri if more else None)
+
+
+def content(scope: Scope, uri: str) -> types.ReadResourceResult:
+    """A file's content, exactly: as text if it is, or else as bytes."""
+    file = scope.read(_path(uri))
+    mime_type = guess_type(file.stat.path, strict=False)[0]
+    try:
+        contents = types.TextResourceContents(uri=uri, mime_type=mime_type or "text/plain", text=file.text)
+    except UnicodeDecodeError:
+        contents = types.BlobResourceContents(
+            uri=uri, mime_type=mime_type or "application/octet-stream", blob=base64.b64encode(file.data).decode()
+        )
+    return types.ReadResourceResult(contents=[contents])
+
+
+def _uri(path: str) -> str:
+    return f"{SCHEME}://{quote(path)}"
+
+
+def _path(uri: str) -> str:
+    """The path in a URI. Raises `InvalidPath` for what is no URI of a file here; a host would be another workspace."""
+    try:
+        parts = urlsplit(uri)
+        if parts.scheme == SCHEME and not (parts.netloc or parts.query or parts.fragment) and parts.path[:1] == "/":
+            return unquote(parts.path, errors="strict")
+    except ValueError:
+        pass
+    raise InvalidPath(f"{uri!r} is no file here: files are {SCHEME}:///path")

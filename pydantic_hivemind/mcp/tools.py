@@ -1,0 +1,230 @@
+"""The tools: what a model is told of each, what it needs, and what it does in a workspace.
+
+Each is a model of its arguments; its docstring and theirs are what clients show to models. None takes a workspace:
+that is the caller's, whatever the arguments say.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from functools import cache
+from typing import Any, ClassVar
+
+import mcp_types as types
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema
+
+from pydantic_hivemind.adapters.hits import MAX_HITS, shown
+from pydantic_hivemind.adapters.notes import MEMORY, add, file_name
+from pydantic_hivemind.auth import Action
+from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.mcp import texts
+from pydantic_hivemind.model import Strategy
+from pydantic_hivemind.scopes import Scope
+
+NOTES = f"{MEMORY}/main"
+"""Where notes go: where pydantic-deep's agents, called `main` unless they say otherwise, read them at every start."""
+
+_READS = types.ToolAnnotations(read_only_hint=True, open_world_hint=False)
+
+
+def _changes(*, destructive: bool, idempotent: bool) -> types.ToolAnnotations:
+    return types.ToolAnnotations(
+        read_only_hint=False, destructive_hint=destructive, idempotent_hint=idempotent, open_world_hint=False
+    )
+
+
+class Call(BaseModel, ABC):
+    """A call of a tool, as a model of its arguments.
+
+    Attributes:
+        needs: What the caller must be allowed to do.
+        hints: What clients may tell their users of it.
+    """
+
+    # What it does not know is a mistake, above all a workspace.
+    model_config = ConfigDict(extra="forbid")
+
+    needs: ClassVar[Action] = "read"
+    hints: ClassVar[types.ToolAnnotations] = _READS
+
+    @abstractmethod
+    def run(self, scope: Scope) -> str:
+        """Do it, and tell what came of it. Raises `HivemindError`."""
+
+
+class Search(Call):
+    """Find passages of notes, plans and files, by meaning and by words.
+
+    Gives the best passages first, each after its path and lines.
+    """
+
+    query: str = Field(description="What to look for: a question, or some words.")
+    limit: int = Field(10, ge=1, le=MAX_HITS, description="Most passages.")
+    under: str = Field("/", description="Only in this directory or file.")
+    tags: list[str] = Field([], description="Only in files that have one of these tags.")
+
+    def run(self, scope: Scope) -> str:
+        """Search."""
+        if not self.query.strip():
+            raise InvalidOption("there is nothing to look for: `query` is empty")
+        hits = scope.search(self.query, limit=self.limit, under=self.under, tags=self.tags or None)
+        return shown(hits, scope.name) if hits else "Nothing was found."
+
+
+class Read(Call):
+    """Read lines of a text file, with their numbers and the file's version."""
+
+    path: str = Field(description="The file, such as `/plans/release.md`.")
+    offset: int = Field(1, ge=1, description="The first line.")
+    limit: int = Field(2000, ge=1, description="Most lines.")
+
+    def run(self, scope: Scope) -> str:
+        """Read."""
+        return texts.of_file(scope.read(self.path), scope.name, self.offset, self.limit)
+
+
+class List(Call):
+    """List a directory, or the files anywhere under it that match a glob."""
+
+    path: str = Field("/", description="The directory.")
+    glob: str | None = Field(None, description="Such as `**/*.md`, from the directory on.")
+
+    def run(self, scope: Scope) -> str:
+        """List."""
+        found = scope.list_dir(self.path) if self.glob is None else scope.glob(self.glob, self.path)
+        return texts.of_listing(found, scope.name) if found else "There is nothing."
+
+
+class Write(Call):
+    """Write a text file as a whole, new or over what is there; its directories are made.
+
+    To change a part of a file use `hivemind_edit`, to add a note `hivemind_remember`.
+    """
+
+    needs = "write"
+    hints = _changes(destructive=True, idempotent=True)
+
+    path: str = Field(description="The file, such as `/plans/release.md`.")
+    content: str = Field(description="All of its text.")
+    tags: list[str] = Field([], description="Words to find and promote it by; without any it keeps those it has.")
+    expected_version: int | None = Field(
+        None, ge=0, description="Write only if the file is still at this version; 0: only if there is none."
+    )
+
+    def run(self, scope: Scope) -> str:
+        """Write."""
+        stat = scope.write_text(self.path, self.content, tags=self.tags or None, expected_version=self.expected_version)
+        return f"Wrote {stat.path}: version {stat.version}, {stat.size} bytes."
+
+
+class Edit(Call):
+    """Replace text in a file. The text must be there exactly, and once unless all are to be replaced."""
+
+    needs = "write"
+    hints = _changes(destructive=True, idempotent=False)
+
+    path: str = Field(description="The file.")
+    old: str = Field(description="The text to replace, without line numbers.")
+    new: str = Field(description="What to put in its place.")
+    replace_all: bool = Field(default=False, description="Replace it wherever it is.")
+
+    def run(self, scope: Scope) -> str:
+        """Edit."""
+        edited = scope.edit(self.path, self.old, self.new, replace_all=self.replace_all)
+        times = "once" if edited.occurrences == 1 else f"{edited.occurrences} times"
+        return f"Replaced it {times} in {edited.stat.path}: version {edited.stat.version}."
+
+
+class Delete(Call):
+    """Delete a file, or a directory and everything in it. What is inherited is hidden, not deleted."""
+
+    needs = "write"
+    hints = _changes(destructive=True, idempotent=True)
+
+    path: str = Field(description="The file or directory.")
+
+    def run(self, scope: Scope) -> str:
+        """Delete."""
+        scope.remove(self.path)
+        return f"Deleted {self.path}."
+
+
+class Remember(Call):
+    """Keep a note for later: added to the notes that are there.
+
+    Write down one fact at a time, so that it can be understood without this conversation.
+    """
+
+    needs = "write"
+    hints = _changes(destructive=False, idempotent=True)
+
+    content: str = Field(description="The note, in Markdown.")
+    file: str = Field(
+        "MEMORY.md", description="`MEMORY.md` for short facts, or a file for one topic, such as `postgres.md`."
+    )
+    tags: list[str] = Field([], description="Words that the file can be found and promoted by.")
+
+    def run(self, scope: Scope) -> str:
+        """Remember."""
+        if not self.content.strip():
+            raise InvalidOption("there is nothing to remember: `content` is empty")
+        path = f"{NOTES}/{file_name(self.file)}"
+        return f"Remembered in {path}." if add(scope, path, self.content, self.tags) else f"{path} has this note."
+
+
+class Diff(Call):
+    """Show as a patch what this workspace changed of what it inherits: what a promotion would take along."""
+
+    def run(self, scope: Scope) -> str:
+        """Compare."""
+        return texts.of_changes(scope.diff()) or "Nothing was changed."
+
+
+class Promote(Call):
+    """Merge this workspace's changes into the workspace it inherits from, for everybody who reads that.
+
+    All of it or nothing: if both changed the same lines, nothing is promoted and the conflicts are named.
+    """
+
+    needs = "promote"
+    hints = _changes(destructive=True, idempotent=True)
+
+    tags: list[str] = Field([], description="Only files that have one of these tags.")
+    paths: list[str] = Field([], description="Only paths that match one of these globs, such as `/plans/**`.")
+    strategy: Strategy = Field(
+        "merge", description="For conflicts: `merge` fails, `ours` keeps what is inherited, `theirs` takes the changes."
+    )
+    dry_run: bool = Field(default=False, description="Only tell what would be done.")
+
+    def run(self, scope: Scope) -> str:
+        """Promote."""
+        report = scope.promote(
+            tags=self.tags or None, paths=self.paths or None, strategy=self.strategy, dry_run=self.dry_run
+        )
+        return texts.of_report(report)
+
+
+TOOLS: dict[str, type[Call]] = {
+    f"hivemind_{kind.__name__.lower()}": kind
+    for kind in (Search, Read, List, Write, Edit, Delete, Remember, Diff, Promote)
+}
+"""The tools by their names, in the order in which clients list them."""
+
+
+class _Schema(GenerateJsonSchema):
+    """Without titles, which say what names say already."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        return False
+
+
+@cache
+def described(name: str) -> types.Tool:
+    """A tool as clients see it."""
+    kind = TOOLS[name]
+    schema = kind.model_json_schema(schema_generator=_Schema)
+    for said_elsewhere in ("title", "description"):
+        schema.pop(said_elsewhere, None)
+    return types.Tool(name=name, description=inspect.getdoc(kind), input_schema=schema, annotations=kind.hints)
