@@ -12,7 +12,7 @@ from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
 from pydantic_hivemind.errors import StoreClosed
-from pydantic_hivemind.ledger.forks import Gate
+from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.ledger.sqlite import SqliteDriver
 
 KEPT_CONNECTIONS = 16

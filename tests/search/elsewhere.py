@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.search import indexer
@@ -60,3 +61,30 @@ def index_on(directory):
             scope.search("remark")
             if os.urandom(1)[0] < 16:
                 scope.collection("/")
+
+
+def fork_while_searching(directory, queries):
+    """Fork again and again while others search, in collections."""
+    indexer.EXACT_BYTES = SMALL
+    with Hivemind.open(directory) as hive:
+        scope = hive.scope("a")
+        scope.search("x")
+        assert hive._finder._indexer._indexes[scope.chain_ids[0]].released
+        done = threading.Event()
+
+        def search():
+            while not done.is_set():
+                for query in queries:
+                    scope.search(query)
+
+        threads = [threading.Thread(target=search) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(50):
+            child = os.fork()
+            if not child:
+                os._exit(0)
+            os.waitpid(child, 0)
+        done.set()
+        for thread in threads:
+            thread.join()

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from elsewhere import SMALL, add_and_collect, index_on, run, search_for, start
+from elsewhere import SMALL, add_and_collect, fork_while_searching, index_on, run, search_for, start
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import InvalidOption
@@ -250,6 +250,18 @@ def test_collections_that_another_process_has(tmp_path, small):
         assert run(search_for, tmp_path, [f"on {topic}" for topic in TOPICS])
         assert run(add_and_collect, tmp_path, 42)
         compare(hive, scope)
+
+
+def test_forks_while_collections_are_searched(tmp_path, small):
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope, 40)
+        moved(hive, scope)
+    process = start(fork_while_searching, tmp_path, TOPICS)
+    process.join(120)  # it never ended, once
+    process.kill()
+    process.join()
+    assert process.exitcode == 0
 
 
 def test_chroma_that_fails_while_it_is_searched(tmp_path, small, monkeypatch):

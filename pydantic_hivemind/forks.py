@@ -1,4 +1,4 @@
-"""Keeping forks apart: nobody is in the database while the process forks, and the child inherits nothing.
+"""Keeping forks apart: nobody is in a database while the process forks, and the child inherits nothing.
 
 SQLite believes that a child holds the file locks of the connections it inherits, and a lock that another
 thread holds at that moment stays locked in the child for good.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 
 class Forking(Protocol):
@@ -72,6 +73,22 @@ class Gate:
         self._owner.after_fork()
 
 
+class _Hooks(NamedTuple):
+    before: Callable[[], None]
+    in_parent: Callable[[], None]
+    in_child: Callable[[], None]
+
+
+def around(before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> None:
+    """Have functions called around every fork, as `os.register_at_fork` does, while all gates are shut.
+
+    Those that are inside a gate may wait for a lock that `before` takes; nobody who holds it may enter one.
+    """
+    _hooks.append(_Hooks(before, in_parent, in_child))
+
+
+_hooks: list[_Hooks] = []
+
 # A plain set: to list it is one step, which other threads cannot come between.
 _gates: set[weakref.ref[Gate]] = set()
 _shut = threading.local()
@@ -85,15 +102,21 @@ def _before() -> None:
     _shut.gates = _all_gates()
     for gate in _shut.gates:
         gate.shut()
+    for hooks in _hooks:
+        hooks.before()
 
 
 def _after_in_parent() -> None:
+    for hooks in _hooks:
+        hooks.in_parent()
     for gate in _shut.gates:
         gate.open()
     del _shut.gates
 
 
 def _after_in_child() -> None:
+    for hooks in _hooks:
+        hooks.in_child()
     for gate in _all_gates():
         gate.renew()
     del _shut.gates
