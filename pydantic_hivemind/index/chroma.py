@@ -93,7 +93,7 @@ class ScopeChroma:
         """A ledger number up to which the collections hold everything."""
         self.lasting = directory is not None
         self.failed = False
-        self._lent: list[weakref.ref[Collection]] = []
+        self._lent: weakref.WeakValueDictionary[int, Collection] = weakref.WeakValueDictionary()
         self._collections: dict[str, Collection] = {}
         with self._calling():
             self._system, self._api = _start(directory)
@@ -167,13 +167,13 @@ class ScopeChroma:
         """The collection itself. It works as long as it is referenced and its hive is open."""
         with self._calling():
             handle = self._collection(self._get_or_create(collection).get_model())
-        self._lent = [*self._alive(), weakref.ref(handle)]
+        self._lent[id(handle)] = handle
         return handle
 
     @property
     def lent(self) -> bool:
         """Whether somebody still has a collection of it."""
-        return bool(self._alive())
+        return len(self._lent) > 0
 
     def stop(self) -> None:
         """Free all it holds: memory, files, threads."""
@@ -187,9 +187,6 @@ class ScopeChroma:
         self.failed = True
         self._collections.clear()
         return vars(self._api).pop("bindings", None)
-
-    def _alive(self) -> list[weakref.ref[Collection]]:
-        return [reference for reference in self._lent if reference() is not None]
 
     def _get_or_create(self, name: str) -> Collection:
         name = collection_name(name)

@@ -46,7 +46,7 @@ class Directory:
             # One that is half written is no JSON, and believed as little as one that is missing.
             marker.write_text(json.dumps(told), encoding="utf-8")
             _write_through(marker)
-        self.abandon()
+        self._release()
 
     def delete(self) -> None:
         """Delete it and all that is in it."""
@@ -55,11 +55,16 @@ class Directory:
             (self._path / MARKER).unlink(missing_ok=True)
             (self._path / LOCK).unlink(missing_ok=True)
             self._path.rmdir()
-        self.abandon()
+        self._release()
 
     def abandon(self) -> None:
-        """Let go of it as a process does that is killed; in a forked child, without taking it from the parent."""
-        # Closing does not unlock what the parent has open, too.
+        """Let go of it in a forked child, which is not the owner."""
+        # This does not unlock what the parent has open, too.
+        os.close(self._lock)
+
+    def _release(self) -> None:
+        # Also where a child has inherited it, and has not let go.
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
         os.close(self._lock)
 
 

@@ -6,13 +6,16 @@ By itself, as a process that has used Chroma cannot fork others that do.
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import random
 import resource
 import select
 import signal
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import chromadb
@@ -171,6 +174,35 @@ def forks(root):
     shelf.close()
 
 
+def forks_of_busy_threads(root):
+    """Children are made while other threads open and close; none waits for what they held."""
+    shelf = ChromaShelf(root, EMBEDDER)
+    done = threading.Event()
+
+    def work(first):
+        for scope_id in itertools.count(first):
+            if done.is_set():
+                return
+            with shelf.open(scope_id % 40, lasting=True) as chroma:
+                chroma.add("memory", points("/a", 0, 5))
+                assert len(chroma.nearest("memory", step(1)[0].vector, 10)) == 5
+
+    def use():
+        shelf.discard(100)
+        assert not shelf.has(1)
+        shelf.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        threads = [pool.submit(work, first) for first in (0, 13, 26)]
+        for _ in range(20):
+            assert join([fork(use)])
+            time.sleep(0.02)
+        done.set()
+        for thread in threads:
+            thread.result()
+    shelf.close()
+
+
 def few_descriptors(root):
     """Chroma's own answers lack what it has no room for, once there are more collections than it thinks files allow."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
@@ -209,7 +241,9 @@ def few_descriptors(root):
 
 
 if __name__ == "__main__":
-    scenarios = {work.__name__: work for work in (kills, neighbours, dead_owner, forks, few_descriptors)}
+    scenarios = {
+        work.__name__: work for work in (kills, neighbours, dead_owner, forks, forks_of_busy_threads, few_descriptors)
+    }
     directory = Path(sys.argv[2])
     directory.mkdir(exist_ok=True)
     scenarios[sys.argv[1]](directory)

@@ -19,7 +19,10 @@ from pydantic_hivemind.index.shelf import ChromaShelf
 # -- processes ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scenario", ["kills", "neighbours", "dead_owner", "forks", "few_descriptors"])
+SCENARIOS = ["kills", "neighbours", "dead_owner", "forks", "forks_of_busy_threads", "few_descriptors"]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_processes(root, scenario):
     """What they show is said where they are."""
     script = Path(__file__).with_name("chroma_processes.py")
