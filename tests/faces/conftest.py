@@ -80,10 +80,13 @@ def served(hive: Hivemind) -> Iterator[str]:
 
     from pydantic_hivemind.http import create_app
     from pydantic_hivemind.http.server import OPTIONS
+    from pydantic_hivemind.mcp import create_app as create_mcp_app
 
-    config = uvicorn.Config(create_app(hive), port=0, log_config=None, **OPTIONS)
+    app = create_app(hive, mounts={"/mcp": create_mcp_app(hive)})
+    config = uvicorn.Config(app, port=0, log_config=None, **OPTIONS)
     server = uvicorn.Server(config)
     with config.bind_socket() as listener:
+        listener.listen()
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         # The socket takes requests already; they wait until the server has started.
