@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from pydantic_hivemind.auth import Tokens
@@ -68,13 +68,13 @@ def create_app(
     app.include_router(api)
     metrics = Metrics()
 
-    @app.get("/health", tags=["server"])
+    @app.get("/health", tags=["server"], responses=problems.documented(403, 421, 503))
     def health() -> dict[str, str]:
         """Whether the server and its store answer."""
         app.state.tokens.list()  # Asks the store.
         return {"status": "ok"}
 
-    @app.get("/metrics", tags=["server"], response_class=Response)
+    @app.get("/metrics", tags=["server"], response_class=PlainTextResponse, responses=problems.documented(403, 421))
     def metrics_page() -> Response:
         """How many requests there were of each kind, and how long they took, for Prometheus."""
         return metrics.page()

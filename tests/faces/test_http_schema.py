@@ -1,0 +1,92 @@
+"""The OpenAPI document is true: whatever is sent, the answer is one that it describes, and none is a server error."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    content_type_conformance,
+    ignored_auth,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.auth import ACTIONS, Tokens
+from pydantic_hivemind.http import create_app
+
+EXAMPLES = 5
+"""Requests of each operation that are right, and that are wrong; they take some ten seconds in all."""
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    allow_header_conformance,
+    ignored_auth,
+]
+
+
+@pytest.fixture(scope="module")
+def hive(tmp_path_factory):
+    with Hivemind.open(tmp_path_factory.mktemp("hive"), durability="normal") as hive:
+        yield hive
+
+
+@pytest.fixture(scope="module")
+def document(hive):
+    return schemathesis.openapi.from_asgi("/openapi.json", create_app(hive, hosts=["testserver"]))
+
+
+def test_every_answer_is_documented(document, hive):
+    tokens = Tokens(hive)
+    tried = []
+
+    def sends(operation, mode):
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def send(case):
+            run = hive.scope("project/run", hive.scope("project"))
+            run.write_text("/notes.md", "one\ntwo\n", tags=["x"])
+            # The operation before may have ended everything.
+            token = tokens.create(run, can=ACTIONS, ttl=60)
+            case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, checks=CHECKS)
+
+        return send
+
+    for found in document.get_all_operations():
+        operation = found.ok()
+        for mode in GenerationMode:
+            # Where there is nothing to say there is nothing wrong to say.
+            with suppress(Unsatisfiable):
+                sends(operation, mode)()
+        tried.append(operation.label)
+    assert len(tried) > 25
+
+
+def test_the_document_can_be_used_as_it_is(document):
+    """Each operation has a name of its own, and says what it does and what it answers."""
+    paths = document.raw_schema["paths"].values()
+    operations = [operation for methods in paths for operation in methods.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    for operation in operations:
+        assert operation["summary"]
+        assert operation["description"]
+        assert len(operation["responses"]) > 1
