@@ -27,7 +27,7 @@ from pydantic_hivemind.index.chroma import HNSW, ChromaUnavailable
 from pydantic_hivemind.index.directories import MARKER
 from pydantic_hivemind.index.shelf import ChromaShelf
 
-KILLS = 25
+KILLS = 20
 
 
 def index_until_killed(root, pipe):
@@ -223,9 +223,9 @@ def few_descriptors(root):
     for scope_id, lasting in ((1, True), (2, False)):
         with shelf.open(scope_id, lasting=lasting) as chroma:
             for some in (records[:100], records[100:]):
-                for name in names[:16]:
+                for name in names[:12]:
                     chroma.add(name, some)
-            for name in names[:16] * 2:
+            for name in names[:12] * 2:
                 assert len(chroma.nearest(name, records[0].vector, 105)) == 105
     shelf.discard(1)
     for scope_id in range(3, 108):
