@@ -140,7 +140,7 @@ def test_every_command_explains_itself(words, capsys):
 
 def test_every_command_that_prints_data_prints_json():
     without = {words for words, command in COMMANDS.items() if "as_json" not in [one.name for one in command.params]}
-    assert without == {("demo",), ("serve",)}
+    assert without == {("demo",), ("serve",), ("mcp",)}
 
 
 @pytest.mark.parametrize("error", errors.HivemindError.__subclasses__(), ids=lambda error: error.__name__)

@@ -1,11 +1,14 @@
 """`connect` and `disconnect` with the files of every client, and `token`."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import tomlkit
+from mcp import Client, StdioServerParameters
 
 from pydantic_hivemind import Hivemind, errors
 from pydantic_hivemind.auth import Tokens
@@ -69,6 +72,30 @@ def test_a_client_is_connected_and_disconnected(run, store, home, client):
     with pytest.raises(errors.InvalidToken):
         grant(store, token)
     assert run("disconnect", client).code == 1
+
+
+@pytest.mark.parametrize("client", ["claude-code", "codex"])
+@pytest.mark.anyio
+async def test_a_client_that_starts_what_it_is_told_has_the_workspace(run, store, home, client):
+    """The client is the SDK's, and does what those that are configured do."""
+    run("connect", client, "--workspace", "run")
+    server = parsed(client, home)[KEYS.get(client, "mcpServers")]["hivemind"]
+    program = StdioServerParameters(command=server["command"], args=server["args"], env=server["env"])
+    async with Client(program) as session:
+        assert "hivemind_promote" not in {tool.name for tool in (await session.list_tools()).tools}
+        await session.call_tool("hivemind_write", {"path": "/f", "content": "by the client"})
+    assert run("cat", "/f", "-w", "run").out == "by the client"
+
+    run("disconnect", client)
+    environment = os.environ | server["env"]
+    ended = subprocess.run([server["command"], *server["args"]], env=environment, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout) == (6, b"")
+    assert ended.stderr.startswith(b"hivemind: the token is not valid")
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
 
 
 @pytest.mark.parametrize("client", CLIENTS)

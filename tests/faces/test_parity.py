@@ -40,6 +40,25 @@ HTTP = {
     "reindex": "is for who runs the server",
 }
 
+MCP = {
+    **HTTP,
+    "create": "the workspace is given",
+    "scopes": "there is one workspace",
+    "spawn": "the workspace is given",
+    "destroy": "is not a model's to decide",
+    "renew": "is not a model's to decide",
+    "revert": "is not a model's to decide",
+    "history": "models are shown what is there, and what changed",
+    "restore": "models are shown what is there, and what changed",
+    "exists": "`hivemind_list` tells",
+    "stat": "`hivemind_list` tells",
+    "grep": "`hivemind_search` finds words too",
+    "make_dir": "writing makes directories",
+    "tag": "`hivemind_write` takes tags",
+    "merge": "`hivemind_edit` and `hivemind_remember` do",
+    "write_bytes": "models write text",
+}
+
 
 def operations() -> set[str]:
     """Every public method."""
@@ -107,6 +126,37 @@ def test_every_operation_has_a_command(called, run, tmp_path):
         assert run(*command).code == 0
     assert "close" in called
     assert operations() - called - {"open"} == (INSIDE.keys() | COMMAND.keys()) - called
+
+
+@pytest.mark.anyio
+async def test_every_operation_has_a_tool(called, hive):
+    from mcp import Client
+
+    from pydantic_hivemind.mcp import create_server
+
+    run = hive.scope("project").spawn("run")
+    async with Client(create_server(run, can=("read", "write", "promote"))) as client:
+        called.clear()
+        for name, arguments in (
+            ("write", {"path": "/f", "content": "text"}),
+            ("edit", {"path": "/f", "old": "text", "new": "texts"}),
+            ("read", {"path": "/f"}),
+            ("list", {}),
+            ("list", {"glob": "*"}),
+            ("search", {"query": "text"}),
+            ("remember", {"content": "a note"}),
+            ("diff", {}),
+            ("promote", {}),
+            ("delete", {"path": "/f"}),
+        ):
+            assert not (await client.call_tool(f"hivemind_{name}", arguments)).is_error, name
+    assert operations() - called == (INSIDE.keys() | MCP.keys()) - called
+    assert called & MCP.keys() == set()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 def test_every_operation_is_in_the_api(hive):
