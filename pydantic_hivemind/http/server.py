@@ -8,11 +8,13 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.config import LOGGING_CONFIG
 
 from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.http.app import create_app
+from pydantic_hivemind.http.metrics import LOG
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
@@ -20,6 +22,12 @@ DEFAULT_PORT = 8765
 
 OPTIONS: dict[str, Any] = {"access_log": False, "server_header": False}
 """For uvicorn. Not its log of requests: the addresses in it have names of files and what was looked for."""
+
+LOG_CONFIG: dict[str, Any] = {
+    **LOGGING_CONFIG,
+    "loggers": {**LOGGING_CONFIG["loggers"], LOG.name: {"handlers": ["default"], "level": "INFO", "propagate": False}},
+}
+"""Uvicorn's own, and the log of requests that takes the place of its."""
 
 
 def serve(
@@ -44,7 +52,7 @@ def serve(
     """
     check_host(hive, host)
     app = create_app(hive, hosts={host, *hosts}, mounts=mounts)
-    uvicorn.run(app, host=host, port=port, **OPTIONS)
+    uvicorn.run(app, host=host, port=port, log_config=LOG_CONFIG, **OPTIONS)
 
 
 def check_host(hive: Hivemind, host: str) -> None:
