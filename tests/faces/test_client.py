@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import socket
+from pathlib import Path
 
 import httpx
 import pytest
@@ -270,3 +272,9 @@ def test_both_clients_have_the_methods_of_a_scope():
 def test_a_client_does_not_show_its_token(served):
     with HivemindClient(served, "secret") as client:
         assert "secret" not in repr(client)
+
+
+def test_every_method_of_a_client_is_documented():
+    page = (Path(__file__).parents[2] / "docs/reference/server.md").read_text()
+    public = {name for name in vars(HivemindClient) if not name.startswith("_")} - {"run"}
+    assert {name for name in public if not re.search(rf"[`\[ ]{name}[`(,\]]", page)} == set()
