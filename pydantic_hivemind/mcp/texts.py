@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic_hivemind.adapters.patches import of_change
+from pydantic_hivemind.adapters.patches import of_change, printable
 from pydantic_hivemind.errors import InvalidOption, PromotionConflict
 from pydantic_hivemind.model import Change, File, PromotionReport, Stat
 from pydantic_hivemind.reading import decoded
@@ -66,7 +66,7 @@ def of_changes(changes: Sequence[Change]) -> str:
             room -= len(patch)
         else:
             left.append(f"({change.kind}: {change.path}; its patch does not fit here, read the file)")
-    return "".join(told) + _fitting(left, "promote or read some of it first")
+    return "".join(told) + _fitting(left, "promote or read some of it first", room)
 
 
 def of_report(report: PromotionReport) -> str:
@@ -104,9 +104,9 @@ def _cut(line: str) -> str:
     return line if over <= 0 else f"{line[:MAX_LINE]} [... {over} more characters]"
 
 
-def _fitting(lines: list[str], advice: str) -> str:
-    """As many of the lines as a tool may tell, and what to do about the others."""
-    room = MAX_TEXT
+def _fitting(lines: list[str], advice: str, room: int = MAX_TEXT) -> str:
+    """As many of the lines as there is room for, and what to do about the others."""
+    lines = [printable(line) for line in lines]
     for index, line in enumerate(lines):
         room -= len(line) + 1
         if room < 0:

@@ -176,9 +176,16 @@ async def test_no_more_is_told_than_a_model_should_read(run):
         first = (await tell(client, "read", path="/long", limit=1)).splitlines()[1]
         assert first.endswith(f" [... {100_000 - MAX_LINE} more characters]")
         for told in (await tell(client, "list", path="/files"), await tell(client, "diff")):
-            assert MAX_TEXT * 0.9 < len(told) < MAX_TEXT * 2 + 100
+            assert MAX_TEXT * 0.9 < len(told) < MAX_TEXT + 100
         told = (await tell(client, "list", path="/files")).splitlines()
         assert told[-1] == f"({many // 10 - len(told) + 1} more; list a directory, or give a narrower glob.)"
+
+
+async def test_names_that_look_like_more_lines_stay_in_theirs(run):
+    run.write_text("/a\nb (1 bytes)", "text")
+    async with Client(create_server(run)) as client:
+        assert await tell(client, "list") == "/a\\nb (1 bytes) (4 bytes)"
+        assert "+++ b/a\\nb (1 bytes)" in (await tell(client, "diff")).splitlines()
 
 
 async def test_notes_are_kept_and_found(run, project):
