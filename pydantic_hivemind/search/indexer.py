@@ -11,12 +11,12 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreError
+from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.index.chroma import ChromaUnavailable
 from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
 from pydantic_hivemind.index.shelf import ChromaShelf
 from pydantic_hivemind.ledger import scopes, tree, vectors
 from pydantic_hivemind.ledger.database import Database, Transaction
-from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.ledger.tree import Chain
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.search import records
