@@ -76,9 +76,13 @@ class Indexer:
             EmbeddingError: The embedder cannot make them.
         """
         embedded = not embed
+        # Once: what is forgotten meanwhile, to make room, would come back without vectors.
+        indexes = self._chain(database, chain)
         while True:
             with ExitStack() as held:
-                indexes = self._held(database, chain, held)
+                # Ancestors first, so that no two searches wait for each other.
+                for index in reversed(indexes):
+                    held.enter_context(index.lock)
                 tx = held.enter_context(database.snapshot())
                 tree.check_alive(tx, chain)
                 for index in indexes:
@@ -195,11 +199,14 @@ class Indexer:
 
     # -- helpers -------------------------------------------------------------------------------
 
-    def _held(self, database: Database, chain: Chain, held: ExitStack) -> list[ScopeIndex]:
-        """The indexes of a chain, locked: ancestors first, so that no two searches wait for each other."""
+    def _chain(self, database: Database, chain: Chain) -> list[ScopeIndex]:
+        """The indexes of a chain, for which others make room."""
         indexes = [self._index(database, scope_id) for scope_id in chain]
-        for index in reversed(indexes):
-            held.enter_context(index.lock)
+        with self._changing:
+            for scope_id in [scope_id for scope_id in self._indexes if scope_id not in chain]:
+                if len(self._indexes) <= MOST_SCOPES and self._chunks <= MOST_CHUNKS:
+                    break
+                self._remove(scope_id)
         return indexes
 
     def _index(self, database: Database, scope_id: int) -> ScopeIndex:
@@ -212,8 +219,6 @@ class Indexer:
             lasting = not scopes.is_session(tx, scope_id)
         stored = self._stored(scope_id) if lasting else 0
         with self._changing:
-            while self._indexes and (len(self._indexes) >= MOST_SCOPES or self._chunks > MOST_CHUNKS):
-                self._remove(next(iter(self._indexes)))
             made = ScopeIndex(scope_id, self.mounts, lasting=lasting, stored=stored)
             return self._indexes.setdefault(scope_id, made)
 

@@ -190,3 +190,37 @@ def test_few_scopes_are_kept_in_memory(hive, monkeypatch, bound):
             }
     kept = hive._finder._indexer._indexes
     assert len(kept) <= 5  # the last one grew after there was room made for it
+
+
+def test_a_parent_of_more_passages_than_are_kept_is_read_once(hive, monkeypatch):
+    from pydantic_hivemind.search import indexer
+
+    monkeypatch.setattr(indexer, "MOST_CHUNKS", 4)
+    project = hive.scope("project")
+    for number in range(6):
+        project.write_text(f"/{number}.md", f"Boat number {number}.\n")
+    project.search("boats")
+    kept = hive._finder._indexer._indexes
+    index = kept[project.chain_ids[0]]
+    for number in range(3):
+        child = project.spawn()
+        child.write_text("/own.md", f"Boat of child {number}.\n")
+        assert len(child.search("boats", limit=100)) == 7
+        assert kept[project.chain_ids[0]] is index
+        assert len(kept) == 2
+
+
+def test_an_index_that_is_forgotten_while_it_is_used_keeps_its_vectors(tmp_path):
+    """Room was made for others, between the embedding and the answer."""
+    from pydantic_hivemind.index.embedding import WordLlama
+
+    class Forgetting(WordLlama):
+        def __call__(self, input):
+            if "The cat sleeps.\n" in input:
+                hive._finder._indexer._indexes.clear()
+            return super().__call__(input)
+
+    with Hivemind.open(tmp_path, embedder=Forgetting()) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/a.md", "The cat sleeps.\n")
+        assert scope.search("kitten")[0].matched == ("dense",)
