@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -91,6 +92,8 @@ class ScopeChroma:
         self._directory = directory
         self.synced = synced
         """A ledger number up to which the collections hold everything."""
+        self.storing = Lock()
+        """Held by the one who brings them up to date."""
         self.lasting = directory is not None
         self.failed = False
         self._lent: weakref.WeakValueDictionary[int, Collection] = weakref.WeakValueDictionary()

@@ -76,10 +76,12 @@ class Search:
         try:
             with self.indexer.current(self.database, self.chain, embed=embed) as (tx, indexes):
                 return self._ranked(tx, indexes, terms(query), vector)
+        except _Changed as changed:
+            self.indexer.drop(changed.index)
         except _Unusable as unusable:
             # What its collections held comes from the ledger then.
             self.indexer.discard(unusable.index)
-            return self._answer(query, vector, embed=embed)
+        return self._answer(query, vector, embed=embed)
 
     def _vector(self, query: str) -> Vectors | None:
         try:
@@ -173,6 +175,10 @@ class _Unusable(Exception):
         self.index = index
 
 
+class _Changed(_Unusable):
+    """The collections of a scope are not those that its index goes with: another index, or process, had them."""
+
+
 def _warn(error: EmbeddingError) -> None:
     warnings.warn(f"searching by words only: {error}", SearchDegraded, stacklevel=5)
 
@@ -199,7 +205,7 @@ def _nearest(
     try:
         with indexer.shelf.open(index.scope_id, lasting=True) as chroma:
             if chroma.synced != index.stored:
-                raise _Unusable(index)
+                raise _Changed(index)
             for collection in indexer.mounts.collections:
                 found = _from_collection(chroma, collection, index, vector, limit, visible)
                 if found is None:

@@ -54,7 +54,7 @@ def bring_up(
         ChromaUnavailable: Chroma failed. The collections are to be discarded.
         EmbeddingError: A vector is missing, and cannot be made.
     """
-    with index.storing:
+    with chroma.storing:
         with index.lock:
             watermark = index.watermark or 0
             paths = index.unstored if chroma.synced == index.stored else _changed(index, database, chroma.synced)
@@ -67,8 +67,9 @@ def bring_up(
             for collection, step in by_collection.items():
                 for path in work.bring_up(collection, step):
                     del documents[path]
-        chroma.synced = watermark
+        # Both at once: a search compares them.
         with index.lock:
+            chroma.synced = watermark
             index.mark_stored(documents, watermark)
 
 

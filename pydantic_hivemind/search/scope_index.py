@@ -48,8 +48,7 @@ class ScopeIndex:
 
     Attributes:
         lasting: Whether its collections are kept, which those of a session are not.
-        lock: Held while it is used; `embedding` by the one who makes vectors, `storing` by the one who brings the
-            collections up to date.
+        lock: Held while it is used; `embedding` by the one who makes vectors.
         layer: The scope's own heads, by path, which decide what of its ancestors is visible.
         documents: Its files that can be searched, by path.
         lexical: Their words.
@@ -67,7 +66,6 @@ class ScopeIndex:
         self.lasting = lasting
         self.lock = RLock()
         self.embedding = Lock()
-        self.storing = Lock()
         self.layer: dict[str, Head] = {}
         self.documents: dict[str, Document] = {}
         self.lexical = LexicalIndex()

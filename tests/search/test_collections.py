@@ -11,6 +11,8 @@ from elsewhere import SMALL, add_and_collect, fork_while_searching, index_on, ru
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.index import shelf
+from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.search import indexer
 
 KILLS = int(os.environ.get("HIVEMIND_KILLS", "25"))
@@ -171,9 +173,9 @@ def searched(scope):
 
 def exactly(scope):
     with Hivemind.open(scope._finder._root.parent) as other:
-        shelf = other.scope(scope.name)
+        there = other.scope(scope.name)
         other._finder._started()._failed.add(scope.chain_ids[0])
-        return [(hit.path, hit.text, hit.version) for hit in searched(shelf)]
+        return [(hit.path, hit.text, hit.version) for hit in searched(there)]
 
 
 def test_a_large_scope_is_searched_in_its_collections(tmp_path, small):
@@ -252,6 +254,44 @@ def test_collections_that_another_process_has(tmp_path, small):
         compare(hive, scope)
 
 
+def test_collections_that_another_process_had_meanwhile(tmp_path, small, monkeypatch):
+    """They are kept: what that process did to them is right."""
+    monkeypatch.setattr(shelf, "MOST_OPEN", 0)
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope, 40)
+        moved(hive, scope)
+        assert run(add_and_collect, tmp_path, 42)
+        compare(hive, scope)
+        assert index_of(hive, scope).released
+        assert hive._finder._indexer._failed == set()
+
+
+def test_a_search_at_the_moment_collections_are_up_to_date(tmp_path, small, monkeypatch):
+    """What they have and what the index says of it change at once."""
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope, 40)
+        moved(hive, scope)
+        scope.write_text("/new.md", "The cat sleeps.\n")
+        found = []
+        searching = threading.Thread(target=lambda: found.extend(scope.search("kitten", limit=1)))
+
+        def change(chroma, synced):
+            vars(chroma)["synced"] = synced
+            if not searching.ident:
+                searching.start()
+                searching.join(0.5)
+
+        synced = property(lambda chroma: vars(chroma)["synced"], change)
+        monkeypatch.setattr(ScopeChroma, "synced", synced, raising=False)
+        scope.collection("/")
+        searching.join()
+        assert [hit.path for hit in found] == ["/new.md"]
+        assert hive._finder._indexer._failed == set()
+        compare(hive, scope)
+
+
 def test_forks_while_collections_are_searched(tmp_path, small):
     with Hivemind.open(tmp_path) as hive:
         scope = hive.scope("a")
@@ -265,8 +305,6 @@ def test_forks_while_collections_are_searched(tmp_path, small):
 
 
 def test_chroma_that_fails_while_it_is_searched(tmp_path, small, monkeypatch):
-    from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
-
     def fail(*_):
         raise ChromaUnavailable("for a test")
 
