@@ -1,9 +1,12 @@
-"""Who asks: the workspace of their token, and what they say of an operation in headers."""
+"""Who asks: the workspace of their token, and what they say of an operation in headers.
+
+Dependencies that ask the store run in threads; those that do not are `async`, which spares them the way to a thread.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
@@ -22,12 +25,12 @@ _bearer = HTTPBearer(
 _ETAG = re.compile(r'"(\d{1,18})"', re.ASCII)
 
 
-def hive_of(request: Request) -> Hivemind:
+async def hive_of(request: Request) -> Hivemind:
     """Dependency: the hive that is served."""
     return request.app.state.hivemind
 
 
-def tokens_of(request: Request) -> Tokens:
+async def tokens_of(request: Request) -> Tokens:
     """Dependency: its tokens."""
     return request.app.state.tokens
 
@@ -51,10 +54,10 @@ def own(tokens: TheTokens, grant: TheGrant) -> Scope:
     return tokens.scope(grant)
 
 
-def _allowed(action: Action) -> Callable[[Grant, Scope], Scope]:
+def _allowed(action: Action) -> Callable[[Grant, Scope], Awaitable[Scope]]:
     """Makes a dependency: the caller's own workspace, if they may do that."""
 
-    def allowed(grant: TheGrant, scope: Own) -> Scope:
+    async def allowed(grant: TheGrant, scope: Own) -> Scope:
         grant.require(action)
         return scope
 
@@ -74,7 +77,7 @@ def chain_of(scope: Scope) -> list[str]:
     return [scope.name, *(chain_of(above) if above is not None else ())]
 
 
-def expected_version(
+async def expected_version(
     if_match: Annotated[
         str | None,
         Header(description='Only if the file is at this version: its ETag, such as `"7"`; `"0"` is no file.'),
@@ -96,7 +99,7 @@ def _version(etag: str) -> int:
     return int(found[1])
 
 
-def known_versions(
+async def known_versions(
     if_none_match: Annotated[str | None, Header(description="ETags of the versions that are there already.")] = None,
 ) -> frozenset[str]:
     """Dependency: the ETags that need not be sent again."""

@@ -33,7 +33,7 @@ _ETAG = {"ETag": {"description": "The file's version.", "schema": {"type": "stri
 _STAT = {"Hivemind-Stat": {"description": "The file's Stat, as JSON.", "schema": {"type": "string"}}}
 
 
-def path_of(
+async def path_of(
     request: Request, path: Annotated[str, Path(description="The path, without its first slash; percent-encoded.")]
 ) -> str:
     """Dependency: the path in the address. What is no UTF-8 would otherwise stand for another name."""

@@ -50,7 +50,7 @@ class Pager(NamedTuple):
         return Page(shown, _cursor(place(shown[-1])) if len(rest) > len(shown) else None)
 
 
-def pager(
+async def pager(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="Most items of the page.")] = PAGE_ITEMS,
     cursor: Annotated[
         str | None, Query(description="Where to go on: `next` of the page before.", max_length=MAX_CURSOR_CHARS)
