@@ -65,4 +65,4 @@ def mcp(
             server = create_token_server(tokens, token, can=None if asked is None else actions(asked))
         else:
             server = create_server(find(hive, workspace), can=actions(asked))
-        serve(server)
+        serve(server, hive)

@@ -1,6 +1,7 @@
 """`hivemind mcp`: the real command, started by a real client the way its configuration says."""
 
 import json
+import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -139,6 +140,21 @@ def test_it_ends_with_its_client(run, store):
         [COMMAND, "mcp", "-w", "run"], env={"HIVEMIND_STORE": str(store)}, input=b"", capture_output=True, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
+def test_it_ends_when_it_is_told_to(run, store):
+    run("workspace", "create", "run")
+    greeting = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    greeting = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": greeting}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    for told in (signal.SIGINT, signal.SIGTERM):
+        with subprocess.Popen([COMMAND, "mcp", "-w", "run"], env={"HIVEMIND_STORE": str(store)}, **pipes) as process:
+            process.stdin.write(json.dumps(greeting).encode() + b"\n")
+            process.stdin.flush()
+            assert b"hivemind_search" in process.stdout.readline()
+            process.send_signal(told)
+            assert process.wait() == 128 + told
+            assert process.stderr.read() == b""
 
 
 def test_what_cannot_be_served_is_said_at_the_start(run, store, monkeypatch):
