@@ -121,9 +121,11 @@ def dead_owner(root):
     child = int(os.read(reader, 20))
     os.kill(owner, signal.SIGKILL)
     os.waitpid(owner, 0)
-    assert join([fork(lambda: index(root, synced=0, until=2))])
-    assert join([fork(lambda: index(root, synced=2, until=3))])
-    os.kill(child, signal.SIGKILL)
+    try:
+        assert join([fork(lambda: index(root, synced=0, until=2))])
+        assert join([fork(lambda: index(root, synced=2, until=3))])
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def forks(root):
