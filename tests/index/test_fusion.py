@@ -41,7 +41,11 @@ def test_one_of_them_is_enough():
 
 def test_only_the_nearest_of_all_scopes_take_part():
     dense = {number: number / 1000 for number in range(3 * CANDIDATES)}
-    assert ranked(dense, {}, 10**6) == list(range(3 * CANDIDATES - 1, 2 * CANDIDATES - 1, -1))
+    nearest = list(range(3 * CANDIDATES - 1, -1, -1))
+    assert ranked(dense, dict.fromkeys(range(5), 1.0), 10)[:5] == [4, 3, 2, 1, 0]
+    assert ranked(dense, {}, CANDIDATES) == nearest[:CANDIDATES]
+    # More than that, if more are asked for.
+    assert ranked(dense, {}, 2 * CANDIDATES) == nearest[: 2 * CANDIDATES]
 
 
 @settings(deadline=None)

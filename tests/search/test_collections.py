@@ -15,7 +15,7 @@ from pydantic_hivemind.index import shelf
 from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.search import indexer
 
-KILLS = int(os.environ.get("HIVEMIND_KILLS", "25"))
+KILLS = int(os.environ.get("HIVEMIND_KILLS", "12"))
 """How many processes are killed while they index; 200 were, before a release."""
 
 TOPICS = ["sailing", "baking", "chess", "gardening", "astronomy", "plumbing", "opera", "taxes"]
