@@ -93,7 +93,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: S
     """
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
     for heading in headings:
         made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for cells in rows:

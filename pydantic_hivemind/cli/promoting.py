@@ -211,4 +211,4 @@ def _of_report(report: PromotionReport) -> RenderableType:
     told = output.printable(
         f"{would} {report.id if not report.dry_run else ''} from {report.source} to {report.target}"
     )
-    return Group(" ".join(told.split()), output.table(("", "path"), outcomes))
+    return Group(" ".join(told.split()), output.table(("outcome", "path"), outcomes))

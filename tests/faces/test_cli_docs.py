@@ -45,7 +45,7 @@ def test_the_guide_shows_what_happens(tmp_path, monkeypatch):
         assert re.fullmatch(expected, said), f"{command}\n{said}"
 
 
-@pytest.mark.parametrize(("words", "names"), options(typer.main.get_group(cli.app)), ids=str)
+@pytest.mark.parametrize(("words", "names"), [*options(typer.main.get_group(cli.app))], ids=str)
 def test_the_reference_names_every_command_and_option(words, names):
     page = (DOCS / "reference/command.md").read_text()
     everywhere, _, rest = page.partition("## Exit codes")

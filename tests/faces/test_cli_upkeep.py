@@ -1,6 +1,7 @@
 """`gc`, `doctor` and `reindex`."""
 
 import sqlite3
+import time
 
 import pytest
 
@@ -52,7 +53,10 @@ def test_a_ledger_that_is_none(run, store):
 
 def test_what_has_ended_is_removed_and_its_room_given_back(run, store):
     with Hivemind.open(store) as hive:
-        hive.scope("project").spawn("ended", ttl=0.01).write_bytes("/large", bytes(2_000_000))
+        ending = hive.scope("project").spawn("ended")
+        ending.write_bytes("/large", bytes(2_000_000))
+        ending.renew(0.001)
+    time.sleep(0.01)
     told = run("gc", "--json").json
     assert told["ended"] == 1
     assert told["freed"] > 1_000_000
