@@ -146,7 +146,7 @@ class Finder:
                 from pydantic_hivemind.search.indexer import Indexer
 
                 embedder = Embedder(self._embedder or WordLlama())
-                shelf = ChromaShelf(self._root, embedder)
+                shelf = ChromaShelf(self._root, embedder, self._mounts)
                 self._indexer = Indexer(self._database, self._mounts, embedder, shelf)
             return self._indexer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic_hivemind.paths import is_below, normalize
@@ -48,6 +48,10 @@ class MountTable:
             table.append(Mount("/", "files"))
         self._mounts = tuple(sorted(table, key=lambda mount: len(mount.prefix), reverse=True))
         self.collections = tuple(dict.fromkeys(mount.collection for mount in table))
+
+    def __iter__(self) -> Iterator[Mount]:
+        """The longest prefixes first."""
+        return iter(self._mounts)
 
     def of(self, path: str) -> Mount:
         """The mount that a normalized path belongs to."""

@@ -21,6 +21,7 @@ from pydantic_hivemind.index import directories
 from pydantic_hivemind.index.chroma import HNSW, ChromaUnavailable, ScopeChroma, is_low, usable
 from pydantic_hivemind.index.directories import Directory
 from pydantic_hivemind.index.embedding import Embedder
+from pydantic_hivemind.mounts import MountTable
 
 LAYOUT = 1
 """Raised whenever records are made in another way: other chunks, ids or metadata. Older directories are rebuilt."""
@@ -52,9 +53,10 @@ class ChromaShelf:
     it, and opened anew.
     """
 
-    def __init__(self, root: Path, embedder: Embedder) -> None:
+    def __init__(self, root: Path, embedder: Embedder, mounts: MountTable | None = None) -> None:
         self._root = root
         self._embedder = embedder
+        self._mounts = mounts or MountTable()
         self._closed = False
         self._open: OrderedDict[int, _Open] = OrderedDict()
         # Also at the end of a process that did not close it.
@@ -131,7 +133,10 @@ class ChromaShelf:
     @cached_property
     def _stamp(self) -> str:
         chroma = importlib.metadata.version("chromadb")
-        told = {"layout": LAYOUT, "chroma": chroma, "hnsw": HNSW, "embedder": self._embedder.fingerprint}
+        # What is in which collection depends on the mounts.
+        mounts = [(mount.prefix, mount.collection, mount.indexed_bytes) for mount in self._mounts]
+        fingerprint = self._embedder.fingerprint
+        told = {"layout": LAYOUT, "chroma": chroma, "hnsw": HNSW, "embedder": fingerprint, "mounts": mounts}
         return json.dumps(told, sort_keys=True)
 
     def _start(self, scope_id: int, stamp: str | None) -> _Open:

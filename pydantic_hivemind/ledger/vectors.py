@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import cast
 
-from sqlalchemy import delete, literal, select
+from sqlalchemy import delete, func, literal, select
 
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import vectors
@@ -25,6 +26,9 @@ _OF_SCOPE = Statement(
     lambda: select(vectors.c.hash).where(
         vectors.c.scope_id == param("scope_id"), vectors.c.embedder == param("embedder")
     )
+)
+_COUNT = Statement(
+    lambda: select(func.count()).where(vectors.c.scope_id == param("scope_id"), vectors.c.embedder == param("embedder"))
 )
 _KEY = (
     vectors.c.scope_id == param("scope_id"),
@@ -55,6 +59,11 @@ def find(tx: Transaction, chain: Chain, embedder: str, hashes: Collection[bytes]
 def hashes(tx: Transaction, scope_id: int, embedder: str) -> set[bytes]:
     """What a scope has vectors of."""
     return {row[0] for row in tx.rows(_OF_SCOPE, {"scope_id": scope_id, "embedder": embedder})}
+
+
+def count(tx: Transaction, scope_id: int, embedder: str) -> int:
+    """How many vectors a scope has."""
+    return cast(int, tx.rows(_COUNT, {"scope_id": scope_id, "embedder": embedder})[0][0])
 
 
 def store(tx: Transaction, scope_id: int, embedder: str, items: Mapping[bytes, bytes]) -> None:

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreError
 from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.index.chroma import ChromaUnavailable
@@ -223,12 +225,17 @@ class Indexer:
             return self._indexes.setdefault(scope_id, made)
 
     def _stored(self, scope_id: int) -> int:
-        """Up to where the collections that are kept of a scope go."""
+        """Up to where the collections go in which a scope is to be searched; 0 for one that is small."""
         with suppress(ChromaUnavailable, EmbeddingError):
-            if scope_id not in self._failed and self.shelf.has(scope_id):
+            if scope_id not in self._failed and self.shelf.has(scope_id) and self._is_large(scope_id):
                 with self.shelf.open(scope_id, lasting=True) as chroma:
                     return chroma.synced
         return 0
+
+    def _is_large(self, scope_id: int) -> bool:
+        with self._database.read() as tx:
+            count = vectors.count(tx, scope_id, self.embedder.fingerprint)
+        return count * self.embedder.dimension * np.dtype(np.float32).itemsize > EXACT_BYTES
 
     def _remove(self, scope_id: int) -> None:
         index = self._indexes.pop(scope_id, None)

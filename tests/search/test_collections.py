@@ -9,7 +9,7 @@ import time
 import pytest
 from elsewhere import SMALL, add_and_collect, fork_while_searching, index_on, run, search_for, start
 
-from pydantic_hivemind import Hivemind
+from pydantic_hivemind import Hivemind, Mount
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.index import shelf
 from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
@@ -204,6 +204,42 @@ def test_a_large_scope_is_searched_in_its_collections(tmp_path, small):
         assert index.released
         assert index.dense.held_bytes < SMALL
         compare(hive, scope)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([Mount("/topics", "topics")], []),
+        ([], [Mount("/topics", "topics")]),
+        ([Mount("/topics", "topics", indexed_bytes=0)], []),
+    ],
+)
+def test_mounts_that_changed(tmp_path, small, before, after):
+    """What is indexed now is found, and is in the collection where it belongs."""
+    with Hivemind.open(tmp_path, mounts=before) as hive:
+        scope = hive.scope("a")
+        fill(scope, 40)
+        scope.write_text("/topics/pets.md", "The cat sleeps.\n")
+        moved(hive, scope)
+    with Hivemind.open(tmp_path, mounts=after) as hive:
+        scope = hive.scope("a")
+        assert scope.search("kitten", limit=1)[0].path == "/topics/pets.md"
+        paths = [path for path, *_ in held(scope.collection("/topics"))]
+        assert paths == ["/topics/pets.md"] if after else len(paths) == 42
+
+
+def test_a_small_scope_is_searched_without_its_collections(tmp_path):
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/a.md", "The cat sleeps.\n")
+        scope.collection("/")
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        assert scope.search("kitten")[0].matched == ("dense",)
+        assert not index_of(hive, scope).released
+        assert not hive._finder._indexer.shelf._open
+        scope.write_text("/b.md", "The dog barks.\n")
+        assert scope.collection("/").count() == 2
 
 
 def damage_truncate(directory):
