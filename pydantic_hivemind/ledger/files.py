@@ -57,9 +57,13 @@ def encode_tags(tags: str | Sequence[str]) -> str:
     """Tags as they are stored: a sorted JSON array.
 
     Raises:
-        InvalidTag: Too many, too long, or empty.
+        InvalidTag: Too many, too long, empty, or no valid Unicode.
     """
     unique = tag_list(tags)
+    try:
+        "".join(unique).encode()
+    except UnicodeEncodeError:
+        raise InvalidTag("a tag must be valid Unicode; it contains a lone surrogate") from None
     if len(unique) > MAX_TAGS or any(not 0 < len(tag) <= MAX_TAG_CHARS for tag in unique):
         raise InvalidTag(f"a file takes up to {MAX_TAGS} tags of 1 to {MAX_TAG_CHARS} characters")
     return json.dumps(unique)

@@ -108,6 +108,7 @@ def test_the_longest_name_and_path(scope):
         (errors.InvalidScope, lambda scope: scope.spawn(ttl=float("nan"))),
         (errors.ScopeExists, lambda scope: scope.spawn("a")),
         (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[""])),
+        (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=["\ud800"])),
         (errors.InvalidOption, lambda scope: scope.promote(strategy="Theirs")),
         (TypeError, lambda scope: scope.write_bytes("/d/f", "text")),
         (TypeError, lambda scope: scope.write_bytes("/d/f", 5)),
