@@ -57,7 +57,7 @@ class Embedder:
     def name(self) -> str:
         """What the function calls itself, or how it is called in Python."""
         function = self._function
-        if isinstance(function, _Named):
+        if isinstance(function, _Named) and callable(function.name):
             with suppress(NotImplementedError):  # what Chroma's base class raises where a function has no name
                 return str(function.name())
         kind: Any = function if hasattr(function, "__qualname__") else type(function)

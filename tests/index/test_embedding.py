@@ -107,6 +107,16 @@ def test_fingerprints_tell_embedders_apart_that_cannot_be_compared():
     assert Embedder(lengths).name.endswith("test_embedding.lengths")
 
 
+def test_a_name_that_is_no_function():
+    class Named:
+        name = "mine"
+
+        def __call__(self, input):
+            return [[1.0, 2.0] for _ in input]
+
+    assert Embedder(Named()).name.endswith("Named")
+
+
 def test_the_default_puts_what_is_alike_near_and_takes_any_text():
     pytest.importorskip("wordllama")
     embedder = Embedder(WordLlama())
