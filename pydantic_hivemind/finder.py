@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -73,13 +74,15 @@ class Finder:
 
     def touched(self, row: ScopeRow) -> None:
         """Note that a scope changed."""
-        if self._indexer is not None:
-            self._indexer.touched(row.chain)
+        indexer = self._indexer  # which another thread may close at any moment
+        if indexer is not None:
+            indexer.touched(row.chain)
 
     def forget(self, scope_ids: Sequence[int]) -> None:
         """Remove what is kept of destroyed scopes outside the ledger."""
         if self._indexer is not None or self._root.exists():
-            self._started().forget(scope_ids)
+            with suppress(StoreClosed):  # they are destroyed all the same
+                self._started().forget(scope_ids)
 
     def reindex(self, progress: Callable[[int, int], object] | None) -> None:
         """As `Hivemind.reindex`."""
@@ -154,5 +157,5 @@ class Finder:
 def _check(query: object, limit: object) -> None:
     if not isinstance(query, (str, NoneType)):
         raise InvalidOption("a query is text, or `None` to search by filters alone")
-    if not isinstance(limit, int) or limit < 1:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise InvalidOption(f"the limit is how many hits are wanted, 1 or more, not {limit!r}")

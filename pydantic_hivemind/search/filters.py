@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from operator import ge, gt, le, lt
 from typing import Any, cast
@@ -17,6 +19,9 @@ Condition = Callable[[Head], bool]
 
 KEYS = ("path", "collection", "version", "modified_at", "size")
 """What a `where` can ask of, beside `tag:NAME`, which is true of files with that tag."""
+
+DEEPEST = 32
+"""How deep conditions can stand in each other, which Python's own stack limits."""
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 
@@ -49,26 +54,28 @@ def wanted(
 
 
 def _seconds(moment: object) -> float:
-    if isinstance(moment, datetime):
-        return moment.timestamp()
-    if isinstance(moment, (int, float)):
-        return float(moment)
+    with suppress(ValueError, OverflowError):
+        seconds = moment.timestamp() if isinstance(moment, datetime) else moment
+        if isinstance(seconds, (int, float)) and not math.isnan(seconds):
+            return float(seconds)
     raise InvalidOption("`since` is a datetime, or seconds since the epoch")
 
 
-def _where(mounts: MountTable, where: object) -> Condition:
+def _where(mounts: MountTable, where: object, depth: int = 0) -> Condition:
     """A filter in Chroma's language: `{"key": value}`, `{"key": {"$gte": value}}`, `{"$and": [...]}`."""
+    if depth > DEEPEST:
+        raise InvalidOption(f"`where` has conditions in conditions, more than {DEEPEST} deep")
     if not isinstance(where, Mapping):
         raise InvalidOption('`where` is a mapping such as {"tag:deploy": True}')
-    conditions = [_clause(mounts, key, value) for key, value in cast("Mapping[object, object]", where).items()]
+    conditions = [_clause(mounts, key, value, depth) for key, value in cast("Mapping[object, object]", where).items()]
     return lambda head: all(condition(head) for condition in conditions)
 
 
-def _clause(mounts: MountTable, key: object, value: object) -> Condition:
+def _clause(mounts: MountTable, key: object, value: object, depth: int) -> Condition:
     if key in {"$and", "$or"}:
         if not isinstance(value, (list, tuple)) or not value:
             raise InvalidOption(f"{key} takes a list of conditions")
-        several = [_where(mounts, part) for part in cast("Sequence[object]", value)]
+        several = [_where(mounts, part, depth + 1) for part in cast("Sequence[object]", value)]
         join = all if key == "$and" else any
         return lambda head: join(condition(head) for condition in several)
     field = _field(mounts, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,15 +106,17 @@ class Search:
                 for level, document in found
                 for ordinal in range(len(document.passages))
             )
-            return self._hits(tx, indexes, [Fused(key, 0.0, ()) for key in islice(keys, self.limit)])
+            return self._hits(tx, indexes, [Fused(key, 0.0, ()) for key in islice(keys, min(self.limit, sys.maxsize))])
 
     def _ranked(
         self, tx: Transaction, indexes: Sequence[ScopeIndex], words: Sequence[str], vector: Vectors | None
     ) -> list[Hit]:
         masks = self._masks(indexes)
-        count = max(CANDIDATES, self.limit)
         matches = [index.lexical.match(words) for index in indexes]
         statistics = sum((match.statistics for match in matches), Statistics())
+        # Chroma fails on numbers that are too large.
+        limit = min(self.limit, statistics.chunks)
+        count = max(CANDIDATES, limit)
         dense: dict[Key, float] = {}
         lexical: dict[Key, float] = {}
         for level, (index, match, mask) in enumerate(zip(indexes, matches, masks, strict=True)):
@@ -128,7 +131,7 @@ class Search:
                 key = Key(level, *place)
                 dense[key] = similarity
                 lexical[key] = scores.of(*place)
-        return self._hits(tx, indexes, fuse(dense, lexical, self.limit))
+        return self._hits(tx, indexes, fuse(dense, lexical, limit))
 
     def _masks(self, indexes: Sequence[ScopeIndex]) -> list[Callable[[str], bool]]:
         """For each scope, which of its files are visible through the chain, and wanted."""

@@ -193,7 +193,9 @@ def test_a_large_scope_is_searched_in_its_collections(tmp_path, small):
         assert all("/baking" not in hit.path for hit in scope.search("baking", limit=100))
         # A filter that few pass.
         assert [hit.path for hit in scope.search("games", under="/chess/10.md")] == ["/chess/10.md"]
-        assert len(scope.search("remark", limit=1000)) == 60 - 8 + 2
+        for limit in (1000, 10**30):
+            assert len(scope.search("remark", limit=limit)) == 60 - 8 + 2
+        assert hive._finder._indexer._failed == set()
         child = scope.spawn()
         child.remove("/opera")
         assert all("/opera" not in hit.path for hit in child.search("opera singers", limit=100))

@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime, timezone
+from functools import reduce
 
 import pytest
 
@@ -149,6 +150,7 @@ def test_without_a_query_what_changed_last_comes_first(chain):
     [
         {"limit": 0},
         {"limit": -1},
+        {"limit": True},
         {"limit": "many"},
         {"where": {"color": "red"}},
         {"where": {"path": {"$like": "x"}}},
@@ -158,7 +160,11 @@ def test_without_a_query_what_changed_last_comes_first(chain):
         {"where": {"$or": []}},
         {"where": ["path"]},
         {"where": {3: 4}},
+        {"where": reduce(lambda inner, _: {"$and": [inner]}, range(100), {"size": 1})},
         {"since": "yesterday"},
+        {"since": float("nan")},
+        {"since": 10**400},
+        {"since": datetime.min},  # noqa: DTZ901 - in no time zone is there such a moment
         {"query": b"bytes"},
     ],
 )
@@ -191,6 +197,8 @@ def test_as_many_as_there_are(hive):
     assert len(scope.search("birds", limit=1)) == 1
     assert len(set(found(scope, "birds", limit=250))) == 250
     assert len(set(found(scope, "feathers", limit=1_000_000))) == 300
+    assert len(set(found(scope, "feathers", limit=10**30))) == 300
+    assert len(set(found(scope, None, limit=10**30))) == 300
 
 
 def test_what_is_not_indexed(tmp_path):
