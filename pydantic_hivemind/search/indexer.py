@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreError
+from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreClosed, StoreError
 from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.index.chroma import ChromaUnavailable
 from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
@@ -48,6 +48,7 @@ class Indexer:
         self.shelf = shelf
         self.mounts = mounts
         self._database = database
+        self._closed = False
         self._renew()
         self._gate = Gate(self)
 
@@ -164,6 +165,8 @@ class Indexer:
                 index.add(found)
             rest = [hash for hash in texts if hash not in found]
             for start in range(0, len(rest), BATCH):
+                if self._closed:
+                    raise StoreClosed("the hive is closed; open it again")
                 batch = rest[start : start + BATCH]
                 made = dict(zip(batch, self.embedder.embed([texts[hash] for hash in batch]), strict=True))
                 self._keep(index, fingerprint, made)
@@ -190,7 +193,8 @@ class Indexer:
                 progress(done, len(rows))
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; who embeds stops after the batch that was begun."""
+        self._closed = True
         with self._changing:
             worker, self._worker = self._worker, None
             self._indexes.clear()

@@ -1,5 +1,6 @@
 """What a search costs an embedder, and what is left of it when the embedder fails."""
 
+import threading
 import warnings
 
 import pytest
@@ -42,6 +43,26 @@ def test_a_copy_of_what_is_inherited_is_not_embedded_again(tmp_path):
         child.write_text("/notes.md", "- One.\n- Two.\n- Three.\n")
         child.search("x")
         assert counting.texts == ["- Three.\n"]
+
+
+def test_closing_waits_for_one_batch_of_a_slow_embedder(tmp_path):
+    counting = Counting()
+    begun, closed = threading.Event(), threading.Event()
+
+    def slow(texts):
+        if any("Note" in text for text in texts):
+            begun.set()
+            closed.wait(1)
+        return counting(texts)
+
+    hive = Hivemind.open(tmp_path, embedder=slow)
+    scope = hive.scope("a")
+    scope.search("x")
+    scope.write_text("/notes.md", "".join(f"- Note {number}.\n" for number in range(640)))
+    begun.wait()
+    hive.close()
+    closed.set()
+    assert len(counting.texts) <= 3 * 64
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
