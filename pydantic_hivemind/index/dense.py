@@ -75,6 +75,10 @@ class Dense:
             return {}
         return {hash: matrix[row].copy() for hash in hashes if (row := self._rows.get(hash)) is not None}
 
+    def held(self) -> list[bytes]:
+        """The chunks whose vectors are in memory."""
+        return list(self._rows)
+
     def release(self, hashes: Iterable[bytes]) -> None:
         """Let vectors go, of chunks that stay, and the memory that they take."""
         for hash in hashes:

@@ -130,13 +130,8 @@ class ScopeIndex:
     def release(self) -> None:
         """Let go of the vectors that the collections have."""
         self.released = True
-        self.dense.release(
-            hash
-            for path, document in self.documents.items()
-            if path not in self.unstored
-            for hash in document.hashes()
-            if all(self.is_stored(place[0]) for place in self.dense.places(hash))
-        )
+        places = self.dense.places
+        self.dense.release(hash for hash in self.dense.held() if all(self.is_stored(path) for path, _ in places(hash)))
 
     def _take(self, head: Head, data: bytes) -> None:
         text = _text_of(data)

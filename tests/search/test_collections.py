@@ -244,6 +244,23 @@ def test_a_small_scope_is_searched_without_its_collections(tmp_path):
         assert scope.collection("/").count() == 2
 
 
+def test_one_passage_in_very_many_places(tmp_path, small):
+    """Letting go of its vector costs what there is of it, not the square."""
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope, 40)
+        scope.write_text("/same.md", '{"ok": true}\n' * 20_000)
+        scope.search("x")
+        index = index_of(hive, scope)
+        asked = []
+        with index.lock:
+            index.unstored.clear()
+            index.is_stored = lambda path: asked.append(path) or True
+            index.release()
+        assert index.dense.held_bytes == 0
+        assert len(asked) < 30_000
+
+
 def damage_truncate(directory):
     for path in directory.rglob("*"):
         if path.is_file():
