@@ -59,7 +59,7 @@ for group in (workspaces, files, finding, promoting, transfer, servers, tokens, 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, and end the process with the exit code of what came of it."""
     try:
-        app(args=arguments)
+        app(args=arguments, prog_name="hivemind")
     except HivemindError as error:
         explain(error)
         sys.exit(exit_code(error))

@@ -23,7 +23,7 @@ def options(group, *above):
         else:
             yield (
                 " ".join((*above, name)),
-                {option for one in command.params for option in one.opts if option[0] == "-"},
+                [option for one in command.params for option in one.opts if option[0] == "-"],
             )
 
 
