@@ -59,7 +59,7 @@ class Finder:
         wanted = filters.wanted(
             self._mounts,
             under=normalize(under),
-            tags=[tags] if isinstance(tags, str) else tags,
+            tags=tags,
             where=where,
             since=since,
         )
@@ -140,18 +140,22 @@ class Finder:
         )
 
     def _started(self) -> Indexer:
+        # Made without the lock, which a forked child would inherit held: importing takes a second.
+        made = self._indexer or self._made()
         with self._starting:
             if self._closed:
                 raise StoreClosed("the hive is closed; open it again")
             if self._indexer is None:
-                from pydantic_hivemind.index.embedding import Embedder, WordLlama
-                from pydantic_hivemind.index.shelf import ChromaShelf
-                from pydantic_hivemind.search.indexer import Indexer
-
-                embedder = Embedder(self._embedder or WordLlama())
-                shelf = ChromaShelf(self._root, embedder, self._mounts)
-                self._indexer = Indexer(self._database, self._mounts, embedder, shelf)
+                self._indexer = made
             return self._indexer
+
+    def _made(self) -> Indexer:
+        from pydantic_hivemind.index.embedding import Embedder, WordLlama
+        from pydantic_hivemind.index.shelf import ChromaShelf
+        from pydantic_hivemind.search.indexer import Indexer
+
+        embedder = Embedder(self._embedder or WordLlama())
+        return Indexer(self._database, self._mounts, embedder, ChromaShelf(self._root, embedder, self._mounts))
 
 
 def _check(query: object, limit: object) -> None:

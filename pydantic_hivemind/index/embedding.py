@@ -7,9 +7,8 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -73,8 +72,12 @@ class Embedder:
         """16 hexadecimal digits that stay the same as long as vectors can be compared: of name, dimension, settings."""
         config: object = None
         if isinstance(self._function, _Configured):
-            with suppress(NotImplementedError):
+            try:
                 config = dict(self._function.get_config())
+            except NotImplementedError:
+                pass  # what Chroma's base class raises where a function has no settings
+            except Exception as error:
+                raise EmbeddingError(f"the embedder's settings cannot be read ({type(error).__name__})") from error
         told = json.dumps([self.name, self.dimension, config], sort_keys=True, default=_kind)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
@@ -149,7 +152,7 @@ class WordLlama:
         if not input:
             return []
         # The average of no words is no number.
-        return list(cast("Vectors", _model().embed([text.lower() or " " for text in input], norm=True)))
+        return list(cast("Vectors", _load().embed([text.lower() or " " for text in input], norm=True)))
 
     def embed_query(self, input: list[str]) -> list[Vectors]:
         """The vectors of questions, which are embedded as other texts are."""
@@ -180,17 +183,9 @@ class WordLlama:
 
 _MODEL = "l2_supercat"
 _DIMENSION = 256
-_loading = Lock()
-_loaded: list[Any] = []
 
 
-def _model() -> Any:
-    with _loading:
-        if not _loaded:
-            _loaded.append(_load())
-        return _loaded[0]
-
-
+@cache  # several threads at once may load it several times, and keep one
 def _load() -> Any:
     # Importing it turns on logging for the whole process, which is not for a library to decide.
     root = logging.getLogger()

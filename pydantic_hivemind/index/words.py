@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from threading import Lock
+from threading import local
 from typing import Any
 
 import snowballstemmer
@@ -51,8 +51,15 @@ _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _ISO_DATE = re.compile(r"(?<!\d)(\d{4})-(0[1-9]|1[0-2])-(\d\d)(?!\d)t?")
 _MONTHS = "january february march april may june july august september october november december"
 
-_english: Any = snowballstemmer.stemmer("english")  # pyright: ignore[reportUnknownMemberType]
-_stemming = Lock()
+
+class _Stemmer(local):
+    """One for each thread, as a stemmer works in place."""
+
+    def __init__(self) -> None:
+        self.english: Any = snowballstemmer.stemmer("english")  # pyright: ignore[reportUnknownMemberType]
+
+
+_stemmer = _Stemmer()
 
 
 def terms(text: str) -> tuple[str, ...]:
@@ -94,5 +101,4 @@ def _fold(text: str) -> str:
 def _stem(word: str) -> str:
     if word.isdigit():
         return word.lstrip("0") or "0"
-    with _stemming:  # a stemmer works in place
-        return _english.stemWord(word)
+    return _stemmer.english.stemWord(word)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from operator import ge, gt, le, lt
@@ -30,7 +30,7 @@ def wanted(
     mounts: MountTable,
     *,
     under: str,
-    tags: Sequence[str] | None,
+    tags: str | Sequence[str] | None,
     where: Mapping[str, Any] | None,
     since: float | datetime | None,
 ) -> Condition:
@@ -43,7 +43,7 @@ def wanted(
     if under != "/":
         conditions.append(lambda head: is_below(head.path, under))
     if tags is not None:
-        named = frozenset(tags)
+        named = _tags(tags)
         conditions.append(lambda head: not named.isdisjoint(head.tag_list()))
     if since is not None:
         earliest = _seconds(since)
@@ -51,6 +51,13 @@ def wanted(
     if where is not None:
         conditions.append(_where(mounts, where))
     return lambda head: all(condition(head) for condition in conditions)
+
+
+def _tags(tags: object) -> frozenset[str]:
+    several = [tags] if isinstance(tags, str) else tags
+    if not isinstance(several, Iterable):
+        raise InvalidOption("`tags` is a tag, or a list of them")
+    return frozenset(map(str, cast("Iterable[object]", several)))
 
 
 def _seconds(moment: object) -> float:

@@ -152,13 +152,20 @@ class Indexer:
         raise AssertionError
 
     def embed(self, index: ScopeIndex, chain: Chain) -> None:
-        """Give every pending chunk of a scope its vector: from the ledger, or else from the embedder."""
+        """Give every pending chunk of a scope its vector: from the ledger, or else from the embedder.
+
+        Those of chunks that are there no more are let go.
+        """
         with index.embedding:
             with index.lock:
                 texts = dict(index.pending)
-            if not texts:
+                needless = bool(index.dropped)
+            if not texts and not needless:
                 return
             fingerprint = self.embedder.fingerprint
+            if not texts:
+                self._keep(index, fingerprint, {})
+                return
             with self._database.read() as tx:
                 found = records.decoded(vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
             with index.lock:
@@ -273,6 +280,7 @@ class Indexer:
         try:
             with self.current(self._database, chain, embed=True) as (_, (index, *_)):
                 pass
+            self.embed(index, chain)
             if index.lasting and index.dense.held_bytes > EXACT_BYTES:
                 with self.shelf.open(chain[0], lasting=True) as chroma:
                     if chroma.lasting:

@@ -259,4 +259,7 @@ def _compared(
                 places.setdefault(hash, []).append((path, ordinal))
     stored = vectors.find(tx, chain, indexer.embedder.fingerprint, places)
     found = records.decoded(stored, len(vector))
+    if len(found) < len(places):
+        # An ancestor had some of them, and has let them go.
+        raise _Unusable(index)
     return {place: float(known @ vector) for hash, known in found.items() for place in places[hash]}

@@ -57,7 +57,7 @@ def test_a_collection_is_the_real_thing_and_up_to_date(hive):
     ]
     for metadata in memory.get(include=["metadatas"])["metadatas"]:
         assert metadata["version"] == stat.version
-        assert metadata["modified_at"] == stat.modified_at
+        assert metadata["modified_at"] == pytest.approx(stat.modified_at, abs=1e-3)
         assert {key for key in metadata if key.startswith("tag:")} == {"tag:x"}
     assert held(scope.collection("/plans")) == []
 

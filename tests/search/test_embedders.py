@@ -1,10 +1,12 @@
 """What a search costs an embedder, and what is left of it when the embedder fails."""
 
 import threading
+import time
 import warnings
 
 import pytest
 from embedders import ANSWERS, Breaking, Counting
+from layers import rows
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import EmbeddingError, SearchDegraded
@@ -171,3 +173,29 @@ def test_reindexing_says_how_far_it_is_and_resumes(tmp_path):
     assert len(counting.texts) == 3
     with Hivemind.open(tmp_path) as hive, warnings.catch_warnings():
         assert hive.scope("s3").search("text")[0].text == "Text 3.\n"
+
+
+def test_settings_that_cannot_be_read(tmp_path):
+    class Unset(Counting):
+        def get_config(self):
+            raise ValueError("not configured")
+
+    with Hivemind.open(tmp_path, embedder=Unset()) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/a.md", "The cat sleeps.\n")
+        with pytest.warns(SearchDegraded, match="settings"):
+            assert scope.search("cat")[0].matched == ("lexical",)
+
+
+def test_vectors_of_what_is_gone_are_let_go(tmp_path):
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        for number in range(5):
+            scope.write_text("/a.md", f"Text {number}.\n")
+            scope.search("text")
+        scope.remove("/a.md")
+        deadline = time.monotonic() + 60
+        while rows(tmp_path, "SELECT hash FROM vectors"):
+            assert time.monotonic() < deadline
+            scope.write_text("/b.bin", "\0")
+            time.sleep(0.05)

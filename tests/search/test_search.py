@@ -162,6 +162,7 @@ def test_without_a_query_what_changed_last_comes_first(chain):
         {"where": {3: 4}},
         {"where": reduce(lambda inner, _: {"$and": [inner]}, range(100), {"size": 1})},
         {"since": "yesterday"},
+        {"tags": 5},
         {"since": float("nan")},
         {"since": 10**400},
         {"since": datetime.min},  # noqa: DTZ901 - in no time zone is there such a moment
