@@ -42,7 +42,7 @@ class Metrics:
             async def note(message: Message) -> None:
                 nonlocal status
                 if message["type"] == "http.response.start":
-                    status = message["status"]
+                    status = int(message["status"])
                 await send(message)
 
             with self._open.track_inprogress():

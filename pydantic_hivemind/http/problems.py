@@ -19,12 +19,6 @@ from pydantic_hivemind.model import PromotionReport
 
 MEDIA_TYPE = "application/problem+json"
 
-ACCESS_STATUSES = {
-    errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
-    errors.NotAllowed: HTTPStatus.FORBIDDEN,
-}
-"""The status of each error that only this API has."""
-
 PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """The words of statuses as RFC 9110 has them, where older Pythons have others."""
 
@@ -83,8 +77,9 @@ def install(app: FastAPI) -> None:
 
 
 async def _hivemind(request: Request, error: Exception) -> JSONResponse:
-    known = {**STATUSES, **ACCESS_STATUSES}
-    status = next((known[kind] for kind in type(error).__mro__ if kind in known), HTTPStatus.INTERNAL_SERVER_ERROR)
+    status = next(
+        (STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR
+    )
     more: dict[str, object] = {}
     headers: dict[str, str] = {}
     if isinstance(error, errors.VersionConflict):

@@ -45,6 +45,8 @@ async def use(toolset: HivemindToolset, *calls: Any, deps: Any = None, **options
         for part in message.parts if isinstance(message, ModelRequest) else ():
             if isinstance(part, ToolReturnPart):
                 told.append(("retry: " if part.outcome == "retried" else "") + part.model_response_str())
+            elif part.part_kind == "retry-prompt":  # before pydantic-ai 2.60
+                told.append(f"retry: {part.model_response()}")
     return told
 
 
