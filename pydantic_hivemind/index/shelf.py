@@ -10,7 +10,7 @@ import sys
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,9 +33,6 @@ and 20 ms to open again."""
 DESCRIPTORS_EACH = 48
 """File descriptors the process may have for each open Chroma: with 1,024, no more than 21 are open whoever uses them,
 and 400 and more are left to others."""
-
-SWEPT = 500
-"""Scopes that are asked for at once while sweeping."""
 
 
 @dataclass(eq=False)
@@ -114,16 +111,6 @@ class ChromaShelf:
                 self._shut_if_unused(scope_id)
             elif (path := self._root / str(scope_id)).exists() and (directory := directories.own(path, "")):
                 directory.delete()
-
-    def sweep(self, alive: Callable[[Sequence[int]], Collection[int]]) -> None:
-        """Delete the directories of scopes that are no more; `alive` says which of some still are."""
-        with suppress(OSError):
-            names = [path.name for path in self._root.iterdir()]
-            known = sorted(int(name) for name in names if name.isascii() and name.isdecimal())
-            for start in range(0, len(known), SWEPT):
-                some = known[start : start + SWEPT]
-                for scope_id in set(some).difference(alive(some)):
-                    self.discard(scope_id)
 
     def close(self) -> None:
         """Close them all; those in use, as soon as they are not."""

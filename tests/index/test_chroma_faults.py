@@ -118,7 +118,6 @@ def test_damage_between_runs(root, shelf, again, harm, pattern):
             take(chroma)
             check(chroma)
         opened.discard(2)
-        opened.sweep(lambda ids: ids)
         opened.close()
 
 

@@ -133,30 +133,6 @@ def test_discarding_waits_for_users(shelf, records, root):
     assert list(root.iterdir()) == []
 
 
-def test_sweeping_deletes_what_is_of_no_scope(shelf, again, records, root, monkeypatch):
-    monkeypatch.setattr(module, "SWEPT", 2)
-    again().sweep(lambda ids: [])
-    for scope_id in range(1, 8):
-        fill(shelf, scope_id, records)
-    shelf.close()
-    mine = again()
-    assert held(mine, 3) == EVERYTHING
-    (root / "notes").mkdir()
-    asked = []
-
-    def alive(ids):
-        asked.extend(ids)
-        return {scope_id for scope_id in ids if scope_id in {2, 5}}
-
-    other = again()
-    other.sweep(alive)
-    assert asked == list(range(1, 8))
-    # The third is another's, who will delete it.
-    assert {path.name for path in root.iterdir()} == {"2", "3", "5", "notes"}
-    assert held(mine, 3) == EVERYTHING
-    assert held(other, 5) == EVERYTHING
-
-
 # -- how many are open -------------------------------------------------------------------------
 
 
