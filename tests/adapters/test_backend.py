@@ -1,6 +1,5 @@
 """`HivemindBackend`: the protocol, its failures, the chain under it, and beside other backends."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,12 +10,6 @@ from pydantic_ai_backends.types import EditResult, WriteResult
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.errors import HivemindError, InvalidPath, ScopeGone
 from pydantic_hivemind.hivemind import Hivemind
-
-
-@pytest.fixture
-def hive(tmp_path: Path) -> Iterator[Hivemind]:
-    with Hivemind.open(tmp_path / "hive") as hive:
-        yield hive
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,29 +31,6 @@ from pydantic_hivemind.adapters.workspace import HivemindWorkspace
 pytestmark = pytest.mark.anyio
 
 ROUTED = [".deep/memory", "plans", ".deep/large_tool_results", "large_tool_results"]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def hive(tmp_path: Path) -> Iterator[Hivemind]:
-    with Hivemind.open(tmp_path / "hive") as hive:
-        yield hive
-
-
-@pytest.fixture
-def scope(hive: Hivemind) -> Scope:
-    return hive.scope("user/ada")
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "project"
-    directory.mkdir()
-    return directory
 
 
 @pytest.fixture

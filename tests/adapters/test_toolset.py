@@ -24,11 +24,6 @@ pytestmark = pytest.mark.anyio
 NOTES = "/.deep/memory/main/MEMORY.md"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @dataclass
 class Deps:
     """Any dependencies that have a backend."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,10 @@ from .scripted import scripted_model
 MakeAgent = Callable[..., Agent[DeepAgentDeps, str]]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What pydantic-deep writes beside the running program goes away with the test."""
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def hive(tmp_path: Path) -> Iterator[Hivemind]:
-    with Hivemind.open(tmp_path / "hive") as hive:
-        yield hive
 
 
 @pytest.fixture

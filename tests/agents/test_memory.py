@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from importlib.util import find_spec
-
 import pytest
 
 from pydantic_hivemind import Scope
 
 from .conftest import MakeAgent, deps_of
+from .remembering import MEMORY, NAMED, check_runs_at_once
 from .scripted import EVERYTHING, call, script
 
 pytestmark = pytest.mark.anyio
-
-NAMED = {"file": "MEMORY.md"} if find_spec("pydantic_deep.features.memory.store") else {}
-"""How the file is named where memory has several: pydantic-deep 0.3.48 and later."""
-
-MEMORY = "/.deep/memory/main/MEMORY.md"
 
 
 async def test_what_is_remembered_is_in_the_prompt_of_the_next_run(make_agent: MakeAgent, ada: Scope) -> None:
@@ -47,16 +39,7 @@ async def test_the_memory_of_the_project_is_seen_and_stays_as_it_is(
 
 async def test_runs_at_the_same_time_lose_nothing(make_agent: MakeAgent, ada: Scope) -> None:
     """The tools of both lines load the whole file and store it again."""
-    agents = [make_agent() for _ in range(4)]
-    facts = [f"- fact {number}" for number in range(12)]
-    runs = [
-        agents[number % 4].run(script(call("write_memory", content=fact)), deps=deps_of(ada))
-        for number, fact in enumerate(facts)
-    ]
-    await asyncio.gather(*runs)
-    assert set(facts) <= set(ada.read_text(MEMORY).splitlines())
-    for journal in ada.glob("**/*.json"):
-        assert isinstance(json.loads(ada.read_text(journal.path)), list)
+    await check_runs_at_once(make_agent, ada)
 
 
 async def test_calls_of_one_step_lose_nothing(make_agent: MakeAgent, ada: Scope) -> None:

@@ -5,9 +5,7 @@ On the line of pydantic-deep that has backends, its `CompositeBackend` does this
 
 from __future__ import annotations
 
-import asyncio
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from pydantic_ai.capabilities import LocalWorkspace
 from pydantic_hivemind.adapters.workspace import HivemindWorkspace
 
 from .conftest import MakeAgent, deps_of
+from .remembering import MEMORY, NAMED, check_runs_at_once
 from .scripted import EVERYTHING, call, script
 from .test_forks import fork
 
@@ -33,23 +32,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*checkpoint.*:UserWarning", "ignore:Appending to `request_context.messages`"),
 ]
 
-NAMED = {"file": "MEMORY.md"} if find_spec("pydantic_deep.features.memory.store") else {}
-"""How the file is named where memory has several: pydantic-deep 0.3.48 and later."""
-
-MEMORY = "/.deep/memory/main/MEMORY.md"
 LARGE = "\n".join(f"{number}: some result of a tool" for number in range(8000))
 
 
 def large_report() -> str:
     """A report that is too large for the conversation."""
     return LARGE
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "project"
-    directory.mkdir()
-    return directory
 
 
 @pytest.fixture
@@ -100,16 +88,7 @@ async def test_memory_is_replaced_in_one_piece(make_coder: Any, ada: Scope) -> N
 
 
 async def test_runs_at_the_same_time_lose_nothing(make_coder: Any, ada: Scope) -> None:
-    agents = [make_coder() for _ in range(4)]
-    facts = [f"- fact {number}" for number in range(12)]
-    runs = [
-        agents[number % 4].run(script(call("write_memory", content=fact)), deps=deps_of(ada))
-        for number, fact in enumerate(facts)
-    ]
-    await asyncio.gather(*runs)
-    assert set(facts) <= set(ada.read_text(MEMORY).splitlines())
-    for journal in ada.glob("**/*.json"):
-        assert isinstance(json.loads(ada.read_text(journal.path)), list)
+    await check_runs_at_once(make_coder, ada)
 
 
 async def test_a_fork_is_merged_into_both(make_coder: Any, ada: Scope, directory: Path) -> None:

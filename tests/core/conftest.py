@@ -1,9 +1,11 @@
 import pytest
 
-from pydantic_hivemind import Hivemind
+
+@pytest.fixture
+def project(hive):
+    return hive.scope("project")
 
 
 @pytest.fixture
-def hive(tmp_path):
-    with Hivemind.open(tmp_path / "hive", durability="normal") as opened:
-        yield opened
+def user(hive, project):
+    return hive.scope("user", parent=project)

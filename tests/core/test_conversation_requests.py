@@ -17,11 +17,6 @@ from pydantic_hivemind.errors import CheckpointError, OperationConflict, ScopeGo
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
-@pytest.fixture
-def scope(hive: Hivemind) -> Scope:
-    return hive.scope("user/ada")
-
-
 def ask(content: str) -> ModelMessage:
     return ModelRequest(parts=[UserPromptPart(content, timestamp=MOMENT)], timestamp=MOMENT)
 

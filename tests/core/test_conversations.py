@@ -43,17 +43,6 @@ from pydantic_hivemind.errors import CheckpointError, ScopeGone
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
-@pytest.fixture
-def hive(tmp_path: Path) -> Iterator[Hivemind]:
-    with Hivemind.open(tmp_path / "hive", durability="normal") as hive:
-        yield hive
-
-
-@pytest.fixture
-def scope(hive: Hivemind) -> Scope:
-    return hive.scope("user/ada")
-
-
 class Report(BaseModel):
     title: str
     at: datetime

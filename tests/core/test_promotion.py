@@ -12,11 +12,6 @@ SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[Healt
 
 
 @pytest.fixture
-def project(hive):
-    return hive.scope("project")
-
-
-@pytest.fixture
 def run(project):
     return project.spawn("run")
 

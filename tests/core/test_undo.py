@@ -10,16 +10,6 @@ from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 
 
 @pytest.fixture
-def project(hive):
-    return hive.scope("project")
-
-
-@pytest.fixture
-def user(hive, project):
-    return hive.scope("user", parent=project)
-
-
-@pytest.fixture
 def run(user):
     return user.spawn("run")
 

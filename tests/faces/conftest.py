@@ -17,12 +17,6 @@ from pydantic_hivemind.auth import Tokens
 
 
 @pytest.fixture
-def hive(tmp_path: Path) -> Iterator[Hivemind]:
-    with Hivemind.open(tmp_path / "hive", durability="normal") as hive:
-        yield hive
-
-
-@pytest.fixture
 def tokens(hive: Hivemind) -> Tokens:
     return Tokens(hive)
 

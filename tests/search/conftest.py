@@ -1,13 +1,5 @@
 import pytest
 
-from pydantic_hivemind import Hivemind
-
-
-@pytest.fixture
-def hive(tmp_path):
-    with Hivemind.open(tmp_path / "hive") as hive:
-        yield hive
-
 
 @pytest.fixture
 def chain(hive):
