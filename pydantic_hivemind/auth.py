@@ -121,7 +121,7 @@ class Tokens:
                 by.require(action)
             ends = min(ends, by.expires_at)
         row = TokenRow(uuid.uuid4().hex, scope.chain_ids[0], scope.name, ",".join(allowed), now, ends)
-        with self._database.write() as tx:
+        with self._database.write(scope.chain_ids) as tx:
             tree.check_alive(tx, scope.chain_ids)
             tokens.store(tx, row)
         claims = {"jti": row.id, "aud": _AUDIENCE, "sub": row.scope, "can": allowed, "exp": math.ceil(ends)}

@@ -83,7 +83,7 @@ class Checkpoints:
             created_us=_microseconds(snapshot.created_at),
             metadata=_metadata(snapshot.metadata),
         )
-        with self._database.write() as tx:
+        with self._database.write(self._row.chain) as tx:
             tree.check_alive(tx, self._row.chain)
             checkpoints.save(tx, self._row.id, row, history)
 
@@ -117,7 +117,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Delete them all."""
-        with self._database.write() as tx:
+        with self._database.write(self._row.chain) as tx:
             tree.check_alive(tx, self._row.chain)
             for row in checkpoints.listing(tx, self._row.id):
                 checkpoints.remove(tx, self._row.id, row)
@@ -129,7 +129,7 @@ class Checkpoints:
             return None if row is None else self._loaded(tx, [row])[0]
 
     def _delete(self, choose: Callable[[Transaction], CheckpointRow | None]) -> bool:
-        with self._database.write() as tx:
+        with self._database.write(self._row.chain) as tx:
             tree.check_alive(tx, self._row.chain)
             row = choose(tx)
             if row is not None:

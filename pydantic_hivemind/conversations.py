@@ -85,7 +85,7 @@ class Conversation:
         self, work: Callable[[Transaction], None], operation_id: str | None, name: str, data: Sequence[bytes]
     ) -> None:
         """Do some work in one transaction, unless its operation id was used before."""
-        with self._database.write() as tx:
+        with self._database.write(self._row.chain) as tx:
             tree.check_alive(tx, self._row.chain)
             receipts.once(tx, self._row.id, operation_id, (name, self._id, *data), lambda: work(tx))
 

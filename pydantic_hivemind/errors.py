@@ -36,6 +36,7 @@
         |-- StoreFull               (OSError, ENOSPC)
         |-- StoreReadOnly           (PermissionError)
         |-- StoreBusy               (TimeoutError)
+        |-- StoreUnreachable        (ConnectionError)    a database server does not answer
         |-- NotALedger              (ValueError)
         `-- LedgerTooNew            (RuntimeError)
 
@@ -241,6 +242,10 @@ class StoreReadOnly(StoreError, PermissionError):
 
 class StoreBusy(StoreError, TimeoutError):
     """Another process held the store for too long."""
+
+
+class StoreUnreachable(StoreError, ConnectionError):
+    """The database server cannot be reached, or ended the connection. What was acknowledged before is safe."""
 
 
 class NotALedger(StoreError, ValueError):

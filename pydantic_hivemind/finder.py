@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 class Finder:
     """Searches the scopes of a hive."""
 
-    def __init__(self, database: Database, mounts: MountTable, root: Path, embedder: EmbeddingFunction | None) -> None:
+    def __init__(
+        self, database: Database, mounts: MountTable, root: Path | None, embedder: EmbeddingFunction | None
+    ) -> None:
         self._database = database
         self._mounts = mounts
         self._root = root
@@ -80,7 +82,7 @@ class Finder:
 
     def forget(self, scope_ids: Sequence[int]) -> None:
         """Remove what is kept of destroyed scopes outside the ledger."""
-        if self._indexer is not None or self._root.exists():
+        if self._indexer is not None or self._directories():
             with suppress(StoreClosed):  # they are destroyed all the same
                 self._started().forget(scope_ids)
 
@@ -106,7 +108,7 @@ class Finder:
             for path in self._directories()
             if int(path.name) not in alive or directories.is_in_doubt(path)
         ]
-        if self._root.exists() and is_low(self._root):
+        if self._root is not None and self._root.exists() and is_low(self._root):
             problem = "the disk is almost full, so searches do without collections"
             found.append(Finding("collections", problem, "free some space"))
         return found
@@ -134,7 +136,7 @@ class Finder:
 
     def _directories(self) -> list[Path]:
         """Chroma's directories, by the numbers of their scopes."""
-        found = self._root.iterdir() if self._root.is_dir() else ()
+        found = self._root.iterdir() if self._root is not None and self._root.is_dir() else ()
         return sorted(
             (path for path in found if path.name.isascii() and path.name.isdecimal()), key=lambda p: int(p.name)
         )

@@ -65,6 +65,33 @@ class Hivemind:
         finder = Finder(database, table, Path(directory) / COLLECTIONS, embedder)
         return cls(database, table, finder, Path(directory))
 
+    @classmethod
+    def connect(
+        cls, url: str, *, mounts: Sequence[Mount] = DEFAULT_MOUNTS, embedder: EmbeddingFunction | None = None
+    ) -> Hivemind:
+        """Open the store in a PostgreSQL database, making it if need be; other hosts may have it open too.
+
+        It is in a schema of its own, `hivemind`, so that the database may have other tables. Every process keeps the
+        vectors it searches in memory, and Chroma's collections too.
+
+        Args:
+            url: `postgresql://user:password@host/database`; what is left out, libpq takes from its usual places.
+            mounts: As for `open`.
+            embedder: As for `open`.
+
+        Raises:
+            InvalidOption: It is no URL of PostgreSQL's, or psycopg is not installed.
+            StoreUnreachable: The server does not answer, or lets nobody in with that URL.
+            StoreReadOnly: The user may not make the schema.
+            NotALedger: The schema holds something else.
+            LedgerTooNew: A later version of this package made it.
+        """
+        from pydantic_hivemind.ledger.postgresql import PostgresDriver
+
+        table = MountTable(mounts)
+        database = Database(PostgresDriver(url))
+        return cls(database, table, Finder(database, table, None, embedder))
+
     def __enter__(self) -> Hivemind:
         return self
 
@@ -98,10 +125,10 @@ class Hivemind:
             row = scopes.find(tx, name)
             found = None if row is None else self._handle(tx, row)
         if found is None and create:
-            with self._database.write() as tx:
+            chain = above.chain_ids if above is not None else ()
+            with self._database.write(chain) as tx:
                 row = scopes.find(tx, name)
                 if row is None:
-                    chain = above.chain_ids if above is not None else ()
                     row = scopes.make(tx, name, chain, session=False, ttl=None)
                 found = self._handle(tx, row)
         if found is None:
@@ -126,8 +153,8 @@ class Hivemind:
         scopes.check_name(name)
         above = self.scope(parent, create=False) if isinstance(parent, str) else parent
         self._check_is_mine(above, name)
-        with self._database.write() as tx:
-            chain = above.chain_ids if above is not None else ()
+        chain = above.chain_ids if above is not None else ()
+        with self._database.write(chain) as tx:
             row = scopes.make(tx, name, chain, session=ttl is not None, ttl=ttl)
             return self._handle(tx, row)
 

@@ -122,7 +122,7 @@ class Notebook:
 
     def _once(self, operation: Operation | None, work: Callable[[Transaction], Mutation]) -> Mutation:
         """Do some work in one transaction, or say what its operation did before."""
-        with self._database.write() as tx:
+        with self._database.write(self._row.chain) as tx:
             tree.check_alive(tx, self._row.chain)
             done = self._done(tx, operation) if operation else None
             if done is not None:

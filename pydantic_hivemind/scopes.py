@@ -66,7 +66,7 @@ class Scope(ScopeReader):
         """
         name = f"run-{uuid.uuid4().hex}" if name is None else name
         scopes.check_name(name)
-        with self._database.write() as tx:
+        with self._database.write(self._row.chain) as tx:
             row = scopes.find_session(tx, self._row.id, name) if attach else None
             if row is None:
                 row = scopes.make(tx, name, self._row.chain, session=True, ttl=ttl)
@@ -92,12 +92,12 @@ class Scope(ScopeReader):
 
     def renew(self, ttl: float | None) -> None:
         """Let the scope live `ttl` seconds from now on, or as long as its parent."""
-        with self._database.write() as tx:
+        with self._database.write(self._row.chain) as tx:
             scopes.renew(tx, self._row, ttl)
 
     def destroy(self, *, cascade: bool = False) -> None:
         """Remove the scope and everything in it, for good; with `cascade` also the scopes under it."""
-        with self._database.write() as tx:
+        with self._database.write(self._row.chain) as tx:
             destroyed = scopes.destroy(tx, self._row, cascade=cascade)
         self._finder.forget(destroyed)
 
@@ -377,7 +377,7 @@ class Scope(ScopeReader):
 
     def _change(self, work: Callable[[Transaction], Result], operation_id: str | None, *arguments: object) -> Result:
         """Do some work in one transaction, or return what its operation id did before."""
-        with self._database.write() as tx:
+        with self._database.write(self._row.chain) as tx:
             tree.check_alive(tx, self._row.chain)
             outcome = receipts.once(tx, self._row.id, operation_id, arguments, lambda: work(tx))
         self._finder.touched(self._row)

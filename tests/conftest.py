@@ -5,9 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import databases
 import pytest
 
 from pydantic_hivemind import Hivemind, Scope
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgresql", action="store_true", help="run the tests that take any store, and keep it in PostgreSQL"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    databases.kept_in_postgresql = config.getoption("--postgresql")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if databases.kept_in_postgresql:
+        kept = [item for item in items if takes_any_store(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def takes_any_store(item: pytest.Item) -> bool:
+    if item.get_closest_marker("sqlite"):
+        return False
+    return "place" in getattr(item, "fixturenames", ()) or item.get_closest_marker("any_store") is not None
 
 
 @pytest.fixture
@@ -16,9 +40,18 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def hive(tmp_path: Path) -> Iterator[Hivemind]:
-    """Waits for no disk: nothing cuts the power of a test."""
-    with Hivemind.open(tmp_path / "hive", durability="normal") as hive:
+def place(tmp_path: Path) -> Iterator[str]:
+    """For a store: the directory `hive`, or the URL of a database."""
+    if databases.kept_in_postgresql:
+        with databases.empty_database() as url:
+            yield url
+    else:
+        yield str(tmp_path / "hive")
+
+
+@pytest.fixture
+def hive(place: str) -> Iterator[Hivemind]:
+    with databases.opened(place) as hive:
         yield hive
 
 

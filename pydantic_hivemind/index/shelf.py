@@ -45,12 +45,12 @@ class _Open:
 class ChromaShelf:
     """The Chromas of a hive's scopes. Safe for threads, other processes, and forks.
 
-    A directory for each scope that lasts; in memory for a session, and where the directory cannot be had: another
-    process owns it, it cannot be written, or its disk is almost full. A Chroma that failed is deleted once nobody uses
-    it, and opened anew.
+    A directory under `root` for each scope that lasts; in memory for a session, without a root, and where the
+    directory cannot be had: another process owns it, it cannot be written, or its disk is almost full. A Chroma that
+    failed is deleted once nobody uses it, and opened anew.
     """
 
-    def __init__(self, root: Path, embedder: Embedder, mounts: MountTable | None = None) -> None:
+    def __init__(self, root: Path | None, embedder: Embedder, mounts: MountTable | None = None) -> None:
         self._root = root
         self._embedder = embedder
         self._mounts = mounts or MountTable()
@@ -59,6 +59,11 @@ class ChromaShelf:
         # Also at the end of a process that did not close it.
         weakref.finalize(self, _shut_unused, self._open)
         _shelves.add(self)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what is stored outlives the process."""
+        return self._root is not None
 
     @contextmanager
     def open(self, scope_id: int, *, lasting: bool) -> Generator[ScopeChroma]:
@@ -101,7 +106,8 @@ class ChromaShelf:
         with _lock:
             if entry := self._open.get(scope_id):
                 return not entry.chroma.failed
-        return usable() and directories.is_clean(self._root / str(scope_id), self._stamp)
+        path = self._place(scope_id)
+        return path is not None and usable() and directories.is_clean(path, self._stamp)
 
     def discard(self, scope_id: int) -> None:
         """Delete a scope's Chroma, as soon as nobody uses it. One that another process owns stays."""
@@ -109,7 +115,7 @@ class ChromaShelf:
             if entry := self._open.get(scope_id):
                 entry.chroma.failed = True
                 self._shut_if_unused(scope_id)
-            elif (path := self._root / str(scope_id)).exists() and (directory := directories.own(path, "")):
+            elif (path := self._place(scope_id)) and path.exists() and (directory := directories.own(path, "")):
                 directory.delete()
 
     def close(self) -> None:
@@ -135,11 +141,15 @@ class ChromaShelf:
         return _Open(ScopeChroma(self._embedder, None, 0), None)
 
     def _own(self, scope_id: int, stamp: str) -> Directory | None:
+        path = self._place(scope_id)
         with suppress(OSError):
-            self._root.mkdir(parents=True, exist_ok=True)
-            if not is_low(self._root):
-                return directories.own(self._root / str(scope_id), stamp)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return directories.own(path, stamp) if not is_low(path.parent) else None
         return None
+
+    def _place(self, scope_id: int) -> Path | None:
+        return self._root / str(scope_id) if self._root is not None else None
 
     def _shut_oldest(self, *, down_to: int) -> None:
         for scope_id in list(self._open):

@@ -6,26 +6,37 @@ of SQLAlchemy's, through a generator for each thing to look after, costs half as
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from typing import NamedTuple
 
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
 from pydantic_hivemind.errors import StoreClosed
 from pydantic_hivemind.forks import Gate
-from pydantic_hivemind.ledger.sqlite import SqliteDriver
+from pydantic_hivemind.ledger.driver import Driver
 
 KEPT_CONNECTIONS = 16
 """Open connections kept for later; more are opened as threads need them. One costs about 100 KB."""
 
 
+TRUSTED_SECONDS = 30.0
+"""After this time without use a connection is asked whether it is still there: less than what closes idle ones."""
+
+
+class _Idle(NamedTuple):
+    connection: PoolProxiedConnection
+    since: float
+
+
 class Connections:
     """Connections for any number of threads. The one used last is used next: its cache is warm."""
 
-    def __init__(self, driver: SqliteDriver) -> None:
+    def __init__(self, driver: Driver) -> None:
         self._driver = driver
         # Threads take from its end and add there, each in one step.
-        self._idle: list[PoolProxiedConnection] = []
+        self._idle: list[_Idle] = []
         self._closed = False
         self._gate = Gate(self)
 
@@ -40,11 +51,7 @@ class Connections:
             raise StoreClosed("the hive is closed; open it again")
         self._gate.enter()
         try:
-            return self._idle.pop()
-        except IndexError:
-            pass
-        try:
-            return self._driver.engine.raw_connection()
+            return self._idle_one() or self._driver.engine.raw_connection()
         except BaseException as error:
             self._gate.leave()
             self._explain(error)
@@ -82,9 +89,20 @@ class Connections:
         """Begin anew in a forked child."""
         self._driver.after_fork()
 
+    def _idle_one(self) -> PoolProxiedConnection | None:
+        while self._idle:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:
+                return None
+            if time.monotonic() - since < TRUSTED_SECONDS or self._driver.is_alive(connection):
+                return connection
+            connection.close()
+        return None
+
     def _keep(self, connection: PoolProxiedConnection) -> None:
         if len(self._idle) < KEPT_CONNECTIONS:
-            self._idle.append(connection)
+            self._idle.append(_Idle(connection, time.monotonic()))
         else:
             connection.close()
         if self._closed:
@@ -93,7 +111,7 @@ class Connections:
     def _close_idle(self) -> None:
         with suppress(IndexError):
             while True:
-                self._idle.pop().close()
+                self._idle.pop().connection.close()
 
     def _explain(self, error: BaseException) -> None:
         """Raise what an error of the driver's means here."""

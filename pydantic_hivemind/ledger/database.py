@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import resources
 from types import TracebackType
@@ -15,8 +15,8 @@ from typing_extensions import Self
 
 from pydantic_hivemind.errors import LedgerTooNew
 from pydantic_hivemind.ledger.connections import Connections
+from pydantic_hivemind.ledger.driver import Driver
 from pydantic_hivemind.ledger.schema import REVISION
-from pydantic_hivemind.ledger.sqlite import SqliteDriver
 from pydantic_hivemind.ledger.statements import Row, Shape, Statement, Value
 
 
@@ -87,25 +87,30 @@ class Transaction:
 
 
 class _Snapshot(Transaction):
-    __slots__ = ()
+    __slots__ = ("_begin_snapshot",)
+
+    def __init__(self, connections: Connections, driver: Driver) -> None:
+        super().__init__(connections, driver.dialect)
+        self._begin_snapshot = driver.begin_snapshot
 
     def _begin(self) -> None:
-        self._cursor.execute("BEGIN")
+        self._cursor.execute(self._begin_snapshot)
 
     def _end(self) -> None:
         self.connection.rollback()
 
 
 class _Write(Transaction):
-    __slots__ = ("_driver", "_turn")
+    __slots__ = ("_driver", "_root", "_turn")
 
-    def __init__(self, connections: Connections, driver: SqliteDriver) -> None:
+    def __init__(self, connections: Connections, driver: Driver, root: int) -> None:
         super().__init__(connections, driver.dialect)
         self._driver = driver
+        self._root = root
 
     def __enter__(self) -> Self:
         with ExitStack() as turn:
-            turn.enter_context(self._driver.line())
+            turn.enter_context(self._driver.line(self._root))
             super().__enter__()
             self._turn = turn.pop_all()
         return self
@@ -117,7 +122,7 @@ class _Write(Transaction):
             super().__exit__(kind, error, trace)
 
     def _begin(self) -> None:
-        self._cursor.execute(self._driver.begin_write)
+        self._cursor.execute(self._driver.begin_write(self._root))
 
     def _end(self) -> None:
         if self.abandoned:
@@ -129,7 +134,7 @@ class _Write(Transaction):
 class Database:
     """The ledger's database. Safe for threads, other processes, and forks."""
 
-    def __init__(self, driver: SqliteDriver) -> None:
+    def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._connections = Connections(driver)
         try:
@@ -144,11 +149,15 @@ class Database:
 
     def snapshot(self) -> Transaction:
         """For several queries that must see the same moment."""
-        return _Snapshot(self._connections, self._driver.dialect)
+        return _Snapshot(self._connections, self._driver)
 
-    def write(self) -> Transaction:
-        """One transaction: all of it is durable when the block ends, or none of it happened."""
-        return _Write(self._connections, self._driver)
+    def write(self, chain: Sequence[int] = ()) -> Transaction:
+        """One transaction: all of it is durable when the block ends, or none of it happened.
+
+        `chain` is that of the scope that changes. No other write to the tree it is in is under way meanwhile; without
+        one, none else that makes a root or concerns no tree.
+        """
+        return _Write(self._connections, self._driver, chain[-1] if chain else 0)
 
     def watched(self, used: Callable[[], None]) -> Database:
         """The same database, calling `used` before each transaction."""
@@ -161,17 +170,17 @@ class Database:
 
     def can_write_within(self, seconds: float) -> bool:
         """Whether a write gets its turn in that time."""
-        with self._driver.line(), self.read() as tx:
+        with self._driver.line(None), self.read() as tx:
             return self._driver.can_write_within(cast(Any, tx.connection.cursor()), seconds)
 
     def compact(self) -> None:
         """Give the room of what was deleted back to the disk; writes wait meanwhile."""
-        with self._driver.line(), self.read() as tx:
+        with self._driver.line(None), self.read() as tx:
             self._driver.compact(cast(Any, tx.connection.cursor()))
 
     def close(self) -> None:
         """Close every connection when the write that has begun is done; later calls raise `StoreClosed`."""
-        with self._driver.line():
+        with self._driver.line(None):
             self._connections.close()
 
     def _bring_up_to_date(self) -> None:
@@ -234,9 +243,9 @@ class _WatchedDatabase(Database):
         self._used()
         return self._database.snapshot()
 
-    def write(self) -> Transaction:
+    def write(self, chain: Sequence[int] = ()) -> Transaction:
         self._used()
-        return self._database.write()
+        return self._database.write(chain)
 
     def close(self) -> None:
         self._database.close()

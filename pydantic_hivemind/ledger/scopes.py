@@ -42,12 +42,19 @@ _SESSION = Statement(
     )
 )
 _BY_ID: Statement[[int]] = Statement(lambda count: select(*_COLUMNS).where(scopes.c.id.in_(slots("id", count))))
-_EXPIRY = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("id"), _ALIVE).with_for_update())
+_EXPIRY = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("id"), _ALIVE))
 _INSERT = Statement(lambda: insert_row(scopes, numbered=True))
 _SET_EXPIRY = Statement(
     lambda: update(scopes).where(scopes.c.id == param("of_id"), _ALIVE).values(expires_at=param("expires_at"))
 )
-_PURGE = Statement(lambda: delete(scopes).where(scopes.c.expires_at <= param("now")))
+_PURGE = Statement(
+    lambda: delete(scopes).where(
+        # Those that somebody else removes at this moment, or still writes to, are left to them.
+        scopes.c.id.in_(
+            select(scopes.c.id).where(scopes.c.expires_at <= param("now")).with_for_update(skip_locked=True)
+        )
+    )
+)
 _EXPIRED = Statement(lambda: select(scopes.c.id).where(scopes.c.expires_at <= param("now")).limit(1))
 _DELETE = Statement(lambda: delete(scopes).where(scopes.c.id == param("id")))
 _CHILDREN = Statement(

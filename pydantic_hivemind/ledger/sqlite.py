@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, get_args
 
-from sqlalchemy import URL, Engine, NullPool, create_engine, event
+from sqlalchemy import URL, Engine, NullPool, PoolProxiedConnection, create_engine, event
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -32,6 +32,8 @@ it ends; a power cut can take the last moments, never the ledger's consistency."
 
 LEDGER_FILE = "ledger.sqlite3"
 
+BEGIN_WRITE = "BEGIN IMMEDIATE"
+
 APPLICATION_ID = 0x48564D44
 """Marks the file as ours in SQLite's header ("HVMD"), so that another program's database is not touched."""
 
@@ -49,7 +51,7 @@ ALMOST_NOTHING = 1 << 20
 class SqliteDriver:
     """An SQLite file in a directory, in WAL mode, shared by any number of threads and processes."""
 
-    begin_write = "BEGIN IMMEDIATE"
+    begin_snapshot = "BEGIN"
 
     def __init__(self, directory: Path, durability: Durability) -> None:
         if durability not in get_args(Durability):
@@ -73,9 +75,17 @@ class SqliteDriver:
         )
         event.listen(self.engine, "connect", self._connected)
 
-    def line(self) -> AbstractContextManager[object]:
+    def line(self, root: int | None) -> AbstractContextManager[object]:  # noqa: ARG002 - there is one writer at a time
         """Held for the time of one write."""
         return self._line
+
+    def begin_write(self, root: int) -> str:  # noqa: ARG002
+        """Begin a write: SQLite has one at a time."""
+        return BEGIN_WRITE
+
+    def is_alive(self, connection: PoolProxiedConnection) -> bool:  # noqa: ARG002
+        """A file does not hang up."""
+        return True
 
     def after_fork(self) -> None:
         """In a forked child: replace the locks, which a thread that is not here may have held."""
@@ -141,7 +151,7 @@ class SqliteDriver:
         """Whether a write gets its turn in that time."""
         cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
         try:
-            cursor.execute(self.begin_write)
+            cursor.execute(BEGIN_WRITE)
             cursor.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) and "busy" not in str(error):

@@ -107,7 +107,7 @@ def _with_range(
     return _lookup(chain, paths, data=data).union_all(inside)
 
 
-_ALIVE = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("scope_0")).with_for_update())
+_ALIVE = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("scope_0")))
 _ENTRY: Statement[[int, int]] = Statement(lambda chain, paths: _lookup(chain, paths, data=False))
 _FILE: Statement[[int, int]] = Statement(lambda chain, paths: _lookup(chain, paths, data=True))
 _CHILDREN: Statement[[int, int]] = Statement(lambda chain, paths: _with_range(chain, paths, children=True))
@@ -213,7 +213,7 @@ def _view(chain: Chain, rows: Sequence[Row]) -> View:
 
 
 def check_alive(tx: Transaction, chain: Chain) -> None:
-    """Refuse a scope that is gone, and on databases that lock rows keep others from changing it meanwhile.
+    """Refuse a scope that is gone.
 
     Raises:
         ScopeGone: It was destroyed or its ttl has run out.

@@ -193,7 +193,7 @@ class Indexer:
                     needless = {
                         hash for hash in vectors.hashes(tx, row.id, fingerprint) if not index.dense.places(hash)
                     }
-                with self._database.write() as tx:
+                with self._database.write((row.id,)) as tx:
                     vectors.forget(tx, row.id, fingerprint, needless)
                     vectors.forget_others(tx, row.id, fingerprint)
             if progress is not None:
@@ -229,7 +229,7 @@ class Indexer:
                 self._indexes.move_to_end(scope_id)
                 return index
         with database.read() as tx:
-            lasting = not scopes.is_session(tx, scope_id)
+            lasting = self.shelf.lasts and not scopes.is_session(tx, scope_id)
         stored = self._stored(scope_id) if lasting else 0
         with self._changing:
             made = ScopeIndex(scope_id, self.mounts, lasting=lasting, stored=stored)
@@ -269,7 +269,8 @@ class Indexer:
         with index.lock:
             dropped = list(index.dropped)
             index.dropped.clear()
-        with suppress(StoreError), self._database.write() as tx:
+        # Of the scope alone: its vectors are written here and nowhere else, and no tree waits for them.
+        with suppress(StoreError, ScopeGone), self._database.write((index.scope_id,)) as tx:
             if scopes.exists(tx, index.scope_id):
                 vectors.forget(tx, index.scope_id, fingerprint, dropped)
                 vectors.store(tx, index.scope_id, fingerprint, records.encoded(made))

@@ -141,6 +141,7 @@ def test_a_closed_hive(tmp_path: Path) -> None:
     assert str(tmp_path) not in backend.read("/f")
 
 
+@pytest.mark.sqlite
 def test_a_store_that_is_full(hive: Hivemind, backend: HivemindBackend) -> None:
     """SQLite's own limit of pages stands in for a disk without space: it reports both alike."""
     assert backend.write("/f", "kept") == WriteResult(path="/f")

@@ -79,6 +79,7 @@ with Hivemind.open(directory, durability="normal") as hive:
 """
 
 
+@pytest.mark.sqlite
 def test_two_processes(hive: Hivemind, tmp_path: Path) -> None:
     project = hive.scope("project")
     processes = [
@@ -306,6 +307,7 @@ with warnings.catch_warnings(record=True) as caught:
 """
 
 
+@pytest.mark.sqlite
 def test_a_pydantic_ai_that_tells_no_run_gets_plain_writes_and_one_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WITHOUT_CONTEXT, str(tmp_path / "hive")]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == ["mine", "1"]

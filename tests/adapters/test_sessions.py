@@ -9,12 +9,12 @@ import threading
 import time
 
 import pytest
+from databases import opened
 
 from pydantic_hivemind.adapters.sessions import Session, SessionManager
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo.model import scripted_model
 from pydantic_hivemind.errors import InvalidScope, PromotionConflict, ScopeExists, ScopeGone, ScopeNotFound
-from pydantic_hivemind.hivemind import Hivemind
 
 
 @pytest.fixture
@@ -201,8 +201,8 @@ def test_promoting_an_unknown_session_names_nobody_else(hive, user):
 # -- several processes, and crashes ------------------------------------------------------------
 
 
-def test_two_processes_that_ask_for_one_session_get_one_scope(hive, user, tmp_path):
-    with Hivemind.open(tmp_path / "hive") as elsewhere:
+def test_two_processes_that_ask_for_one_session_get_one_scope(place, user):
+    with opened(place) as elsewhere:
         mine = Session(user, "chat")
         theirs = Session(elsewhere.scope("user/ada"), "chat")
         mine.write("/a.txt", "from here")
@@ -212,7 +212,7 @@ def test_two_processes_that_ask_for_one_session_get_one_scope(hive, user, tmp_pa
         assert mine.read("/a.txt").startswith("Error: ")
 
 
-def test_a_session_that_another_process_uses_is_not_idle(hive, user, tmp_path):
+def test_a_session_that_another_process_uses_is_not_idle(place, hive, user):
     async def run(elsewhere):
         manager = SessionManager(hive, user, default_idle_timeout=1)
         theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=1)
@@ -225,7 +225,7 @@ def test_a_session_that_another_process_uses_is_not_idle(hive, user, tmp_path):
         assert mine.is_alive()
         assert theirs.is_alive()
 
-    with Hivemind.open(tmp_path / "hive") as elsewhere:
+    with opened(place) as elsewhere:
         asyncio.run(run(elsewhere))
 
 
@@ -278,6 +278,7 @@ def read_the_workspace(session):
     return asyncio.run(session.scope.workspace().read_bytes("/a.txt"))
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("read", [read_the_backend, read_the_workspace])
 def test_a_read_waits_for_no_write(hive, user, tmp_path, read):
     with Session(user, idle_timeout=1) as session:
@@ -293,6 +294,7 @@ def test_a_read_waits_for_no_write(hive, user, tmp_path, read):
         assert expiry(hive, session) > first
 
 
+@pytest.mark.sqlite
 def test_a_renewal_leaves_nothing_behind_when_the_hive_closes(hive, user, tmp_path):
     session = Session(user, idle_timeout=1)
     session.start()
@@ -328,6 +330,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("look", ["cleanup", "spawn", "cleanup_idle"])
 def test_what_a_crashed_process_left_expires(hive, user, tmp_path, look):
     died = subprocess.run([sys.executable, "-c", CRASH, str(tmp_path / "hive")], check=False)

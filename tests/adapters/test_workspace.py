@@ -300,6 +300,7 @@ class TestScopeThatIsGone:
                 await operation("/file")
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", ["user/ada", "a+b", "a%2Bb", "ä ö", "run:1#2", "a?b&c", "%", "+"])
 def test_refs_name_one_scope_each(name: str) -> None:
     ref = scope_ref(name)

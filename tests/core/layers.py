@@ -1,8 +1,6 @@
 """Looking into a ledger from outside, to check what the package itself cannot show."""
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
+from pydantic_hivemind.ledger.schema import metadata
 
 ORPHANS = """
 SELECT 'head without scope', path FROM heads WHERE scope_id NOT IN (SELECT id FROM scopes)
@@ -22,19 +20,20 @@ UNION ALL SELECT 'wrong parent', path FROM heads
 """
 
 
-def rows(directory, query):
-    """What a query finds in the ledger of a store."""
-    with closing(sqlite3.connect(Path(directory) / "ledger.sqlite3")) as connection:
-        return connection.execute(query).fetchall()
+def rows(hive, query):
+    """What a query finds in a hive's ledger."""
+    with hive.kept_in[0].read() as tx:
+        return tx.connection.cursor().execute(query).fetchall()
 
 
-def check_layers(directory):
+def check_layers(hive):
     """Each scope's own heads are a tree by themselves, and no row points nowhere."""
-    assert rows(directory, ORPHANS) == []
-    assert rows(directory, "PRAGMA foreign_key_check") == []
+    assert rows(hive, ORPHANS) == []
+    assert hive.kept_in[0].damage() == []
 
 
-def dump(directory):
-    """Every row of every table but SQLite's own counters."""
-    tables = [name for (name,) in rows(directory, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-    return {name: rows(directory, f'SELECT * FROM "{name}"') for name in tables if name != "sqlite_sequence"}
+def dump(hive):
+    """Every row of every table."""
+    return {
+        table.name: sorted(map(repr, rows(hive, f"SELECT * FROM {table.name}"))) for table in metadata.sorted_tables
+    }

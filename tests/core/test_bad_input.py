@@ -46,11 +46,11 @@ READS = {
     ],
     ids=["NUL", "surrogate", "long name", "long name in bytes", "long path", "deep path"],
 )
-def test_malformed_paths(scope, tmp_path, operation, path):
-    before = dump(tmp_path / "hive")
+def test_malformed_paths(scope, hive, operation, path):
+    before = dump(hive)
     with pytest.raises(errors.InvalidPath):
         operation(scope, path)
-    assert dump(tmp_path / "hive") == before
+    assert dump(hive) == before
 
 
 def test_the_longest_name_and_path(scope):
@@ -115,12 +115,12 @@ def test_the_longest_name_and_path(scope):
         (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[str(number) for number in range(65)])),
     ],
 )
-def test_a_named_error_and_nothing_changed(scope, tmp_path, expected, operation):
-    before = dump(tmp_path / "hive")
+def test_a_named_error_and_nothing_changed(scope, hive, expected, operation):
+    before = dump(hive)
     with pytest.raises(expected) as raised:
         operation(scope)
     assert len(str(raised.value)) > 15
-    assert dump(tmp_path / "hive") == before
+    assert dump(hive) == before
 
 
 def test_a_file_that_is_too_large(scope, monkeypatch):

@@ -5,26 +5,18 @@ import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from databases import opened
 from layers import check_layers
 from processes import fork, join
 
-from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import VersionConflict
 from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
 
 MEMORY = "/.deep/memory/main/MEMORY.md"
 PROCESSES, THREADS, ROUNDS = 8, 16, 8
-
-
-@pytest.fixture
-def directory(tmp_path):
-    return tmp_path / "hive"
-
-
-def opened(directory):
-    return Hivemind.open(directory, durability="normal")
 
 
 def work(hive, worker):
@@ -40,19 +32,19 @@ def work(hive, worker):
         run.destroy()
 
 
-def work_in_a_process(directory, worker):
-    with opened(directory) as hive:
+def work_in_a_process(place, worker):
+    with opened(place) as hive:
         work(hive, worker)
 
 
-def test_processes_and_threads_lose_nothing(directory):
-    with opened(directory) as hive:
+def test_processes_and_threads_lose_nothing(place):
+    with opened(place) as hive:
         project = hive.scope("project")
         project.write_text("/log.txt", "END")
         project.write_text(MEMORY, "# Memory\n")
-    processes = [fork(work_in_a_process, directory, f"process-{number}") for number in range(PROCESSES)]
+    processes = [fork(work_in_a_process, place, f"process-{number}") for number in range(PROCESSES)]
     workers = [f"thread-{number}" for number in range(THREADS)]
-    with opened(directory) as hive:
+    with opened(place) as hive:
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(lambda worker: work(hive, worker), workers))
         assert join(processes)
@@ -64,12 +56,12 @@ def test_processes_and_threads_lose_nothing(directory):
         assert len(project.glob("files/**")) == len(expected)
         assert {project.read_text(f"/runs/{worker}") for worker in workers} == {str(ROUNDS - 1)}
         assert project.children == ()
-    check_layers(directory)
+        check_layers(hive)
 
 
-def test_compare_and_set_counts_right(directory):
+def test_compare_and_set_counts_right(place):
     """A counter that threads raise by reading, adding and writing with the version they read."""
-    with opened(directory) as hive:
+    with opened(place) as hive:
         scope = hive.scope("a")
         scope.write_text("/count", "0")
 
@@ -87,8 +79,8 @@ def test_compare_and_set_counts_right(directory):
         assert scope.read_text("/count") == "80"
 
 
-def test_one_operation_id_in_many_threads_is_done_once(directory):
-    with opened(directory) as hive:
+def test_one_operation_id_in_many_threads_is_done_once(place):
+    with opened(place) as hive:
         scope = hive.scope("a")
         scope.write_text("/f", "a")
         with ThreadPoolExecutor(8) as pool:
@@ -97,9 +89,9 @@ def test_one_operation_id_in_many_threads_is_done_once(directory):
         assert len(set(outcomes)) == 1
 
 
-def test_readers_see_whole_states(directory):
+def test_readers_see_whole_states(place):
     """Two files that are always promoted together are never seen apart by one grep."""
-    with opened(directory) as hive:
+    with opened(place) as hive:
         project = hive.scope("project")
         stop = threading.Event()
 
@@ -125,9 +117,10 @@ def test_readers_see_whole_states(directory):
             assert all(reader.result() for reader in readers)
 
 
-def test_reading_does_not_wait_for_a_write(directory):
+@pytest.mark.sqlite
+def test_reading_does_not_wait_for_a_write(place):
     """Reads that waited would raise `StoreBusy`, as the write never ends."""
-    with opened(directory) as hive, closing(sqlite3.connect(directory / LEDGER_FILE, isolation_level=None)) as writer:
+    with opened(place) as hive, closing(sqlite3.connect(Path(place, LEDGER_FILE), isolation_level=None)) as writer:
         project = hive.scope("project")
         run = project.spawn()
         run.write_text("/f", "x")
@@ -141,35 +134,35 @@ def test_reading_does_not_wait_for_a_write(directory):
         assert run.conversations() == run.conversation("c").load() == run.checkpoints().list_all() == []
 
 
-def open_first(directory, gate, number):
+def open_first(place, gate, number):
     os.read(gate, 1)
-    with opened(directory) as hive:
+    with opened(place) as hive:
         scope = hive.scope("shared", parent=hive.scope("root"))
         scope.write_text(f"/{number}", "x")
 
 
-def test_eight_processes_open_a_new_store_at_once(directory):
+def test_eight_processes_open_a_new_store_at_once(place):
     """One makes it, the others wait; all get the same scope."""
     gate, opener = os.pipe()
-    processes = [fork(open_first, directory, gate, number) for number in range(PROCESSES)]
+    processes = [fork(open_first, place, gate, number) for number in range(PROCESSES)]
     os.write(opener, b"x" * PROCESSES)
     assert join(processes)
     os.close(gate)
     os.close(opener)
-    with opened(directory) as hive:
+    with opened(place) as hive:
         assert [info.name for info in hive.scopes()] == ["root", "shared"]
         assert len(hive.scope("shared").list_dir()) == PROCESSES
 
 
-def test_threads_that_make_one_scope(directory):
-    with opened(directory) as hive, ThreadPoolExecutor(8) as pool:
+def test_threads_that_make_one_scope(place):
+    with opened(place) as hive, ThreadPoolExecutor(8) as pool:
         scopes = list(pool.map(lambda _: hive.scope("shared"), range(32)))
         assert len(set(scopes)) == 1
 
 
-def test_a_forked_child_goes_on_with_an_open_hive(directory):
+def test_a_forked_child_goes_on_with_an_open_hive(place):
     """In both, and what the child wrote stays although the parent closes the store meanwhile."""
-    hive = opened(directory)
+    hive = opened(place)
     scope = hive.scope("a")
     with ThreadPoolExecutor(4) as pool:  # Leaves connections in the pool.
         list(pool.map(lambda number: scope.write_text(f"/before/{number}", "x"), range(40)))
@@ -185,21 +178,21 @@ def test_a_forked_child_goes_on_with_an_open_hive(directory):
     for number in range(50):
         scope.write_text(f"/parent/{number}", "x")
     hive.close()
-    with opened(directory) as other:
+    with opened(place) as other:
         other.scope("a").write_text("/other", "x")
     os.write(opener, b"x")
     assert join([process])
     os.close(gate)
     os.close(opener)
-    with opened(directory) as again:
+    with opened(place) as again:
         scope = again.scope("a")
         counts = [len(scope.list_dir(path)) for path in ("/before", "/parent", "/child")]
         assert (*counts, scope.exists("/other")) == (40, 50, 51, True)
 
 
-def test_a_fork_of_many_threads(directory):
+def test_a_fork_of_many_threads(place):
     """Forked while other threads write: the child does not inherit their locks."""
-    with opened(directory) as hive:
+    with opened(place) as hive:
         scope = hive.scope("a")
         stop = threading.Event()
 

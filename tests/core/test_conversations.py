@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pydantic_ai.messages as parts
 import pytest
+from databases import new_place, opened
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from layers import rows
 from pydantic import BaseModel
 from pydantic_ai.messages import (
     BinaryContent,
@@ -34,7 +36,6 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.usage import RequestUsage
-from sqlalchemy import create_engine, text
 
 from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.checkpoints import Checkpoints, Snapshot
@@ -58,15 +59,6 @@ def answer(content: str) -> ModelResponse:
 
 def round_trip(messages: list[ModelMessage]) -> list[ModelMessage]:
     return ModelMessagesTypeAdapter.validate_json(ModelMessagesTypeAdapter.dump_json(messages))
-
-
-def rows(hive_directory: Path, table: str) -> set[tuple[object, ...]]:
-    """What a table of the closed-over ledger holds."""
-    engine = create_engine(f"sqlite:///{hive_directory / 'ledger.sqlite3'}")
-    with engine.connect() as connection:
-        found = {tuple(row) for row in connection.execute(text(f"SELECT * FROM {table}"))}
-    engine.dispose()
-    return found
 
 
 def newer_parts() -> list[Any]:
@@ -234,9 +226,9 @@ def test_appends_of_many_threads_all_land(scope: Scope) -> None:
 
 APPENDER = """
 import sys
+from databases import opened
 from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart
-from pydantic_hivemind import Hivemind
-with Hivemind.open(sys.argv[1], durability="normal") as hive:
+with opened(sys.argv[1]) as hive:
     conversation = hive.scope("user/ada").conversation("c")
     for number in range(20):
         name = f"{sys.argv[2]}-{number}"
@@ -244,9 +236,10 @@ with Hivemind.open(sys.argv[1], durability="normal") as hive:
 """
 
 
-def test_appends_of_many_processes_all_land(tmp_path: Path, scope: Scope) -> None:
-    command = [sys.executable, "-c", APPENDER, str(tmp_path / "hive")]
-    writers = [subprocess.Popen([*command, str(name)]) for name in range(2)]
+def test_appends_of_many_processes_all_land(place: str, scope: Scope) -> None:
+    command = [sys.executable, "-c", APPENDER, place]
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    writers = [subprocess.Popen([*command, str(name)], env=paths) for name in range(2)]
     assert [writer.wait() for writer in writers] == [0, 0]
     check_interleaved(scope.conversation("c").load(), writers=2, each=20)
 
@@ -273,8 +266,8 @@ class SharedTurns(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = tempfile.TemporaryDirectory()
-        self.hive = Hivemind.open(self.directory.name, durability="normal")
+        self.kept = ExitStack()
+        self.hive = self.kept.enter_context(opened(self.kept.enter_context(new_place())))
         below = self.hive.scope("a")
         self.scopes = [below, self.hive.scope("b", parent=below)]
         self.stores: list[Checkpoints] = [scope.checkpoints() for scope in self.scopes]
@@ -282,8 +275,7 @@ class SharedTurns(RuleBasedStateMachine):
         self.checkpoints: list[dict[str, list[ModelMessage]]] = [{}, {}]
 
     def teardown(self) -> None:
-        self.hive.close()
-        self.directory.cleanup()
+        self.kept.close()
 
     @rule(which=WHICH, name=NAMES, added=HISTORIES)
     def append(self, which: int, name: str, added: list[ModelMessage]) -> None:
@@ -336,7 +328,7 @@ class SharedTurns(RuleBasedStateMachine):
     @invariant()
     def nothing_else_is_stored(self) -> None:
         for table, reachable in (("turns", self._prefixes()), ("messages", self._messages())):
-            assert len(rows(Path(self.directory.name), table)) == len(reachable)
+            assert len(rows(self.hive, f"SELECT * FROM {table}")) == len(reachable)
 
     def _prefixes(self) -> set[tuple[object, ...]]:
         return {
@@ -363,5 +355,5 @@ def snapshot(id: str, history: list[ModelMessage]) -> Snapshot:
     return Snapshot(id, "label", 1, list(history), len(history), MOMENT, {})
 
 
-TestSharedTurns = SharedTurns.TestCase
+TestSharedTurns = pytest.mark.any_store(SharedTurns.TestCase)
 TestSharedTurns.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

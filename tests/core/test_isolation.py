@@ -179,7 +179,7 @@ def test_destroy_leaves_no_row(hive, tmp_path):
     scope.spawn("run").write_text("/g", "needle")
     scope.destroy(cascade=True)
     for table in ("heads", "versions", "receipts", "scopes", "messages", "turns", "checkpoints", "conversations"):
-        found = rows(tmp_path / "hive", f"SELECT * FROM {table}")
+        found = rows(hive, f"SELECT * FROM {table}")
         assert "needle" not in repr(found)
         assert len(found) <= 1
 

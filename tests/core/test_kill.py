@@ -80,5 +80,5 @@ def test_kill_at_random_moments(tmp_path):
             for content in contents:
                 assert tuple(map(int, content.split())) >= promoted
             project.write_text("/after", str(round))
-        check_layers(directory)
+            check_layers(hive)
     assert total > KILLS / 2  # Most of them were killed at work, not at the start.

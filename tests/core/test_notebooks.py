@@ -19,6 +19,7 @@ def notebook(scope: Scope) -> Notebook:
     return Notebook(scope)
 
 
+@pytest.mark.sqlite  # PostgreSQL keeps no NUL characters in text.
 def test_an_operation_is_done_once_whatever_it_would_write_now(notebook: Notebook) -> None:
     operation = Operation("id \0 of any kind", "fingerprint")
     first = notebook.write("/n.md", b"one", expected_version=0, operation=operation)

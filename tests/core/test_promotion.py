@@ -55,7 +55,7 @@ def test_disjoint_edits_in_either_order(tmp_path_factory, data):
     assert trees[0] == trees[1]
 
 
-def test_a_failed_promotion_changes_nothing(tmp_path, project, run):
+def test_a_failed_promotion_changes_nothing(hive, project, run):
     """Not one row, though most of it could have been promoted."""
     for number in range(5):
         project.write_text(f"/{number}", "base")
@@ -64,14 +64,14 @@ def test_a_failed_promotion_changes_nothing(tmp_path, project, run):
     run.remove("/4")
     run.write_text("/d/new", "x")
     project.write_text("/3", "ours")
-    before = dump(tmp_path / "hive")
+    before = dump(hive)
     with pytest.raises(PromotionConflict):
         run.promote(operation_id="1")
-    assert dump(tmp_path / "hive") == before
+    assert dump(hive) == before
 
 
 @pytest.mark.parametrize("strategy", ["merge", "ours", "theirs"])
-def test_the_dry_run_says_what_the_run_does(tmp_path, project, run, strategy):
+def test_the_dry_run_says_what_the_run_does(hive, project, run, strategy):
     """And writes nothing; with conflicts too."""
     clashing = strategy != "merge"
     for name in ("same", "gone", "merged", "d/in", "clash"):
@@ -85,14 +85,14 @@ def test_the_dry_run_says_what_the_run_does(tmp_path, project, run, strategy):
         run.edit("/clash", "3", "theirs")
         project.edit("/clash", "3", "ours")
     run.make_dir("/empty")
-    before = dump(tmp_path / "hive")
+    before = dump(hive)
     preview = run.promote(strategy=strategy, dry_run=True)
     assert preview.dry_run
-    assert dump(tmp_path / "hive") == before
+    assert dump(hive) == before
     report = run.promote(strategy=strategy)
     assert lists(report) == lists(preview)
     assert report.merged == ("/merged",)
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
 
 
 def test_promoting_twice_is_promoting_once(project, run):
@@ -200,7 +200,7 @@ def test_binary_files_are_not_merged(project, run):
     assert project.read_bytes("/b").endswith(b"x\n")
 
 
-def test_a_file_replaced_by_a_directory(tmp_path, project, run):
+def test_a_file_replaced_by_a_directory(hive, project, run):
     """Is no conflict while the target has the file as it was, and one if it changed it."""
     for path in ("/quiet", "/loud"):
         project.write_text(path, "base")
@@ -213,10 +213,10 @@ def test_a_file_replaced_by_a_directory(tmp_path, project, run):
         run.promote()
     run.promote(strategy="theirs")
     assert project.read_text("/loud/in") == run.read_text("/loud/in") == "x"
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
 
 
-def test_a_directory_replaced_by_a_file(tmp_path, project, run):
+def test_a_directory_replaced_by_a_file(hive, project, run):
     """The same: newer files in the directory are a conflict."""
     for path in ("/quiet", "/loud"):
         project.write_text(f"{path}/in", "base")
@@ -230,7 +230,7 @@ def test_a_directory_replaced_by_a_file(tmp_path, project, run):
     assert project.read_text("/loud/in") == "changed"
     run.promote(strategy="ours")
     assert run.read_text("/loud/in") == "changed"
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
 
 
 def test_both_added_different_kinds(project, run):
@@ -274,7 +274,7 @@ def test_a_change_behind_the_runs_own_is_not_lost_with_its_directory(project, ru
         run.promote()
 
 
-def test_a_directory_made_anew(tmp_path, project, run):
+def test_a_directory_made_anew(hive, project, run):
     """Replaces what the target has in it, but for what is newer."""
     project.write_text("/d/f", "old")
     project.write_text("/d/sub/g", "old")
@@ -282,10 +282,10 @@ def test_a_directory_made_anew(tmp_path, project, run):
     run.write_text("/d/f", "rewritten")
     assert run.promote().conflicts == ()
     assert tree(project) == tree(run) == {"/d/f": (b"rewritten", ())}
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
 
 
-def test_a_filter_leaves_the_rest_of_a_removed_directory(tmp_path, project, run):
+def test_a_filter_leaves_the_rest_of_a_removed_directory(hive, project, run):
     """What is promoted out of it stays visible in the run."""
     project.write_text("/d/old", "1")
     run.remove("/d")
@@ -294,7 +294,7 @@ def test_a_filter_leaves_the_rest_of_a_removed_directory(tmp_path, project, run)
     run.promote(tags=["keep"])
     assert sorted(tree(project)) == ["/d/mine", "/d/old"]
     assert sorted(tree(run)) == ["/d/draft", "/d/mine"]
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
     run.promote()
     assert sorted(tree(project)) == sorted(tree(run)) == ["/d/draft", "/d/mine"]
 

@@ -105,7 +105,7 @@ def test_tags_merge(user, run):
 # -- past the parent -------------------------------------------------------------------------------
 
 
-def test_to_a_grandparent(tmp_path, project, user, run):
+def test_to_a_grandparent(hive, project, user, run):
     """The scope between is not written, and everybody sees what was promoted."""
     run.write_text("/f", "1")
     report = run.promote("project")
@@ -114,10 +114,10 @@ def test_to_a_grandparent(tmp_path, project, user, run):
     assert (user.diff(), run.diff()) == ([], [])
     project.write_text("/f", "2")
     assert run.read_text("/f") == "2"
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
 
 
-def test_to_a_grandparent_past_another_version(tmp_path, project, user, run):
+def test_to_a_grandparent_past_another_version(hive, project, user, run):
     """The scope between keeps its own and hides the promoted one from itself, not from the run."""
     project.write_text("/f", "1\n2\n3\n4\n5\n")
     user.edit("/f", "1", "user")
@@ -129,7 +129,7 @@ def test_to_a_grandparent_past_another_version(tmp_path, project, user, run):
     once = tree(project)
     assert lists(run.promote(project))[0:3] == ((), (), ())
     assert tree(project) == once
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
 
 
 def test_after_the_parent_was_promoted(project, user, run):
@@ -162,7 +162,7 @@ def test_history_names_the_source(user, run):
     assert (version.action, version.source, version.promotion, version.scope) == ("promote", "run", report.id, "user")
 
 
-def test_revert_undoes_exactly(tmp_path, user, project, run):
+def test_revert_undoes_exactly(hive, user, project, run):
     """Additions, edits, deletions, of the target's own files and inherited ones, of files and directories."""
     for scope in (project, user):
         for name in ("edit", "gone", "d/one", "d/sub/two", "file", "dir/in"):
@@ -181,7 +181,7 @@ def test_revert_undoes_exactly(tmp_path, user, project, run):
     assert tree(user) != before
     user.revert(report.id)
     assert tree(user) == before
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
     project.write_text("/project/edit", "later")
     assert user.read_text("/project/edit") == "later"
 

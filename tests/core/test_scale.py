@@ -38,6 +38,7 @@ STATEMENTS = {
 LOOKUPS = [tree._ENTRY, tree._FILE, tree._CHILDREN, tree._SUBTREE, tree._FEW]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("statement", "values", "shape"), STATEMENTS.values(), ids=STATEMENTS.keys())
 def test_statements_use_indexes(hive, statement, values, shape):
     """None looks at every row of a table."""
@@ -52,6 +53,7 @@ def test_statements_use_indexes(hive, statement, values, shape):
         assert not [step for step in plan if "heads" in step and "(scope_id=?)" in step], plan
 
 
+@pytest.mark.sqlite
 def test_deleting_a_scope_finds_its_rows_by_index(hive):
     """Each table that points to scopes has an index that begins with the pointer."""
     with hive._database.read() as tx:
@@ -64,6 +66,7 @@ def test_deleting_a_scope_finds_its_rows_by_index(hive):
                 assert all(row[3].startswith("SEARCH") for row in cursor.fetchall()), table
 
 
+@pytest.mark.sqlite
 def test_ten_thousand_files(hive):
     """One directory among many is listed by itself, and removed and promoted as a whole."""
     project = hive.scope("project")

@@ -1,15 +1,14 @@
 """Random operations on a chain of three scopes, compared with dicts after every step."""
 
-import shutil
-import tempfile
+from contextlib import ExitStack
 
 import pytest
+from databases import new_place, opened
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from layers import check_layers
 
-from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import (
     EditError,
     HivemindError,
@@ -33,8 +32,8 @@ class ChainMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self):
-        self.directory = tempfile.mkdtemp(prefix="hivemind-")
-        self.hive = Hivemind.open(self.directory, durability="normal")
+        self.kept = ExitStack()
+        self.hive = self.kept.enter_context(opened(self.kept.enter_context(new_place())))
         self.scopes, self.models = [], []
         self.versions = [{}, {}, {}]
         self.states = [{}, {}, {}]
@@ -43,8 +42,7 @@ class ChainMachine(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "hive"):
-            self.hive.close()
-            shutil.rmtree(self.directory)
+            self.kept.close()
 
     def grow(self):
         level = len(self.scopes)
@@ -211,7 +209,7 @@ class ChainMachine(RuleBasedStateMachine):
     @invariant()
     def sound_layers(self):
         if hasattr(self, "hive"):
-            check_layers(self.directory)
+            check_layers(self.hive)
 
 
 class PromotionMachine(ChainMachine):
@@ -284,7 +282,7 @@ class PromotionMachine(ChainMachine):
 SETTINGS = settings(
     max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
-TestChain = ChainMachine.TestCase
+TestChain = pytest.mark.any_store(ChainMachine.TestCase)
 TestChain.settings = SETTINGS
-TestPromotion = PromotionMachine.TestCase
+TestPromotion = pytest.mark.any_store(PromotionMachine.TestCase)
 TestPromotion.settings = SETTINGS

@@ -101,7 +101,7 @@ def test_restore_of_a_number_that_is_no_version(user, version):
 # -- revert ----------------------------------------------------------------------------------------
 
 
-def test_deleted_files_stay_deleted(tmp_path, project, user, run):
+def test_deleted_files_stay_deleted(hive, project, user, run):
     """A removed directory took the scope's own deletions with it, and brings them back."""
     for name in ("secret", "x", "again/old"):
         project.write_text(f"/d/{name}", name)
@@ -115,7 +115,7 @@ def test_deleted_files_stay_deleted(tmp_path, project, user, run):
     assert everything(user) == {}
     user.revert(report.id)
     assert everything(user) == before
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
 
 
 def test_revert_is_as_if_nothing_was_promoted(project, user, run):
@@ -142,7 +142,7 @@ def test_revert_of_directories(user, run):
     assert everything(user) == {"/other": None, "/other/kept": "2"}
 
 
-def test_revert_leaves_what_was_put_into_its_directory(tmp_path, project, user, run):
+def test_revert_leaves_what_was_put_into_its_directory(hive, project, user, run):
     """A directory that hid what the ancestors have hides it no more."""
     project.write_text("/d", "file")
     run.remove("/d")
@@ -154,7 +154,7 @@ def test_revert_leaves_what_was_put_into_its_directory(tmp_path, project, user, 
     project.remove("/d")
     project.write_text("/d/old", "old")
     assert everything(user) == {"/d": None, "/d/kept": "kept", "/d/old": "old"}
-    check_layers(tmp_path / "hive")
+    check_layers(hive)
 
 
 def test_revert_refuses_when_a_directory_stands_where_a_file_was(user, run):

@@ -34,6 +34,7 @@ def test_without_words_it_reads_and_writes_for_a_month(hive, tokens):
     assert grant.expires_at == pytest.approx(time.time() + DEFAULT_TTL, abs=60)
 
 
+@pytest.mark.sqlite
 def test_a_token_is_not_kept(hive, tokens, tmp_path):
     hive.scope("ada")
     token = tokens.create("ada")
@@ -180,6 +181,7 @@ def test_those_that_are_valid_are_listed(hive, tokens):
 # -- the secret --------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite
 def test_the_secret_is_made_on_first_use_for_its_owner_alone(hive, tokens, tmp_path):
     place = tmp_path / "hive" / SECRET_FILE
     assert not place.exists()
@@ -196,6 +198,7 @@ def make_a_token(directory: str, tokens: multiprocessing.SimpleQueue) -> None:
         tokens.put(Tokens(hive).create("ada"))
 
 
+@pytest.mark.sqlite
 def test_processes_that_make_it_at_once_agree(hive, tokens, tmp_path):
     hive.scope("ada")
     context = multiprocessing.get_context("spawn")
@@ -208,6 +211,7 @@ def test_processes_that_make_it_at_once_agree(hive, tokens, tmp_path):
         worker.join()
 
 
+@pytest.mark.sqlite
 def test_a_secret_of_ones_own(hive, tmp_path):
     hive.scope("ada")
     tokens = Tokens(hive, secret=b"x" * 32)
@@ -217,6 +221,7 @@ def test_a_secret_of_ones_own(hive, tmp_path):
         Tokens(hive, secret=b"").create("ada")
 
 
+@pytest.mark.sqlite
 def test_an_emptied_secret_opens_nothing(hive, tokens, tmp_path):
     hive.scope("ada")
     token = tokens.create("ada")

@@ -103,6 +103,7 @@ def test_metrics_name_nobody(hive, client, run):
     assert not re.search("private|missing|coffee|BREW|run|project", text)
 
 
+@pytest.mark.sqlite
 def test_logs_name_nobody(tmp_path, hive, tokens, run):
     """Of a server as `serve` runs it, which says everything it has to say."""
     token = tokens.create(run)

@@ -195,7 +195,7 @@ def test_vectors_of_what_is_gone_are_let_go(tmp_path):
             scope.search("text")
         scope.remove("/a.md")
         deadline = time.monotonic() + 60
-        while rows(tmp_path, "SELECT hash FROM vectors"):
+        while rows(hive, "SELECT hash FROM vectors"):
             assert time.monotonic() < deadline
             scope.write_text("/b.bin", "\0")
             time.sleep(0.05)

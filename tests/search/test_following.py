@@ -2,8 +2,10 @@
 
 import random
 import threading
+from contextlib import ExitStack
 
 import pytest
+from databases import new_place, opened
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -29,10 +31,9 @@ class Following(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        import tempfile
-
-        self._directory = tempfile.TemporaryDirectory()
-        self.hive = Hivemind.open(self._directory.name, durability="normal")
+        self._kept = ExitStack()
+        self._place = self._kept.enter_context(new_place())
+        self.hive = self._kept.enter_context(opened(self._place))
         project = self.hive.scope("project")
         user = self.hive.scope("user", parent=project)
         self.chain = [project, user, user.spawn("run")]
@@ -40,8 +41,7 @@ class Following(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "hive"):
-            self.hive.close()
-            self._directory.cleanup()
+            self._kept.close()
 
     def attempt(self, work):
         try:
@@ -97,7 +97,7 @@ class Following(RuleBasedStateMachine):
     def both_find_the_same(self):
         if not hasattr(self, "hive"):
             return
-        with Hivemind.open(self._directory.name, durability="normal") as fresh:
+        with opened(self._place) as fresh:
             anew = fresh.scope("user").session("run")
             for query in (None, "apple boat", "eagle"):
                 assert passages(self.chain[2], query) == passages(anew, query)
@@ -111,19 +111,19 @@ class Following(RuleBasedStateMachine):
             assert run.stat(hit.path).version == hit.version
 
 
-TestFollowing = Following.TestCase
+TestFollowing = pytest.mark.any_store(Following.TestCase)
 TestFollowing.settings = settings(
     max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
-def test_another_process_is_followed_at_once(tmp_path, hive):
+def test_another_process_is_followed_at_once(place, hive):
     scope = hive.scope("a")
     scope.write_text("/0.md", "Number zero.\n")
     assert len(scope.search("number")) == 1
 
     def write_and_search(number):
-        with Hivemind.open(tmp_path / "hive") as other:
+        with opened(place) as other:
             there = other.scope("a")
             there.write_text(f"/{number}.md", f"Number {number}.\n")
             assert len(there.search("number", limit=100)) == number + 1

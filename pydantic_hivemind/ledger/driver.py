@@ -1,0 +1,71 @@
+"""`Driver`: what a database has to say for itself, so that everything else of the ledger is the same on each."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy.engine import Dialect
+
+from pydantic_hivemind.errors import HivemindError
+
+Cursor = Any
+"""A cursor of the database's own library."""
+
+
+class Driver(Protocol):
+    """A database that a ledger is kept in. Its cursors begin no transactions by themselves."""
+
+    engine: Engine
+    dialect: Dialect
+
+    begin_snapshot: str
+    """Begins a transaction that sees one moment and changes nothing."""
+
+    def begin_write(self, root: int) -> str:
+        """Begin a write to the tree of scopes under a root; 0 for one that makes a root, or concerns no tree.
+
+        Until it ends, no other write to that tree begins.
+        """
+        ...
+
+    def line(self, root: int | None) -> AbstractContextManager[object]:
+        """Held for the time of one write to the tree of a root; for all trees without one."""
+        ...
+
+    def is_alive(self, connection: PoolProxiedConnection) -> bool:
+        """Whether a connection that nobody used for a while can be used still."""
+        ...
+
+    def after_fork(self) -> None:
+        """In a forked child: replace the locks, which a thread that is not here may have held."""
+        ...
+
+    def holds_ledger(self, cursor: Cursor) -> bool:
+        """Whether there is a ledger already. Raises `NotALedger` where there is something else."""
+        ...
+
+    def mark(self, cursor: Cursor) -> None:
+        """Mark the place as a ledger's, in the transaction that makes its tables."""
+        ...
+
+    def advise(self, cursor: Cursor) -> None:
+        """Prepare the query planner, in the same transaction, after the tables were made."""
+        ...
+
+    def damage(self, cursor: Cursor) -> list[str]:
+        """What the database itself finds wrong with what it stored."""
+        ...
+
+    def can_write_within(self, cursor: Cursor, seconds: float) -> bool:
+        """Whether a write gets its turn in that time."""
+        ...
+
+    def compact(self, cursor: Cursor) -> None:
+        """Give the room of what was deleted back to the disk."""
+        ...
+
+    def translate(self, error: BaseException) -> HivemindError | None:
+        """What an error of the database's library means here, or `None` for one that is none of the store's."""
+        ...

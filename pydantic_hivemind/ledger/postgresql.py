@@ -1,0 +1,199 @@
+"""What is particular to PostgreSQL: how it is opened, how writes take turns, and what its errors mean."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager, ExitStack
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import URL, Engine, NullPool, PoolProxiedConnection, create_engine, event, make_url
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from pydantic_hivemind.errors import (
+    HivemindError,
+    InvalidOption,
+    NotALedger,
+    ScopeExists,
+    ScopeGone,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnreachable,
+)
+from pydantic_hivemind.ledger.driver import Cursor
+from pydantic_hivemind.ledger.schema import metadata
+
+SCHEMA = "hivemind"
+"""The schema that the tables are in, so that a database may have others beside them."""
+
+LOCK_SPACE = 0x48564D44 << 32
+"""The advisory locks of a hive are this and above: "HVMD", and the number of a root scope."""
+
+BUSY_TIMEOUT = 60
+"""Seconds to wait for other writes of the same tree, as with SQLite, and longest pause in one: a process that stops
+in the middle, or a host that is gone, must not keep the others waiting for good."""
+
+LINES = 16
+"""Most writes of one process at a time, of different trees. Each has a connection, of which servers allow a hundred."""
+
+
+class PostgresDriver:
+    """A schema of a PostgreSQL database, shared by any number of processes and hosts.
+
+    Writes to the scopes of one tree, which all read through to one root, take turns; those of different trees do not
+    wait for each other. So whatever reads and changes a tree in one transaction sees nothing of it change meanwhile,
+    and its versions are numbered in the order in which they are committed.
+    """
+
+    begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+    def __init__(self, url: str) -> None:
+        self._psycopg = _psycopg()
+        # Parameters are given by name, as to SQLite.
+        self.dialect: Dialect = PGDialect_psycopg()
+        self.engine: Engine = create_engine(
+            _with_driver(url),
+            poolclass=NullPool,
+            connect_args={"autocommit": True, "client_encoding": "utf8", "application_name": "hivemind"},
+        )
+        event.listen(self.engine, "connect", self._connected)
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """In a forked child: replace the locks, which a thread that is not here may have held."""
+        # Threads wait here for other threads of the tree, so that only one of them needs a connection.
+        self._lines = [threading.Lock() for _ in range(LINES)]
+
+    def line(self, root: int | None) -> AbstractContextManager[object]:
+        """Held for the time of one write to the tree of a root; for all trees without one."""
+        if root is not None:
+            return self._lines[root % LINES]
+        with ExitStack() as every:
+            for line in self._lines:
+                every.enter_context(line)
+            return every.pop_all()
+
+    def begin_write(self, root: int) -> str:
+        """Begin a write to the tree of a root; 0 for one that makes a root, or concerns no tree."""
+        # In one message, to wait for one answer.
+        return f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE + root})"
+
+    def is_alive(self, connection: PoolProxiedConnection) -> bool:
+        """Whether the server still answers: it, or something on the way, may have ended a connection meanwhile."""
+        try:
+            connection.cursor().execute("SELECT 1")
+        except self._psycopg.Error:
+            return False
+        return True
+
+    def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
+        timeout = BUSY_TIMEOUT * 1000
+        connection.execute(
+            f"SET search_path = {SCHEMA}; SET lock_timeout = {timeout}; "
+            f"SET idle_in_transaction_session_timeout = {timeout}"
+        )
+
+    def holds_ledger(self, cursor: Cursor) -> bool:
+        """Whether the schema holds a ledger already.
+
+        Raises:
+            NotALedger: It holds something else.
+        """
+        found = cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SCHEMA]).fetchall()
+        tables = {name for (name,) in found}
+        if tables and not tables >= {"alembic_version", "scopes"}:
+            raise NotALedger(f"the schema {SCHEMA!r} of the database holds something else; choose another database")
+        return bool(tables)
+
+    def mark(self, cursor: Cursor) -> None:
+        """Make the schema, in the transaction that makes its tables.
+
+        Raises:
+            NotALedger: The database cannot hold every text.
+        """
+        if cursor.execute("SHOW server_encoding").fetchone() != ("UTF8",):
+            raise NotALedger("the database cannot hold every text; make one with ENCODING 'UTF8'")
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+
+    def advise(self, cursor: Cursor) -> None:
+        """Nothing: the server counts rows by itself."""
+
+    def damage(self, cursor: Cursor) -> list[str]:  # noqa: ARG002
+        """Nothing: a server checks its pages itself, if it was made with checksums."""
+        return []
+
+    def can_write_within(self, cursor: Cursor, seconds: float) -> bool:
+        """Whether a write that concerns no tree gets its turn in that time."""
+        cursor.execute(f"SET lock_timeout = {round(seconds * 1000)}")
+        try:
+            cursor.execute(self.begin_write(0))
+        except self._psycopg.errors.LockNotAvailable:
+            return False
+        finally:
+            cursor.execute("ROLLBACK")
+            cursor.execute(f"SET lock_timeout = {BUSY_TIMEOUT * 1000}")
+        return True
+
+    def compact(self, cursor: Cursor) -> None:
+        """Write the tables anew, without what was deleted."""
+        for table in metadata.sorted_tables:
+            cursor.execute(f"VACUUM (FULL, ANALYZE) {table.name}")
+
+    def translate(self, error: BaseException) -> HivemindError | None:
+        """What an error of psycopg's means here, or `None` for one that is none of its."""
+        if not isinstance(error, self._psycopg.Error):
+            return None
+        errors = self._psycopg.errors
+        meanings: tuple[tuple[tuple[type[Exception], ...], HivemindError], ...] = (
+            ((errors.DiskFull,), StoreFull("no space is left for the store; free some and try again")),
+            (
+                (errors.ReadOnlySqlTransaction, errors.InsufficientPrivilege),
+                StoreReadOnly("the database user may not do this; give it rights to create and write a schema"),
+            ),
+            (
+                (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected),
+                StoreBusy("the store is busy with the writes of other processes; try again"),
+            ),
+            ((errors.ForeignKeyViolation,), ScopeGone("the scope was destroyed; ask the hive for it again")),
+            ((errors.UniqueViolation,), ScopeExists("something of that name was made at the same moment; try again")),
+            (
+                (errors.ProgramLimitExceeded,),
+                StoreError("a path or id is too long for this store, which takes 2,600 bytes; use a shorter one"),
+            ),
+            ((self._psycopg.DataError,), StoreError("this store keeps no NUL characters in ids and metadata")),
+            ((errors.UndefinedTable, errors.UndefinedColumn), NotALedger("the ledger is damaged; restore a backup")),
+            (
+                (self._psycopg.OperationalError,),
+                StoreUnreachable("the database cannot be reached or ended the connection; check it and try again"),
+            ),
+        )
+        known = (meaning for kinds, meaning in meanings if isinstance(error, kinds))
+        return next(known, StoreError(f"the store failed ({type(error).__name__})"))
+
+
+def _psycopg() -> ModuleType:
+    try:
+        import psycopg
+    except ImportError:
+        raise InvalidOption("for PostgreSQL, install `pydantic-hivemind[postgresql]`") from None
+    return psycopg
+
+
+def _with_driver(url: str) -> URL:
+    """A database's URL, for psycopg.
+
+    Raises:
+        InvalidOption: It is none of PostgreSQL's.
+    """
+    try:
+        made = make_url(url)
+    except (ArgumentError, ValueError):
+        made = None
+    if made is None or made.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise InvalidOption("a store's URL is postgresql://USER:PASSWORD@HOST/DATABASE")
+    return made.set(drivername="postgresql+psycopg")

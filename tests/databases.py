@@ -1,0 +1,121 @@
+"""Places for stores: directories, or databases on a PostgreSQL server of the tests' own."""
+
+import atexit
+import contextlib
+import functools
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+from pydantic_hivemind import Hivemind
+
+kept_in_postgresql = False
+"""Set by `pytest --postgresql`."""
+
+
+def program(name):
+    """One of PostgreSQL's programs, which Debian keeps off the PATH; the newest there is."""
+    kept = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
+    found = shutil.which(name) or (str(kept[-1]) if kept else None)
+    if found is None:
+        raise RuntimeError(f"PostgreSQL's {name} is not installed; on Debian: apt-get install postgresql")
+    return found
+
+
+class Server:
+    """Runs until `close`. As root it runs as the user `postgres`: it refuses to run as root."""
+
+    def __init__(self):
+        self._directory = Path(tempfile.mkdtemp(prefix="hivemind-postgresql-"))
+        self._user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+        if self._user:
+            shutil.chown(self._directory, "postgres", "postgres")
+        self._data = self._directory / "data"
+        self._run("initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._numbers = itertools.count()
+        self.start()
+
+    def start(self):
+        # Nothing cuts the power of a test.
+        settings = f"-p {self.port} -k {self._directory} -h 127.0.0.1 -c fsync=off -c max_connections=200"
+        self._run("pg_ctl", "-D", self._data, "-l", self._directory / "log", "-o", settings, "-w", "start")
+
+    def stop(self, mode="immediate"):
+        """`immediate` is a crash: nothing is finished, and the next start recovers."""
+        self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self._directory)
+
+    def url(self, database="postgres", user="postgres"):
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def database(self, options=""):
+        """The URL of a new empty database."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} {options}")
+        return self.url(name)
+
+    def drop(self, url):
+        self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def execute(self, command, database="postgres"):
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(command)
+            return cursor.fetchall() if cursor.description else []
+
+    def end_connections(self, url):
+        """As a restart, an operator or a middlebox does."""
+        name = url.rpartition("/")[2]
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        while self.execute(f"SELECT 1 FROM pg_stat_activity WHERE datname = '{name}'"):
+            time.sleep(0.01)
+
+    def _run(self, name, *arguments):
+        command = [program(name), *map(str, arguments)]
+        # The log keeps the output open that it inherits.
+        done = subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", check=False, **self._user
+        )
+        if done.returncode:
+            raise RuntimeError(f"{name} failed: {done.stderr.decode()}")
+
+
+@functools.cache
+def server():
+    """The server of this process and those it forks."""
+    started, owner = Server(), os.getpid()
+    atexit.register(lambda: started.close() if os.getpid() == owner else None)
+    return started
+
+
+@contextlib.contextmanager
+def empty_database():
+    url = server().database()
+    try:
+        yield url
+    finally:
+        server().drop(url)
+
+
+def new_place():
+    """For a store of the kind that is tested: a directory that is removed, or a database that is dropped."""
+    return empty_database() if kept_in_postgresql else tempfile.TemporaryDirectory(prefix="hivemind-")
+
+
+def opened(place, **options):
+    """The hive in a place. Waits for no disk: nothing cuts the power of a test."""
+    if "://" in str(place):
+        return Hivemind.connect(place, **options)
+    return Hivemind.open(place, durability="normal", **options)
