@@ -5,11 +5,12 @@ pydantic-ai is imported on first use: it takes half a second.
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import is_
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.ledger import turns
@@ -63,18 +64,17 @@ def check_text(text: str, what: str) -> None:
 class HistoryCache:
     """Remembers how the messages of the last history were encoded, so that the next one costs what is new.
 
-    To encode a message takes 20 microseconds, to find that it did not change a third of one. pydantic-ai
-    changes messages in place, so each is compared, every time, with what it was made of when it was encoded.
+    To encode a message takes 20 microseconds, to find that it did not change a fifth of one. pydantic-ai changes
+    messages in place, so each is compared, every time, with what it was made of when it was encoded.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._encoded: list[_Encoded] = []
         self._turns: list[Turn] = []
-        # What follows from `_encoded`, so that one comparison tells whether any of it changed.
+        # What follows from `_encoded`, so that it is known at once whether any of it changed.
         self._messages: list[ModelMessage] = []
-        self._live: list[object] = []
-        self._seen: list[object] = []
+        self._state = _State()
         self._unknown: list[_Encoded] = []
 
     def encode(self, messages: Sequence[ModelMessage]) -> list[Turn]:
@@ -95,8 +95,8 @@ class HistoryCache:
         count = len(self._messages)
         if (
             count <= len(messages)
+            and self._state.is_current()
             and all(map(is_, self._messages, messages))
-            and self._live == self._seen
             and all(past.is_current() for past in self._unknown)
         ):
             return count  # the usual case, at the speed of C
@@ -109,69 +109,102 @@ class HistoryCache:
         self._turns.append(turns.step(self._turns[-1].id if self._turns else None, len(self._turns), past.data))
         self._encoded.append(past)
         self._messages.append(past.message)
-        self._live += past.live
-        self._seen += past.seen
-        if not past.known:
+        if past.state is None:
             self._unknown.append(past)
+        else:
+            self._state.extend(past.state)
 
     def _cut(self, length: int) -> None:
         """Forget what comes after the first messages."""
         for each in (self._turns, self._encoded, self._messages):
             del each[length:]
-        self._live = [state for past in self._encoded for state in past.live]
-        self._seen = [state for past in self._encoded for state in past.seen]
-        self._unknown = [past for past in self._encoded if not past.known]
+        self._unknown = [past for past in self._encoded if past.state is None]
+        self._state = _State()
+        for past in self._encoded:
+            if past.state is not None:
+                self._state.extend(past.state)
 
 
 class _Encoded:
-    """A message's JSON, and what the message was made of then: its containers, and a copy of each.
+    """A message's JSON, and what the message was made of then; `None` where that cannot be told."""
 
-    What `==` does not tell apart is taken for unchanged.
-    """
-
-    __slots__ = ("data", "known", "live", "message", "seen")
+    __slots__ = ("data", "message", "state")
 
     def __init__(self, message: ModelMessage) -> None:
         self.message = message
-        self.live: list[object] = []
-        self.seen: list[object] = []
-        # First the copies: a change by another thread before the encoding then shows as one, and does no harm.
+        # First the state: a change by another thread before the encoding then shows as one, and does no harm.
+        self.state: _State | None = _State()
         try:
-            self.known = _copy_state(message, self.live, self.seen)
+            if not self.state.add(message):
+                self.state = None
         except RecursionError:
-            self.known = False
-        if not self.known:
-            self.live, self.seen = [], []
+            self.state = None
         self.data = encode(message)
 
     def is_current(self) -> bool:
         """Whether the message would be encoded the same now."""
-        return self.live == self.seen if self.known else encode(self.message) == self.data
+        return encode(self.message) == self.data if self.state is None else self.state.is_current()
 
 
 _IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime})
 
 
-def _copy_state(value: object, live: list[object], seen: list[object]) -> bool:
-    """Collect the containers in a value, and a copy of each.
+class _State:
+    """What values are made of: pydantic-ai's objects and what each referred to, and lists and dicts and a copy of each.
 
-    Returns whether that is all its state: what an app's own objects are made of cannot be known.
+    To ask an object what it refers to takes half of comparing its attributes by name. What `==` does not tell
+    apart is taken for unchanged, and so is an object whose `__dict__` was replaced as a whole.
     """
-    kind = type(value)
-    if kind in _IMMUTABLE:
-        return True
-    if kind is list:
-        copy: Any = cast("list[object]", value).copy()
-        inside = copy
-    elif kind is dict:
-        copy = cast("dict[object, object]", value).copy()
-        inside = [*copy, *copy.values()]
-    elif kind.__module__.startswith("pydantic_ai.") and hasattr(value, "__dict__"):
-        value = vars(value)
-        copy = value.copy()
-        inside = copy.values()
-    else:
+
+    __slots__ = ("_containers", "_copies", "_objects", "_referents")
+
+    def __init__(self) -> None:
+        self._objects: list[object] = []
+        self._referents: list[object] = []
+        self._containers: list[object] = []
+        self._copies: list[object] = []
+
+    def is_current(self) -> bool:
+        """Whether everything is as it was when it was added."""
+        try:
+            return self._containers == self._copies and gc.get_referents(*self._objects) == self._referents
+        except Exception:  # noqa: BLE001 - what is there now cannot even be compared, as with an array
+            return False
+
+    def extend(self, other: _State) -> None:
+        """Add what another one has."""
+        self._objects += other._objects
+        self._referents += other._referents
+        self._containers += other._containers
+        self._copies += other._copies
+
+    def add(self, value: object) -> bool:
+        """Add a value and everything in it.
+
+        Returns whether that is all its state: what an app's own objects are made of cannot be known.
+        """
+        kind = type(value)
+        if kind in _IMMUTABLE:
+            return True
+        if kind is list:
+            return self._add_container(value, inside := cast("list[object]", value).copy(), inside)
+        if kind is dict:
+            copy = cast("dict[object, object]", value).copy()
+            return self._add_container(value, copy, (*copy, *copy.values()))
+        return kind.__module__.startswith("pydantic_ai.") and hasattr(value, "__dict__") and self._add_object(value)
+
+    def _add_container(self, value: object, copy: object, inside: Iterable[object]) -> bool:
+        self._containers.append(value)
+        self._copies.append(copy)
+        return all(map(self.add, inside))
+
+    def _add_object(self, value: object) -> bool:
+        # Attributes are in a dict, and from Python 3.13 on in the object itself.
+        for owner in (vars(value), value):
+            referents = gc.get_referents(owner)
+            attributes = [*vars(value).values()]
+            if {*map(id, attributes)} <= {*map(id, referents)}:
+                self._objects.append(owner)
+                self._referents += referents
+                return all(map(self.add, attributes))
         return False
-    live.append(value)
-    seen.append(copy)
-    return all(_copy_state(item, live, seen) for item in inside)

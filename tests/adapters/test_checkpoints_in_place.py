@@ -184,3 +184,20 @@ def test_lists_that_hold_themselves_are_refused(scope: Scope) -> None:
             await HivemindCheckpointStore(scope).save(checkpoint("1", [request]))
 
     asyncio.run(run())
+
+
+class NotComparable:
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value of an array is ambiguous")
+
+    __hash__ = object.__hash__
+
+
+def test_what_cannot_be_compared_is_refused_as_no_json(scope: Scope) -> None:
+    history = conversation()
+    store = HivemindCheckpointStore(scope)
+    asyncio.run(store.save(checkpoint("1", history)))
+    call: Any = history[1].parts[2]
+    call.args["a"] = NotComparable()
+    with pytest.raises(CheckpointError):
+        asyncio.run(store.save(checkpoint("2", history)))
