@@ -17,7 +17,9 @@ import jwt
 
 from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, ScopeNotFound, StoreReadOnly
 from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.ledger import secrets as kept_secrets
 from pydantic_hivemind.ledger import tokens, tree
+from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.tokens import TokenRow
 from pydantic_hivemind.scopes import Scope
 
@@ -79,7 +81,7 @@ class Tokens:
     Args:
         hive: The hive.
         secret: What they are signed with, 32 bytes or more. Without it, it is in a file of the store's directory
-            that only its owner can read, made when the first token is.
+            that only its owner can read, or in its database, made when the first token is.
     """
 
     def __init__(self, hive: Hivemind, *, secret: bytes | None = None) -> None:
@@ -169,9 +171,7 @@ class Tokens:
 
     def _key(self) -> bytes:
         if self._secret is None:
-            if self._directory is None:
-                raise InvalidOption("the store has no directory; say what tokens are signed with")
-            self._secret = _secret_in(self._directory)
+            self._secret = _secret_of(self._database) if self._directory is None else _secret_in(self._directory)
         if len(self._secret) < MIN_SECRET_BYTES:
             raise InvalidOption(f"what tokens are signed with must have {MIN_SECRET_BYTES} bytes or more")
         return self._secret
@@ -190,6 +190,25 @@ def _grant(row: TokenRow) -> Grant:
     return Grant(row.id, row.scope, can, row.created_at, row.expires_at, row.scope_id)
 
 
+def _secret_of(database: Database) -> bytes:
+    """What tokens are signed with, kept in the database and made if need be."""
+    with database.read() as tx:
+        known = kept_secrets.find(tx, SECRET_FILE)
+    if known is not None:
+        return known
+    with database.write() as tx:
+        # Another process may have been first.
+        known = kept_secrets.find(tx, SECRET_FILE)
+        if known is None:
+            known = _new_secret()
+            kept_secrets.store(tx, SECRET_FILE, known)
+        return known
+
+
+def _new_secret() -> bytes:
+    return secrets.token_hex(MIN_SECRET_BYTES).encode()
+
+
 def _secret_in(directory: Path) -> bytes:
     """What tokens are signed with, made if need be; of processes that make it at once one wins."""
     place = directory / SECRET_FILE
@@ -199,7 +218,7 @@ def _secret_in(directory: Path) -> bytes:
         # It appears whole or not at all, and never with other rights.
         draft = directory / f"{SECRET_FILE}.{uuid.uuid4().hex}"
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(secrets.token_hex(32).encode())
+            file.write(_new_secret())
             file.flush()
             os.fsync(file.fileno())
         try:

@@ -122,6 +122,16 @@ class Finder:
             if int(path.name) not in alive or directories.is_in_doubt(path):
                 self._started().shelf.discard(int(path.name))
 
+    def size(self) -> int:
+        """Bytes of disk that is kept outside the ledger."""
+        total = 0
+        for directory in self._directories():
+            for path in directory.rglob("*"):
+                # Others may remove what is in it meanwhile.
+                with suppress(OSError):
+                    total += path.lstat().st_size
+        return total
+
     def close(self) -> None:
         """Let go of every index."""
         with self._starting:

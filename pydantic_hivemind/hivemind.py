@@ -192,6 +192,10 @@ class Hivemind:
         """Write the ledger anew without what was deleted, for good; it needs as much room again, and writes wait."""
         self._database.compact()
 
+    def size(self) -> int:
+        """Bytes of disk that the store takes."""
+        return self._database.size() + self._finder.size()
+
     def reindex(self, progress: Callable[[int, int], object] | None = None) -> None:
         """Give every passage of the hive a vector of the embedder, and let go of those that others made.
 

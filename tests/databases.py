@@ -20,10 +20,18 @@ kept_in_postgresql = False
 """Set by `pytest --postgresql`."""
 
 
-def program(name):
+def find_program(name):
     """One of PostgreSQL's programs, which Debian keeps off the PATH; the newest there is."""
     kept = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
-    found = shutil.which(name) or (str(kept[-1]) if kept else None)
+    return shutil.which(name) or (str(kept[-1]) if kept else None)
+
+
+def is_installed():
+    return find_program("initdb") is not None
+
+
+def program(name):
+    found = find_program(name)
     if found is None:
         raise RuntimeError(f"PostgreSQL's {name} is not installed; on Debian: apt-get install postgresql")
     return found

@@ -72,9 +72,14 @@ def hivemind_lifespan(
     An app with a lifespan of its own enters it there: `async with hivemind_lifespan("./hivemind")(app): ...`.
 
     Args:
-        store: The directory of the store, or a function that opens the hive.
+        store: The directory of the store, the URL of its PostgreSQL database, or a function that opens the hive.
     """
-    open_hive = store if callable(store) else partial(Hivemind.open, store)
+    if callable(store):
+        open_hive = store
+    elif "://" in str(store):
+        open_hive = partial(Hivemind.connect, str(store))
+    else:
+        open_hive = partial(Hivemind.open, store)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:

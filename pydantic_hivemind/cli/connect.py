@@ -12,7 +12,16 @@ import typer
 
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
-from pydantic_hivemind.cli.options import STORE_VARIABLE, TOKEN_VARIABLE, Json, Store, Workspace, find, open_store
+from pydantic_hivemind.cli.options import (
+    STORE_VARIABLE,
+    TOKEN_VARIABLE,
+    Json,
+    Store,
+    Workspace,
+    find,
+    is_url,
+    open_store,
+)
 from pydantic_hivemind.cli.tokens import Can, TokenTtl, actions, lifetime
 from pydantic_hivemind.errors import InvalidToken
 
@@ -113,7 +122,7 @@ def _server(store: str, workspace: str, token: str) -> Server:
     # Where this very package is: clients have another PATH, and other packages have a command of that name.
     beside = str(Path(sys.executable).parent)
     command = shutil.which("hivemind", path=beside) or shutil.which("pydantic-hivemind") or "pydantic-hivemind"
-    place = str(Path(store).expanduser().absolute())
+    place = store if is_url(store) else str(Path(store).expanduser().absolute())
     return Server(command, ("mcp", "--workspace", workspace), {STORE_VARIABLE: place, TOKEN_VARIABLE: token})
 
 

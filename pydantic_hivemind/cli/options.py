@@ -48,9 +48,9 @@ Store = Annotated[
     typer.Option(
         default_factory=default_store,
         envvar=STORE_VARIABLE,
-        metavar="DIRECTORY",
+        metavar="STORE",
         show_default="~/.local/share/hivemind",
-        help="Where the store is.",
+        help="The store's directory, or the URL of its PostgreSQL database.",
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The workspace.", autocompletion=_names)]
@@ -70,9 +70,14 @@ OperationId = Annotated[
 ]
 
 
+def is_url(store: str) -> bool:
+    """Whether a store is in a database, not in a directory."""
+    return "://" in store
+
+
 @contextmanager
 def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
-    """The hive in a directory, closed afterwards. Only with `make` a store is made where there is none.
+    """The hive in a directory or a database, closed afterwards. Only with `make` a directory becomes a store.
 
     Raises:
         Refused: There is none.
@@ -80,8 +85,10 @@ def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
     from pydantic_hivemind.hivemind import Hivemind
     from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
 
-    if "://" in store:
-        raise Refused("a store is a directory here, not a URL", ExitCode.USAGE)
+    if is_url(store):
+        with Hivemind.connect(store) as hive:
+            yield hive
+        return
     directory = Path(store).expanduser()
     if not make and not (directory / LEDGER_FILE).exists():
         raise Refused(

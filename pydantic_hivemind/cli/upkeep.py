@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
@@ -33,11 +32,11 @@ def gc(*, store: Store, as_json: Json = False) -> None:
     That is workspaces past their ttl and collections of none. Writes wait meanwhile.
     """
     with open_store(store) as hive:
-        before = _bytes(store)
+        before = hive.size()
         ended = hive.cleanup()
         hive.sweep()
         hive.compact()
-        freed = max(0, before - _bytes(store))
+        freed = max(0, before - hive.size())
     output.show(
         {"ended": ended, "freed": freed},
         as_json=as_json,
@@ -92,10 +91,6 @@ def reindex(*, store: Store, as_json: Json = False) -> None:
         people=lambda _: f"Indexed {count} workspaces.",
         plain=lambda _: output.row(count),
     )
-
-
-def _bytes(store: str) -> int:
-    return sum(path.stat().st_size for path in Path(store).expanduser().rglob("*") if path.is_file())
 
 
 def _versions() -> dict[str, str]:

@@ -101,16 +101,16 @@ class _Snapshot(Transaction):
 
 
 class _Write(Transaction):
-    __slots__ = ("_driver", "_root", "_turn")
+    __slots__ = ("_chain", "_driver", "_turn")
 
-    def __init__(self, connections: Connections, driver: Driver, root: int) -> None:
+    def __init__(self, connections: Connections, driver: Driver, chain: Sequence[int]) -> None:
         super().__init__(connections, driver.dialect)
         self._driver = driver
-        self._root = root
+        self._chain = chain
 
     def __enter__(self) -> Self:
         with ExitStack() as turn:
-            turn.enter_context(self._driver.line(self._root))
+            turn.enter_context(self._driver.line(self._chain))
             super().__enter__()
             self._turn = turn.pop_all()
         return self
@@ -122,7 +122,7 @@ class _Write(Transaction):
             super().__exit__(kind, error, trace)
 
     def _begin(self) -> None:
-        self._cursor.execute(self._driver.begin_write(self._root))
+        self._cursor.execute(self._driver.begin_write(self._chain))
 
     def _end(self) -> None:
         if self.abandoned:
@@ -157,7 +157,7 @@ class Database:
         `chain` is that of the scope that changes. No other write to the tree it is in is under way meanwhile; without
         one, none else that makes a root or concerns no tree.
         """
-        return _Write(self._connections, self._driver, chain[-1] if chain else 0)
+        return _Write(self._connections, self._driver, chain)
 
     def watched(self, used: Callable[[], None]) -> Database:
         """The same database, calling `used` before each transaction."""
@@ -177,6 +177,11 @@ class Database:
         """Give the room of what was deleted back to the disk; writes wait meanwhile."""
         with self._driver.line(None), self.read() as tx:
             self._driver.compact(cast(Any, tx.connection.cursor()))
+
+    def size(self) -> int:
+        """Bytes of disk that it takes."""
+        with self.read() as tx:
+            return self._driver.size(cast(Any, tx.connection.cursor()))
 
     def close(self) -> None:
         """Close every connection when the write that has begun is done; later calls raise `StoreClosed`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -23,15 +24,15 @@ class Driver(Protocol):
     begin_snapshot: str
     """Begins a transaction that sees one moment and changes nothing."""
 
-    def begin_write(self, root: int) -> str:
-        """Begin a write to the tree of scopes under a root; 0 for one that makes a root, or concerns no tree.
+    def begin_write(self, chain: Sequence[int]) -> str:
+        """Begin a write to a scope of that chain; an empty one is for what makes a root, or concerns no tree.
 
-        Until it ends, no other write to that tree begins.
+        Until it ends, no other write to the tree begins, and none of the chain is removed.
         """
         ...
 
-    def line(self, root: int | None) -> AbstractContextManager[object]:
-        """Held for the time of one write to the tree of a root; for all trees without one."""
+    def line(self, chain: Sequence[int] | None) -> AbstractContextManager[object]:
+        """Held for the time of one write to the tree that a chain is in; with `None`, to any."""
         ...
 
     def is_alive(self, connection: PoolProxiedConnection) -> bool:
@@ -64,6 +65,10 @@ class Driver(Protocol):
 
     def compact(self, cursor: Cursor) -> None:
         """Give the room of what was deleted back to the disk."""
+        ...
+
+    def size(self, cursor: Cursor) -> int:
+        """Bytes of disk that the ledger takes."""
         ...
 
     def translate(self, error: BaseException) -> HivemindError | None:

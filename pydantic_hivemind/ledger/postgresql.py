@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import ModuleType
 from typing import Any
@@ -59,6 +60,8 @@ class PostgresDriver:
         self.engine: Engine = create_engine(
             _with_driver(url),
             poolclass=NullPool,
+            # Nothing is left in a connection that is closed, and one that is lost cannot be asked.
+            pool_reset_on_return=None,
             connect_args={"autocommit": True, "client_encoding": "utf8", "application_name": "hivemind"},
         )
         event.listen(self.engine, "connect", self._connected)
@@ -69,19 +72,23 @@ class PostgresDriver:
         # Threads wait here for other threads of the tree, so that only one of them needs a connection.
         self._lines = [threading.Lock() for _ in range(LINES)]
 
-    def line(self, root: int | None) -> AbstractContextManager[object]:
-        """Held for the time of one write to the tree of a root; for all trees without one."""
-        if root is not None:
-            return self._lines[root % LINES]
+    def line(self, chain: Sequence[int] | None) -> AbstractContextManager[object]:
+        """Held for the time of one write to the tree that a chain is in; with `None`, to any."""
+        if chain is not None:
+            return self._lines[_root(chain) % LINES]
         with ExitStack() as every:
             for line in self._lines:
                 every.enter_context(line)
             return every.pop_all()
 
-    def begin_write(self, root: int) -> str:
-        """Begin a write to the tree of a root; 0 for one that makes a root, or concerns no tree."""
+    def begin_write(self, chain: Sequence[int]) -> str:
+        """Begin a write to a scope of that chain; an empty one is for what makes a root, or concerns no tree."""
         # In one message, to wait for one answer.
-        return f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE + root})"
+        begin = f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE + _root(chain)})"
+        if not chain:
+            return begin
+        # Scopes past their ttl are removed by writes to other trees too, but not while they are written to.
+        return f"{begin}; SELECT id FROM scopes WHERE id IN ({', '.join(map(str, chain))}) FOR KEY SHARE"  # noqa: S608
 
     def is_alive(self, connection: PoolProxiedConnection) -> bool:
         """Whether the server still answers: it, or something on the way, may have ended a connection meanwhile."""
@@ -131,7 +138,7 @@ class PostgresDriver:
         """Whether a write that concerns no tree gets its turn in that time."""
         cursor.execute(f"SET lock_timeout = {round(seconds * 1000)}")
         try:
-            cursor.execute(self.begin_write(0))
+            cursor.execute(self.begin_write(()))
         except self._psycopg.errors.LockNotAvailable:
             return False
         finally:
@@ -143,6 +150,11 @@ class PostgresDriver:
         """Write the tables anew, without what was deleted."""
         for table in metadata.sorted_tables:
             cursor.execute(f"VACUUM (FULL, ANALYZE) {table.name}")
+
+    def size(self, cursor: Cursor) -> int:
+        """Bytes of the tables and their indexes."""
+        counted = "SELECT sum(pg_total_relation_size(quote_ident(schemaname) || '.' || quote_ident(tablename)))::bigint"
+        return cursor.execute(f"{counted} FROM pg_tables WHERE schemaname = %s", [SCHEMA]).fetchone()[0]
 
     def translate(self, error: BaseException) -> HivemindError | None:
         """What an error of psycopg's means here, or `None` for one that is none of its."""
@@ -168,12 +180,16 @@ class PostgresDriver:
             ((self._psycopg.DataError,), StoreError("this store keeps no NUL characters in ids and metadata")),
             ((errors.UndefinedTable, errors.UndefinedColumn), NotALedger("the ledger is damaged; restore a backup")),
             (
-                (self._psycopg.OperationalError,),
+                (self._psycopg.OperationalError, errors.IdleInTransactionSessionTimeout),
                 StoreUnreachable("the database cannot be reached or ended the connection; check it and try again"),
             ),
         )
         known = (meaning for kinds, meaning in meanings if isinstance(error, kinds))
         return next(known, StoreError(f"the store failed ({type(error).__name__})"))
+
+
+def _root(chain: Sequence[int]) -> int:
+    return chain[-1] if chain else 0
 
 
 def _psycopg() -> ModuleType:

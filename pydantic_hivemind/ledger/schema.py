@@ -23,7 +23,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The alembic revision that this code reads and writes."""
 
 
@@ -201,7 +201,15 @@ vectors = Table(
     Column("vector", LargeBinary, nullable=False),
 )
 
-# Tokens that were given out for a scope and not revoked. What they are signed with is not here.
+# What tokens are signed with, where the store has no directory for it.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+# Tokens that were given out for a scope and not revoked.
 tokens = Table(
     "tokens",
     metadata,

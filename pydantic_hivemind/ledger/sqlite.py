@@ -7,7 +7,8 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -75,11 +76,11 @@ class SqliteDriver:
         )
         event.listen(self.engine, "connect", self._connected)
 
-    def line(self, root: int | None) -> AbstractContextManager[object]:  # noqa: ARG002 - there is one writer at a time
+    def line(self, chain: Sequence[int] | None) -> AbstractContextManager[object]:  # noqa: ARG002 - there is one writer at a time
         """Held for the time of one write."""
         return self._line
 
-    def begin_write(self, root: int) -> str:  # noqa: ARG002
+    def begin_write(self, chain: Sequence[int]) -> str:  # noqa: ARG002
         """Begin a write: SQLite has one at a time."""
         return BEGIN_WRITE
 
@@ -165,6 +166,13 @@ class SqliteDriver:
         """Write the file anew, without what was deleted."""
         cursor.execute("VACUUM")
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def size(self, cursor: sqlite3.Cursor) -> int:
+        """Bytes of the file, and of its log."""
+        (pages,), (page,) = (cursor.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
+        with suppress(FileNotFoundError):
+            return pages * page + (self._directory / f"{LEDGER_FILE}-wal").stat().st_size
+        return pages * page
 
     def translate(self, error: BaseException) -> HivemindError | None:
         """What an error of the driver means here, or `None` for one that is no error of the store."""
