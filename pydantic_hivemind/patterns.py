@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+import regex
 from wcmatch import glob
 from wcmatch._wcparse import PatternLimitException
 
@@ -14,24 +16,67 @@ from pydantic_hivemind.errors import InvalidPattern
 CROWDED = 4
 """Matching lines, most of them next to each other, after which looking at each line takes less than leaping."""
 
+MOST_SECONDS = 5.0
+"""How long one search may look, in seconds. Some patterns would look for years; the usual one takes milliseconds."""
+
+MOST_CHARS = 10_000
+"""Longest pattern, in characters."""
+
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 
-@lru_cache(maxsize=256)
+class Deadline:
+    """The end of one search, which begins now.
+
+    Its patterns are matched by `regex`, as `re` can neither be stopped nor lets other threads work meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + MOST_SECONDS
+
+    def search(self, pattern: regex.Pattern[str], text: str, start: int = 0) -> regex.Match[str] | None:
+        """As `pattern.search`.
+
+        Raises:
+            InvalidPattern: It takes too long.
+        """
+        try:
+            # Zero or less would be taken for no limit.
+            left = max(self._end - time.monotonic(), 1e-6)
+            return pattern.search(text, start, timeout=left, concurrent=True)
+        except TimeoutError:
+            raise InvalidPattern("the pattern takes too long to look for; use fewer of * and + in it") from None
+
+
 def glob_matcher(pattern: str, *, under: str = "/", hidden: bool = True) -> Callable[[str], bool]:
     """Whether a path matches a glob (`*`, `?`, `[...]`, `{a,b}`, `**`) that starts at the directory `under`.
 
-    Without `hidden`, wildcards do not match names that begin with a dot, as in a shell.
+    Without `hidden`, wildcards do not match names that begin with a dot, as in a shell. It is for one search, which
+    begins now; it raises `InvalidPattern` if that takes too long.
 
     Raises:
-        InvalidPattern: It stands for more than a thousand others.
+        InvalidPattern: It is too long, or stands for more than a thousand others.
     """
+    _check_length(pattern)
     root = "" if under == "/" else glob.escape(under, unix=True)
+    included = _translated(f"{root}/{pattern.lstrip('/')}", _FLAGS | (glob.DOTGLOB if hidden else 0))
+    deadline = Deadline()
+    return lambda path: any(deadline.search(one, path) for one in included)
+
+
+@lru_cache(maxsize=256)
+def _translated(pattern: str, flags: int) -> list[regex.Pattern[str]]:
     try:
-        matcher = glob.compile(f"{root}/{pattern.lstrip('/')}", flags=_FLAGS | (glob.DOTGLOB if hidden else 0))
+        # What it excludes is nothing, without the flag for that.
+        included, _ = glob.translate(pattern, flags=flags)
     except PatternLimitException:
         raise InvalidPattern("the glob has too many alternatives; search with several") from None
-    return matcher.match
+    return [regex.compile(one) for one in included]
+
+
+def _check_length(pattern: str) -> None:
+    if len(pattern) > MOST_CHARS:
+        raise InvalidPattern(f"a pattern has at most {MOST_CHARS} characters; this one has {len(pattern)}")
 
 
 def any_glob(patterns: str | Sequence[str]) -> Callable[[str], bool]:
@@ -55,53 +100,73 @@ class LineSearch:
     """
 
     def __init__(self, pattern: str) -> None:
+        _check_length(pattern)
         try:
-            self._line = re.compile(pattern)
-            self._text = re.compile(pattern, re.MULTILINE) if not _BOUND_TO_LINE.search(pattern) else None
-        except (re.error, OverflowError, RecursionError) as error:
+            flags = re.compile(pattern).flags
+            same = _as_in_re(pattern)
+            self._line = regex.compile(same)
+            self._text = regex.compile(same, regex.MULTILINE) if not _BOUND_TO_LINE.search(pattern) else None
+        except (re.error, regex.error, OverflowError, RecursionError) as error:
             raise InvalidPattern(f"not a regular expression: {error}") from None
-        self._start = "" if self._line.flags & _LOOSE else _literal_start(pattern)
+        self._start = "" if flags & _LOOSE else _literal_start(pattern)
         self._is_literal = self._start == pattern
 
-    def lines(self, data: bytes) -> list[tuple[int, str]]:
-        """The matching lines of a file with their numbers, from 1; none of a file that is no text."""
+    def lines(self, data: bytes, deadline: Deadline) -> list[tuple[int, str]]:
+        """The matching lines of a file with their numbers, from 1; none of a file that is no text.
+
+        Raises:
+            InvalidPattern: It takes too long.
+        """
         try:
             text = data.decode()
         except UnicodeDecodeError:
             return []
-        return self._scan(text, 1) if self._text is None else self._leap(text, self._text)
+        return self._scan(text, 1, deadline) if self._text is None else self._leap(text, self._text, deadline)
 
-    def _scan(self, text: str, first: int) -> list[tuple[int, str]]:
+    def _scan(self, text: str, first: int, deadline: Deadline) -> list[tuple[int, str]]:
         """The matching lines of a text, looking at each."""
         lines = enumerate(text.split("\n"), first)
         if self._is_literal:
             literal = self._start
             return [(number, line) for number, line in lines if literal in line]
-        search = self._line.search
-        return [(number, line) for number, line in lines if search(line)]
+        search, pattern = deadline.search, self._line
+        return [(number, line) for number, line in lines if search(pattern, line)]
 
-    def _leap(self, text: str, whole: re.Pattern[str]) -> list[tuple[int, str]]:
+    def _leap(self, text: str, whole: regex.Pattern[str], deadline: Deadline) -> list[tuple[int, str]]:
         """The matching lines of a text, leaping to where the next one may be: none comes before it."""
         found: list[tuple[int, str]] = []
         at, number = 0, 1
-        while (possible := text.find(self._start, at)) != -1 and (match := whole.search(text, possible)) is not None:
+        while (possible := text.find(self._start, at)) != -1 and (
+            match := deadline.search(whole, text, possible)
+        ) is not None:
             start = max(text.rfind("\n", at, match.start()) + 1, at)
             number += text.count("\n", at, start)
             end = text.find("\n", start)
             line = text[start:] if end == -1 else text[start:end]
             # What was found inside the line is found in the line by itself too.
-            if (line and match.end() <= start + len(line)) or self._line.search(line):
+            if (line and match.end() <= start + len(line)) or deadline.search(self._line, line):
                 found.append((number, line))
             if end == -1:
                 break
             at, number = end + 1, number + 1
             if len(found) == CROWDED and number <= 2 * CROWDED:
-                return found + self._scan(text[at:], number)
+                return found + self._scan(text[at:], number, deadline)
         return found
 
 
 line_search = lru_cache(maxsize=256)(LineSearch)
 """Makes a `LineSearch`, or takes the one there is."""
+
+
+def _as_in_re(pattern: str) -> str:
+    """A pattern of `re` as `regex` understands it the same.
+
+    A brace that repeats nothing is itself, and not how many errors a match may have.
+    """
+    return _BRACES.sub(lambda found: found[1] or r"\{", pattern)
+
+
+_BRACES = re.compile(r"(\\N\{[^}]*\}|\\.)|\{(?!\d*(?:,\d*)?\})", re.DOTALL)
 
 _LOOSE = re.IGNORECASE | re.VERBOSE
 """With these flags a character of a pattern does not stand for itself."""

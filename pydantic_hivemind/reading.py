@@ -18,7 +18,7 @@ from pydantic_hivemind.ledger.tree import Head, View
 from pydantic_hivemind.model import Change, File, Hit, Match, Stat, Version
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.paths import normalize
-from pydantic_hivemind.patterns import glob_matcher, is_hidden, line_search
+from pydantic_hivemind.patterns import Deadline, glob_matcher, is_hidden, line_search
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -115,7 +115,7 @@ class ScopeReader:
             hidden: Whether to look in files whose path below `under` has a name that begins with a dot.
 
         Raises:
-            InvalidPattern: `pattern` is no regular expression, or `glob` no glob.
+            InvalidPattern: `pattern` is no regular expression, or `glob` no glob, or it takes seconds to look for.
         """
         found = self.grep_by_file(pattern, under, glob=glob, hidden=hidden)
         return [Match(path, number, line) for path, lines in found for number, line in lines]
@@ -124,7 +124,7 @@ class ScopeReader:
         self, pattern: str, under: str = "/", *, glob: str | None = None, hidden: bool = True
     ) -> list[tuple[str, list[tuple[int, str]]]]:
         """As `grep`: each file that has matching lines, with their numbers."""
-        search = line_search(pattern)
+        search, deadline = line_search(pattern), Deadline()
         under = normalize(under)
         selected = glob_matcher(glob) if glob is not None else None
 
@@ -140,10 +140,12 @@ class ScopeReader:
             few = tree.few(tx, self._row.chain, under)
         if few is not None:
             view, data = few
-            return [(head.path, lines) for head in wanted(view) if (lines := search.lines(data[head.version]))]
+            return [
+                (head.path, lines) for head in wanted(view) if (lines := search.lines(data[head.version], deadline))
+            ]
         with self._database.snapshot() as tx:
             found = tree.contents(tx, wanted(tree.subtree(tx, self._row.chain, under)))
-            return [(head.path, lines) for head, content in found if (lines := search.lines(content))]
+            return [(head.path, lines) for head, content in found if (lines := search.lines(content, deadline))]
 
     def history(self, path: str) -> list[Version]:
         """The kept versions of a path in this scope and its ancestors, newest first."""
