@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,16 @@ def tests_a(session: nox.Session) -> None:
 def tests_b(session: nox.Session) -> None:
     """The tests on the newest pydantic-deep and the newest Python there is."""
     run_tests(session, "B")
+
+
+@nox.session(name="tests-postgresql", python=NEWEST)
+def tests_postgresql(session: nox.Session) -> None:
+    """The tests that take any store, with one in PostgreSQL."""
+    installed = shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not installed and "CI" not in os.environ:
+        session.skip("PostgreSQL is not installed; on Debian: apt-get install postgresql")
+    install(session, "B", "test")
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", "--postgresql", *session.posargs)
 
 
 @nox.session(python=NEWEST)

@@ -16,8 +16,10 @@ import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
+import databases
 import pytest
 import typer
 from pydantic_ai.messages import (
@@ -73,11 +75,32 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pydantic_ai.models.infer_model", lambda name, *_: name if isinstance(name, Model) else model)
 
 
+@pytest.fixture
+def services(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the page that a test is about takes for given: a database that is found by its name alone."""
+    if request.getfixturevalue("page").stem != "postgresql":
+        yield
+        return
+    if not databases.is_installed() and "CI" not in os.environ:
+        pytest.skip("PostgreSQL is not installed")
+    server = databases.server()
+    for name, value in {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres"}.items():
+        monkeypatch.setenv(name, value)
+    server.execute("CREATE DATABASE hivemind")
+    yield
+    server.drop(server.url("hivemind"))
+
+
 # pydantic-deep warns of a directory that an agent without skills does not need.
 @pytest.mark.filterwarnings("ignore:Default skills directory:UserWarning")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
 def test_the_python_of_a_page_runs(
-    page: Path, scripted: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: Path,
+    scripted: None,
+    services: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
