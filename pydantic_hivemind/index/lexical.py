@@ -33,6 +33,10 @@ SPREADS_BELOW = 1 / (2 * REACH + 1)
 """A word in a larger share of the chunks is expected within reach of any chunk, so that finding it there says
 nothing: it counts where it stands only."""
 
+FEW = 1 / 64
+"""Share of the rows that a word may be in for it to take less to go to those around each than through all rows: for
+100 among 100,000 a tenth, for 2,000 as much."""
+
 MOST_TERMS = 64
 """Words of a query that are looked for, the rarest first: a pasted page asks for what is special in it."""
 
@@ -225,14 +229,33 @@ class Matches:
             if term not in self._postings:
                 continue
             rows, counts = self._postings[term]
-            own[rows] = counts
             spreads = statistics.documents[term] <= SPREADS_BELOW * statistics.chunks or statistics.chunks <= 2 * REACH
-            score: Floats = _spread(own) if spreads else np.array(own)
-            own[rows] = 0
-            score /= score + length
-            score *= information * (K1 + 1)
-            scores += score
+            weight = np.float32(information * (K1 + 1))
+            if spreads and len(rows) > FEW * len(scores):
+                own[rows] = counts
+                score = _spread(own)
+                own[rows] = 0
+                score /= score + length
+                score *= weight
+                scores += score
+            else:
+                reached, score = _reached(rows, counts) if spreads else (rows, counts)
+                scores[reached] += score / (score + length[reached]) * weight
         return Scores(layout, self._files, scores)
+
+
+def _reached(rows: Integers, counts: Floats) -> tuple[Integers, Floats]:
+    """The rows within reach of some, and what each gets, as `_spread` gives it."""
+    near = (rows[:, None] + _DISTANCES).ravel()
+    given = (counts[:, None] * _SHARES).ravel()
+    order = np.argsort(near, kind="stable")
+    near, given = near[order], given[order]
+    starts = np.flatnonzero(np.concatenate(([True], near[1:] != near[:-1])))
+    return near[starts], np.add.reduceat(given, starts)
+
+
+_DISTANCES = np.arange(-REACH, REACH + 1)
+_SHARES = (1 / (1 + np.abs(_DISTANCES))).astype(np.float32)
 
 
 def _spread(own: Floats) -> Floats:
