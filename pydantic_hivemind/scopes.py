@@ -90,10 +90,10 @@ class Scope(ScopeReader):
             raise ScopeNotFound(f"there is no session {name!r} here")
         return self._child(row)
 
-    def renew(self, ttl: float | None) -> None:
-        """Let the scope live `ttl` seconds from now on, or as long as its parent."""
+    def renew(self, ttl: float | None) -> float | None:
+        """Let the scope live `ttl` seconds from now on, or as long as its parent; when it was to end before."""
         with self._database.write(self._row.chain) as tx:
-            scopes.renew(tx, self._row, ttl)
+            return scopes.renew(tx, self._row, ttl)
 
     def destroy(self, *, cascade: bool = False) -> None:
         """Remove the scope and everything in it, for good; with `cascade` also the scopes under it."""

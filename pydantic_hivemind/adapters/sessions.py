@@ -22,7 +22,7 @@ from pydantic_hivemind.adapters.names import escape
 from pydantic_hivemind.adapters.unseen import RunFiles
 from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError
 from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.model import PromotionReport, Strategy
+from pydantic_hivemind.model import PromotionReport, ScopeInfo, Strategy
 from pydantic_hivemind.scopes import Scope
 
 __all__ = ["Session", "SessionLimitExceeded", "SessionManager"]
@@ -65,7 +65,10 @@ class Session(HivemindBackend):
         self.ttl = idle_timeout * (1 + RENEWAL)
         self.last_activity = time.time()
         self._parent = parent
+        self._attached_at = 0.0
         self._renew_at = 0.0
+        # Between these it ends, by what was last written here; without it another process wrote after that.
+        self._ends = (0.0, 0.0)
         self._started: RunFiles | None = None
         self._starting = Lock()
 
@@ -99,6 +102,12 @@ class Session(HivemindBackend):
         """Note a use, now or at another time, in seconds since the epoch. Does not wait for the store."""
         self.last_activity = max(self.last_activity, time.time() if at is None else at)
 
+    def note(self, info: ScopeInfo) -> None:
+        """Learn from the ledger when other processes may have used it last."""
+        if info.created_at < self._attached_at:
+            self._touch_elsewhere(self._attached_at)
+        self._note_end(info.expires_at)
+
     def promote(self, to: Scope | str | None = None, **options: Unpack[PromoteOptions]) -> PromotionReport:
         """Merge what the run changed into the parent, as `Scope.promote`; the session goes on."""
         return self.scope.promote(to, **options)
@@ -130,7 +139,9 @@ class Session(HivemindBackend):
         return self._started
 
     def _start(self) -> RunFiles:
+        begun = self._attached_at = time.time()
         scope = self._parent.spawn(self.name, ttl=self.ttl, attach=True)
+        self._wrote_since(begun)
         self._renew_at = time.time() + self.idle_timeout * RENEWAL
         self._started = RunFiles(scope.watched(partial(self._used, scope)))
         return self._started
@@ -146,7 +157,21 @@ class Session(HivemindBackend):
     def _renew(self, scope: Scope) -> None:
         # If it fails, a later use tries again, or finds the session gone and says so itself.
         with suppress(StoreError, ScopeGone):
-            scope.renew(self.ttl)
+            begun = time.time()
+            self._note_end(scope.renew(self.ttl))
+            self._wrote_since(begun)
+
+    def _wrote_since(self, begun: float) -> None:
+        self._ends = (begun + self.ttl, time.time() + self.ttl)
+
+    def _note_end(self, expires_at: float | None) -> None:
+        earliest, latest = self._ends
+        if expires_at is not None and not earliest <= expires_at <= latest:
+            self._touch_elsewhere(expires_at - self.ttl)
+
+    def _touch_elsewhere(self, written: float) -> None:
+        """Another process has written a use: it may have gone on until the next one would have been written."""
+        self.touch(written + self.idle_timeout * RENEWAL)
 
 
 class SessionManager(pydantic_ai_backends.SessionManager):
@@ -206,7 +231,7 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         return await run_sync(partial(session.promote, to, **options))
 
     async def cleanup_idle(self, max_idle: int | None = None) -> int:
-        """Release the sessions that no process has used for too long; how many were open here.
+        """Release the sessions that no process has used for too long, or `max_idle` seconds; how many were open here.
 
         Also removes what crashed processes left behind.
         """
@@ -215,9 +240,9 @@ class SessionManager(pydantic_ai_backends.SessionManager):
 
     def _look_around(self) -> None:
         """Remove expired scopes, and note when other processes used the sessions that are open here."""
-        expiry = {scope.name: scope.expires_at for scope in self._hive.scopes()}
+        infos = {scope.name: scope for scope in self._hive.scopes()}
         session: Session
         for session in self.sessions.values():
-            expires_at = expiry.get(session.name)
-            if expires_at is not None:
-                session.touch(expires_at - session.ttl)
+            info = infos.get(session.name)
+            if info is not None:
+                session.note(info)

@@ -145,8 +145,8 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
     return ScopeRow(scope_id, name, (scope_id, *parent))
 
 
-def renew(tx: Transaction, scope: ScopeRow, ttl: float | None) -> None:
-    """Let a scope live `ttl` seconds from now, or for good, but no longer than its parent.
+def renew(tx: Transaction, scope: ScopeRow, ttl: float | None) -> float | None:
+    """Let a scope live `ttl` seconds from now, or for good, but no longer than its parent; when it was to end before.
 
     Raises:
         ScopeGone: It is not there any more.
@@ -155,6 +155,7 @@ def renew(tx: Transaction, scope: ScopeRow, ttl: float | None) -> None:
     before = _expiry_of(tx, scope.id, now)
     above = [_expiry_of(tx, scope.chain[1], now)] if len(scope.chain) > 1 else []
     _set_expiry(tx, scope.id, now, before, _earliest(_expiry(now, ttl), *above))
+    return before
 
 
 def _set_expiry(tx: Transaction, scope_id: int, now: float, before: float | None, after: float | None) -> None:

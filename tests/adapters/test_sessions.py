@@ -229,6 +229,46 @@ def test_a_session_that_another_process_uses_is_not_idle(place, hive, user):
         asyncio.run(run(elsewhere))
 
 
+def test_a_shorter_time_spares_the_sessions_that_other_processes_use(place, hive, user):
+    """Uses are written now and then only, so less time than that has passed since the last one that is known."""
+
+    async def attached(manager, elsewhere):
+        theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=60)
+        theirs.start()
+        await manager.get_or_create("chat")
+        await asyncio.sleep(0.2)
+        return theirs
+
+    async def attached_to(manager, elsewhere):
+        await manager.get_or_create("chat")
+        theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=60)
+        theirs.start()
+        await asyncio.sleep(0.2)
+        return theirs
+
+    async def renewed_here(manager, elsewhere):
+        mine = await manager.get_or_create("chat")
+        theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=60)
+        theirs.start()
+        mine._renew(mine.scope)
+        await asyncio.sleep(0.2)
+        return theirs
+
+    async def run(elsewhere):
+        for share in (attached, attached_to, renewed_here):
+            manager = SessionManager(hive, user, default_idle_timeout=60)
+            alone = await manager.get_or_create("alone")
+            theirs = await share(manager, elsewhere)
+            theirs.write("/a.txt", "work")
+            assert await manager.cleanup_idle(max_idle=0.1) == 1
+            assert not alone.is_alive()
+            assert theirs.write("/b.txt", "more").error is None
+            theirs.stop()
+
+    with opened(place) as elsewhere:
+        asyncio.run(run(elsewhere))
+
+
 def renewed():
     """Wait for the renewals that have begun."""
     for thread in threading.enumerate():
