@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import resources
 from types import TracebackType
 from typing import Any, cast
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from typing_extensions import Self
 
-from pydantic_hivemind.errors import LedgerTooNew
+from pydantic_hivemind.errors import LedgerTooNew, StoreBusy
 from pydantic_hivemind.ledger.connections import Connections
 from pydantic_hivemind.ledger.driver import Driver
 from pydantic_hivemind.ledger.schema import REVISION
@@ -101,7 +101,7 @@ class _Snapshot(Transaction):
 
 
 class _Write(Transaction):
-    __slots__ = ("_chain", "_driver", "_turn")
+    __slots__ = ("_chain", "_driver", "_left", "_turn")
 
     def __init__(self, connections: Connections, driver: Driver, chain: Sequence[int]) -> None:
         super().__init__(connections, driver.dialect)
@@ -110,7 +110,9 @@ class _Write(Transaction):
 
     def __enter__(self) -> Self:
         with ExitStack() as turn:
-            turn.enter_context(self._driver.line(self._chain))
+            patience = self._driver.patience
+            left = turn.enter_context(self._driver.line(self._chain, patience))
+            self._left = patience if left is None else left
             super().__enter__()
             self._turn = turn.pop_all()
         return self
@@ -122,7 +124,7 @@ class _Write(Transaction):
             super().__exit__(kind, error, trace)
 
     def _begin(self) -> None:
-        self._cursor.execute(self._driver.begin_write(self._chain))
+        self._driver.begin_write(self._cursor, self._chain, self._left)
 
     def _end(self) -> None:
         if self.abandoned:
@@ -170,12 +172,13 @@ class Database:
 
     def can_write_within(self, seconds: float) -> bool:
         """Whether a write gets its turn in that time."""
-        with self._driver.line(None), self.read() as tx:
+        with suppress(StoreBusy), self._driver.line(None, seconds), self.read() as tx:
             return self._driver.can_write_within(cast(Any, tx.connection.cursor()), seconds)
+        return False
 
     def compact(self) -> None:
         """Give the room of what was deleted back to the disk; writes wait meanwhile."""
-        with self._driver.line(None), self.read() as tx:
+        with self._driver.line(None, self._driver.patience), self.read() as tx:
             self._driver.compact(cast(Any, tx.connection.cursor()))
 
     def size(self) -> int:
@@ -185,7 +188,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection when the write that has begun is done; later calls raise `StoreClosed`."""
-        with self._driver.line(None):
+        with self._driver.line(None, None):
             self._connections.close()
 
     def _bring_up_to_date(self) -> None:

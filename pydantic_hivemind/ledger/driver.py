@@ -21,18 +21,25 @@ class Driver(Protocol):
     engine: Engine
     dialect: Dialect
 
+    patience: float
+    """Seconds that a write waits for others before it fails."""
+
     begin_snapshot: str
     """Begins a transaction that sees one moment and changes nothing."""
 
-    def begin_write(self, chain: Sequence[int]) -> str:
+    def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:
         """Begin a write to a scope of that chain; an empty one is for what makes a root, or concerns no tree.
 
-        Until it ends, no other write to the tree begins, and none of the chain is removed.
+        Until it ends, no other write to the tree begins, and none of the chain is removed. It waits for those of other
+        processes so long at most.
         """
         ...
 
-    def line(self, chain: Sequence[int] | None) -> AbstractContextManager[object]:
-        """Held for the time of one write to the tree that a chain is in; with `None`, to any."""
+    def line(self, chain: Sequence[int] | None, seconds: float | None) -> AbstractContextManager[float | None]:
+        """Held for the time of one write to the tree that a chain is in; with `None`, to any.
+
+        Entered, it gives what is left of the seconds; without them it waits as long as it takes. Raises `StoreBusy`.
+        """
         ...
 
     def is_alive(self, connection: PoolProxiedConnection) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +26,7 @@ from pydantic_hivemind.errors import (
     StoreUnreachable,
 )
 from pydantic_hivemind.ledger.driver import Cursor
+from pydantic_hivemind.ledger.lines import Line
 from pydantic_hivemind.ledger.schema import metadata
 
 SCHEMA = "hivemind"
@@ -55,6 +55,7 @@ class PostgresDriver:
 
     def __init__(self, url: str) -> None:
         self._psycopg = _psycopg()
+        self.patience: float = BUSY_TIMEOUT
         # Parameters are given by name, as to SQLite.
         self.dialect: Dialect = PGDialect_psycopg()
         self.engine: Engine = create_engine(
@@ -70,25 +71,30 @@ class PostgresDriver:
     def after_fork(self) -> None:
         """In a forked child: replace the locks, which a thread that is not here may have held."""
         # Threads wait here for other threads of the tree, so that only one of them needs a connection.
-        self._lines = [threading.Lock() for _ in range(LINES)]
+        self._lines = [Line() for _ in range(LINES)]
 
-    def line(self, chain: Sequence[int] | None) -> AbstractContextManager[object]:
+    def line(self, chain: Sequence[int] | None, seconds: float | None) -> AbstractContextManager[float | None]:
         """Held for the time of one write to the tree that a chain is in; with `None`, to any."""
-        if chain is not None:
-            return self._lines[_root(chain) % LINES]
+        return self._every_line(seconds) if chain is None else self._lines[_root(chain) % LINES].within(seconds)
+
+    @contextmanager
+    def _every_line(self, seconds: float | None) -> Generator[float | None]:
         with ExitStack() as every:
             for line in self._lines:
-                every.enter_context(line)
-            return every.pop_all()
+                seconds = every.enter_context(line.within(seconds))
+            yield seconds
 
-    def begin_write(self, chain: Sequence[int]) -> str:
+    def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:
         """Begin a write to a scope of that chain; an empty one is for what makes a root, or concerns no tree."""
+        take_turn = f"SELECT pg_advisory_xact_lock({LOCK_SPACE + _root(chain)})"
+        if seconds != self.patience:
+            take_turn = f"{_wait(seconds)}; {take_turn}; {_wait(self.patience)}"
         # In one message, to wait for one answer.
-        begin = f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_SPACE + _root(chain)})"
-        if not chain:
-            return begin
-        # Scopes past their ttl are removed by writes to other trees too, but not while they are written to.
-        return f"{begin}; SELECT id FROM scopes WHERE id IN ({', '.join(map(str, chain))}) FOR KEY SHARE"  # noqa: S608
+        begin = f"BEGIN; {take_turn}"
+        if chain:
+            # Scopes past their ttl are removed by writes to other trees too, but not while they are written to.
+            begin += f"; SELECT id FROM scopes WHERE id IN ({', '.join(map(str, chain))}) FOR KEY SHARE"  # noqa: S608
+        cursor.execute(begin)
 
     def is_alive(self, connection: PoolProxiedConnection) -> bool:
         """Whether the server still answers: it, or something on the way, may have ended a connection meanwhile."""
@@ -99,10 +105,9 @@ class PostgresDriver:
         return True
 
     def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
-        timeout = BUSY_TIMEOUT * 1000
         connection.execute(
-            f"SET search_path = {SCHEMA}; SET lock_timeout = {timeout}; "
-            f"SET idle_in_transaction_session_timeout = {timeout}"
+            f"SET search_path = {SCHEMA}; {_wait(self.patience)}; "
+            f"SET idle_in_transaction_session_timeout = {round(self.patience * 1000)}"
         )
 
     def holds_ledger(self, cursor: Cursor) -> bool:
@@ -136,14 +141,12 @@ class PostgresDriver:
 
     def can_write_within(self, cursor: Cursor, seconds: float) -> bool:
         """Whether a write that concerns no tree gets its turn in that time."""
-        cursor.execute(f"SET lock_timeout = {round(seconds * 1000)}")
         try:
-            cursor.execute(self.begin_write(()))
+            self.begin_write(cursor, (), seconds)
         except self._psycopg.errors.LockNotAvailable:
             return False
         finally:
             cursor.execute("ROLLBACK")
-            cursor.execute(f"SET lock_timeout = {BUSY_TIMEOUT * 1000}")
         return True
 
     def compact(self, cursor: Cursor) -> None:
@@ -190,6 +193,11 @@ class PostgresDriver:
 
 def _root(chain: Sequence[int]) -> int:
     return chain[-1] if chain else 0
+
+
+def _wait(seconds: float) -> str:
+    """Wait so long for other writes; undone with the transaction that it is said in. Zero would be for good."""
+    return f"SET lock_timeout = {max(1, round(seconds * 1000))}"
 
 
 def _psycopg() -> ModuleType:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-import threading
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -26,6 +25,8 @@ from pydantic_hivemind.errors import (
     StoreFull,
     StoreReadOnly,
 )
+from pydantic_hivemind.ledger.driver import Cursor
+from pydantic_hivemind.ledger.lines import Line, Turn
 
 Durability = Literal["full", "normal"]
 """`full`: an acknowledged write survives a power cut. `normal`: it survives the end of the process, however
@@ -61,8 +62,9 @@ class SqliteDriver:
             )
         self._directory = directory
         self._durability = durability
-        # Threads wait here in line; SQLite's own waiting is polling, in which some starve.
-        self._line = threading.Lock()
+        self.patience = BUSY_TIMEOUT
+        # Threads wait here; SQLite's own waiting is polling, in which some starve.
+        self._line = Line()
         # Parameters by name, as every other driver can take them too.
         self.dialect: Dialect = SQLiteDialect_pysqlite(paramstyle="named")
         try:
@@ -72,17 +74,30 @@ class SqliteDriver:
         self.engine: Engine = create_engine(
             URL.create("sqlite", database=str(directory / LEDGER_FILE)),
             poolclass=NullPool,
-            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT, "cached_statements": 256},
+            connect_args={"check_same_thread": False, "timeout": self.patience, "cached_statements": 256},
         )
         event.listen(self.engine, "connect", self._connected)
 
-    def line(self, chain: Sequence[int] | None) -> AbstractContextManager[object]:  # noqa: ARG002 - there is one writer at a time
+    def line(self, chain: Sequence[int] | None, seconds: float | None) -> Turn:  # noqa: ARG002 - there is one writer at a time
         """Held for the time of one write."""
-        return self._line
+        return self._line.within(seconds)
 
-    def begin_write(self, chain: Sequence[int]) -> str:  # noqa: ARG002
+    def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:  # noqa: ARG002
         """Begin a write: SQLite has one at a time."""
-        return BEGIN_WRITE
+        if seconds == self.patience:
+            cursor.execute(BEGIN_WRITE)
+        else:
+            with self._waiting(cursor, seconds):
+                cursor.execute(BEGIN_WRITE)
+
+    @contextmanager
+    def _waiting(self, cursor: Cursor, seconds: float) -> Generator[None]:
+        """Wait so long for other processes, other than usual: to say so costs as much as a read."""
+        cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {round(self.patience * 1000)}")
 
     def is_alive(self, connection: PoolProxiedConnection) -> bool:  # noqa: ARG002
         """A file does not hang up."""
@@ -90,7 +105,7 @@ class SqliteDriver:
 
     def after_fork(self) -> None:
         """In a forked child: replace the locks, which a thread that is not here may have held."""
-        self._line = threading.Lock()
+        self._line = Line()
 
     def _connected(self, connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
         # The driver opens no transactions by itself: reads need none, writes say BEGIN IMMEDIATE.
@@ -105,7 +120,7 @@ class SqliteDriver:
 
     def _use_wal(self, cursor: sqlite3.Cursor) -> None:
         # Where several processes open a new file at once, the switch fails without waiting.
-        deadline = time.monotonic() + BUSY_TIMEOUT
+        deadline = time.monotonic() + self.patience
         while True:
             try:
                 cursor.execute("PRAGMA journal_mode = WAL")
@@ -150,16 +165,13 @@ class SqliteDriver:
 
     def can_write_within(self, cursor: sqlite3.Cursor, seconds: float) -> bool:
         """Whether a write gets its turn in that time."""
-        cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
         try:
-            cursor.execute(BEGIN_WRITE)
+            self.begin_write(cursor, (), seconds)
             cursor.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) and "busy" not in str(error):
                 raise
             return False
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT * 1000)}")
         return True
 
     def compact(self, cursor: sqlite3.Cursor) -> None:

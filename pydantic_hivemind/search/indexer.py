@@ -94,8 +94,9 @@ class Indexer:
                 if embedded or not any(index.pending for index in indexes):
                     yield tx, indexes
                     return
+            keep = True
             for level, index in enumerate(indexes):
-                self.embed(index, chain[level:])
+                keep = self.embed(index, chain[level:], keep=keep)
             embedded = True
 
     def touched(self, chain: Chain) -> None:
@@ -151,21 +152,21 @@ class Indexer:
                     raise StoreError(f"the collection cannot be used: {error}") from None
         raise AssertionError
 
-    def embed(self, index: ScopeIndex, chain: Chain) -> None:
+    def embed(self, index: ScopeIndex, chain: Chain, *, keep: bool = True) -> bool:
         """Give every pending chunk of a scope its vector: from the ledger, or else from the embedder.
 
-        Those of chunks that are there no more are let go.
+        Those of chunks that are there no more are let go. With `keep`, vectors are kept in the ledger until that
+        fails; returns whether it did not.
         """
         with index.embedding:
             with index.lock:
                 texts = dict(index.pending)
                 needless = bool(index.dropped)
             if not texts and not needless:
-                return
+                return keep
             fingerprint = self.embedder.fingerprint
             if not texts:
-                self._keep(index, fingerprint, {})
-                return
+                return keep and self._keep(index, fingerprint, {})
             with self._database.read() as tx:
                 found = records.decoded(vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
             with index.lock:
@@ -176,11 +177,13 @@ class Indexer:
                     raise StoreClosed("the hive is closed; open it again")
                 batch = rest[start : start + BATCH]
                 made = dict(zip(batch, self.embedder.embed([texts[hash] for hash in batch]), strict=True))
-                self._keep(index, fingerprint, made)
+                # A store that is busy is waited for once.
+                keep = keep and self._keep(index, fingerprint, made)
                 with index.lock:
                     index.add(made)
         if index.dense.held_bytes > EXACT_BYTES:
             self.touched(chain)
+        return keep
 
     def reindex(self, progress: Callable[[int, int], object] | None) -> None:
         """Give every passage a vector, and let go of vectors that nothing needs."""
@@ -264,8 +267,8 @@ class Indexer:
                 self._chunks += len(index.dense) - index.counted
                 index.counted = len(index.dense)
 
-    def _keep(self, index: ScopeIndex, fingerprint: str, made: Mapping[bytes, Vectors]) -> None:
-        """Keep vectors in the ledger, if it can be written: they can be made again."""
+    def _keep(self, index: ScopeIndex, fingerprint: str, made: Mapping[bytes, Vectors]) -> bool:
+        """Keep vectors in the ledger, if it can be written: they can be made again. Returns whether it could."""
         with index.lock:
             dropped = list(index.dropped)
             index.dropped.clear()
@@ -274,6 +277,8 @@ class Indexer:
             if scopes.exists(tx, index.scope_id):
                 vectors.forget(tx, index.scope_id, fingerprint, dropped)
                 vectors.store(tx, index.scope_id, fingerprint, records.encoded(made))
+            return True
+        return False
 
     def _keep_up(self, chain: Chain) -> None:
         """In the background: bring a scope's index up to date, and its vectors to Chroma if they are many."""

@@ -21,7 +21,7 @@ def writer(hive, url):
     root.write_text("/f", "x")
     with psycopg.connect(url, autocommit=True) as writer:
         writer.execute("SET search_path = hivemind")
-        writer.execute(postgresql.PostgresDriver(url).begin_write(root.chain_ids))
+        postgresql.PostgresDriver(url).begin_write(writer.cursor(), root.chain_ids, postgresql.BUSY_TIMEOUT)
         writer.execute("UPDATE versions SET data = 'half'")
         yield writer
 

@@ -1,0 +1,51 @@
+"""`Line`: where threads wait for their turn to write, before one of them waits for other processes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+
+from pydantic_hivemind.errors import StoreBusy
+
+
+class Line:
+    """Lets one thread through at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def within(self, seconds: float | None) -> Turn:
+        """To be entered by one that waits so long at most; without an end if that is `None`."""
+        return Turn(self._lock, seconds)
+
+
+class Turn:
+    """Entered, it is the turn of this thread; what is left of its time is then for other processes to take."""
+
+    __slots__ = ("_lock", "_seconds")
+
+    def __init__(self, lock: threading.Lock, seconds: float | None) -> None:
+        self._lock = lock
+        self._seconds = seconds
+
+    def __enter__(self) -> float | None:
+        """Seconds that are left; all of them for one that did not have to wait.
+
+        Raises:
+            StoreBusy: The time is over.
+        """
+        if self._lock.acquire(blocking=False):
+            return self._seconds
+        if self._seconds is None:
+            self._lock.acquire()
+            return None
+        began = time.monotonic()
+        if not self._lock.acquire(timeout=self._seconds):
+            raise StoreBusy("the store is busy with other writes; try again")
+        return max(0.0, self._seconds - (time.monotonic() - began))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()

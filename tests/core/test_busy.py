@@ -1,0 +1,126 @@
+"""A store that others keep from being written: every thread waits as long as one, and no longer."""
+
+import sqlite3
+import threading
+import time
+from contextlib import closing, contextmanager
+
+import pytest
+from databases import opened
+
+from pydantic_hivemind import errors
+from pydantic_hivemind.index.embedding import BATCH
+from pydantic_hivemind.ledger import postgresql, sqlite
+from pydantic_hivemind.ledger.database import Database
+from pydantic_hivemind.ledger.lines import Line
+
+TIMEOUT = 1
+
+
+@pytest.fixture
+def hive(place, monkeypatch):
+    for module in (sqlite, postgresql):
+        monkeypatch.setattr(module, "BUSY_TIMEOUT", TIMEOUT)
+    with opened(place) as hive:
+        yield hive
+
+
+@contextmanager
+def kept(place, scope):
+    """Somebody else writes, and does not end."""
+    if "://" in place:
+        psycopg = pytest.importorskip("psycopg")
+        with closing(psycopg.connect(place)) as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [postgresql.LOCK_SPACE + scope.chain_ids[-1]])
+            yield
+    else:
+        with closing(sqlite3.connect(f"{place}/{sqlite.LEDGER_FILE}", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+
+
+def test_every_thread_waits_as_long_as_one(place, hive):
+    scope = hive.scope("a")
+    failed = []
+
+    def write(number):
+        try:
+            scope.write_text("/x", str(number))
+        except errors.StoreBusy:
+            failed.append(time.monotonic() - began)
+
+    with kept(place, scope):
+        began = time.monotonic()
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(failed) == len(threads)
+    assert min(failed) >= TIMEOUT * 0.9
+    assert max(failed) < TIMEOUT * 3
+    assert scope.write_text("/x", "after").version
+
+
+@pytest.mark.sqlite
+def test_a_thread_that_waited_leaves_the_connection_as_it_was(hive):
+    """What is left of its time is that of one write; the next one has all of it again."""
+    scope = hive.scope("a")
+    database, _ = hive.kept_in
+    line = database._driver._line
+    with line.within(None):
+        thread = threading.Thread(target=scope.write_text, args=("/x", "waited"))
+        thread.start()
+        time.sleep(0.2)
+    thread.join()
+    with database.read() as tx:
+        assert tx.connection.cursor().execute("PRAGMA busy_timeout").fetchone() == (TIMEOUT * 1000,)
+    assert scope.read_text("/x") == "waited"
+
+
+def test_a_line_tells_what_is_left_of_the_time():
+    line = Line()
+    with line.within(5) as left:
+        assert left == 5
+        with pytest.raises(errors.StoreBusy), line.within(0.01):
+            pass
+    released = threading.Event()
+
+    def hold():
+        with line.within(None):
+            released.set()
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    released.wait()
+    with line.within(60) as left:
+        assert 0 < left < 60
+    thread.join()
+    with line.within(1) as left:
+        assert left == 1
+
+
+@pytest.mark.sqlite
+def test_a_search_waits_once_to_keep_its_vectors(place, hive, monkeypatch):
+    parent = hive.scope("a")
+    child = parent.spawn()
+    for scope in (parent, child):
+        for number in range(BATCH + 1):
+            scope.write_text(f"/{scope.name}-{number}.md", f"note {number} of {scope.name}")
+    tried = []
+    begin = Database.write
+
+    def write(database, chain=()):
+        tried.append(chain)
+        return begin(database, chain)
+
+    monkeypatch.setattr(Database, "write", write)
+    with kept(place, parent):
+        assert child.search("note")
+    assert len(tried) == 1
+    tried.clear()
+    parent.write_text("/new.md", "a note of later")
+    assert child.search("later")[0].path == "/new.md"
+    assert len(tried) == 2
