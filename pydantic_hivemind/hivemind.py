@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +49,7 @@ class Hivemind:
         """Open the store in a directory, making it if need be; other processes may have it open too.
 
         Args:
-            directory: Where the store is kept.
+            directory: Where the store is kept; `~` is the user's home directory.
             durability: `full`: what was acknowledged survives a power cut. `normal`: it survives the end of
                 the process, and writes are about ten times as fast.
             mounts: Which paths belong to which collection, and what of them can be searched.
@@ -61,9 +62,11 @@ class Hivemind:
             LedgerTooNew: A later version of this package made it.
         """
         table = MountTable(mounts)
-        database = Database(SqliteDriver(Path(directory), durability))
-        finder = Finder(database, table, Path(directory) / COLLECTIONS, embedder)
-        return cls(database, table, finder, Path(directory))
+        # Absolute: the process may change its directory while the store is open. `Path.expanduser` fails where there
+        # is no such user, and then `~` is a character.
+        place = Path(os.path.expanduser(directory)).absolute()  # noqa: PTH111
+        database = Database(SqliteDriver(place, durability))
+        return cls(database, table, Finder(database, table, place / COLLECTIONS, embedder), place)
 
     @classmethod
     def connect(
