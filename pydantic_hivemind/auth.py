@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-import os
-import secrets
 import time
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import jwt
 
-from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, ScopeNotFound, StoreReadOnly
+from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, ScopeNotFound
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.ledger import secrets as kept_secrets
 from pydantic_hivemind.ledger import tokens, tree
 from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.tokens import TokenRow
+from pydantic_hivemind.private import MIN_SECRET_BYTES, SECRET_FILE, new_secret, secret_in
 from pydantic_hivemind.scopes import Scope
 
 Action = Literal["read", "write", "promote", "admin"]
@@ -34,12 +32,6 @@ DEFAULT_TTL = 30 * 24 * 3600.0
 
 MAX_TTL = 10 * 365 * 24 * 3600.0
 """Longest life of a token, in seconds: ten years, which every clock and JWT library can count."""
-
-SECRET_FILE = "token-secret"  # noqa: S105 (its name)
-"""The file in the store's directory that has what tokens are signed with."""
-
-MIN_SECRET_BYTES = 32
-"""Shortest secret, in bytes: as long as what HS256 makes of it (RFC 7518, section 3.2)."""
 
 # Its types of keys can be read only where an optional library is installed.
 _codec: Any = jwt
@@ -171,7 +163,7 @@ class Tokens:
 
     def _key(self) -> bytes:
         if self._secret is None:
-            self._secret = _secret_of(self._database) if self._directory is None else _secret_in(self._directory)
+            self._secret = _secret_of(self._database) if self._directory is None else secret_in(self._directory)
         if len(self._secret) < MIN_SECRET_BYTES:
             raise InvalidOption(f"what tokens are signed with must have {MIN_SECRET_BYTES} bytes or more")
         return self._secret
@@ -200,32 +192,6 @@ def _secret_of(database: Database) -> bytes:
         # Another process may have been first.
         known = kept_secrets.find(tx, SECRET_FILE)
         if known is None:
-            known = _new_secret()
+            known = new_secret()
             kept_secrets.store(tx, SECRET_FILE, known)
         return known
-
-
-def _new_secret() -> bytes:
-    return secrets.token_hex(MIN_SECRET_BYTES).encode()
-
-
-def _secret_in(directory: Path) -> bytes:
-    """What tokens are signed with, made if need be; of processes that make it at once one wins."""
-    place = directory / SECRET_FILE
-    try:
-        with suppress(FileNotFoundError):
-            return place.read_bytes()
-        # It appears whole or not at all, and never with other rights.
-        draft = directory / f"{SECRET_FILE}.{uuid.uuid4().hex}"
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(_new_secret())
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            with suppress(FileExistsError):
-                os.link(draft, place)
-        finally:
-            draft.unlink()
-        return place.read_bytes()
-    except OSError:
-        raise StoreReadOnly("what tokens are signed with cannot be read or made in the store's directory") from None

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from pydantic_hivemind import private
 from pydantic_hivemind.errors import InvalidScope, ScopeNotFound
 from pydantic_hivemind.finder import Finder
 from pydantic_hivemind.ledger import integrity, scopes
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.ledger.sqlite import Durability, SqliteDriver
+from pydantic_hivemind.ledger.sqlite import LEDGER_FILE, Durability, SqliteDriver
 from pydantic_hivemind.model import Finding, ScopeInfo
 from pydantic_hivemind.mounts import DEFAULT_MOUNTS, Mount, MountTable
 from pydantic_hivemind.scopes import Scope
@@ -184,6 +185,8 @@ class Hivemind:
         if not self._database.can_write_within(PATIENCE):
             problem = f"another process has kept the store from being written for {PATIENCE:.0f} seconds"
             found.append(Finding("locks", problem, "find it and wait for it or end it; nothing is lost by that"))
+        if self._directory is not None:
+            found += private.check(self._directory, LEDGER_FILE)
         return found + self._finder.check()
 
     def sweep(self) -> None:

@@ -222,9 +222,9 @@ class ScopeInfo:
     expires_at: float | None
 
 
-Part = Literal["ledger", "locks", "collections", "orphans"]
-"""What of a store `Hivemind.check` looks at: the database, whether it can be written now, Chroma's directories, and
-those that belong to no scope."""
+Part = Literal["ledger", "locks", "access", "collections", "orphans"]
+"""What of a store `Hivemind.check` looks at: the database, whether it can be written now, who can read it, Chroma's
+directories, and those that belong to no scope."""
 
 
 @dataclass(frozen=True, slots=True)

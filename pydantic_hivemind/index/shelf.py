@@ -22,6 +22,7 @@ from pydantic_hivemind.index.chroma import HNSW, ChromaUnavailable, ScopeChroma,
 from pydantic_hivemind.index.directories import Directory
 from pydantic_hivemind.index.embedding import Embedder
 from pydantic_hivemind.mounts import MountTable
+from pydantic_hivemind.private import make_directory
 
 LAYOUT = 1
 """Raised whenever records are made in another way: other chunks, ids or metadata. Older directories are rebuilt."""
@@ -144,7 +145,7 @@ class ChromaShelf:
         path = self._place(scope_id)
         with suppress(OSError):
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_directory(path.parent)
                 return directories.own(path, stamp) if not is_low(path.parent) else None
         return None
 

@@ -27,6 +27,7 @@ from pydantic_hivemind.errors import (
 )
 from pydantic_hivemind.ledger.driver import Cursor
 from pydantic_hivemind.ledger.lines import Line, Turn
+from pydantic_hivemind.private import make_directory, make_file
 
 Durability = Literal["full", "normal"]
 """`full`: an acknowledged write survives a power cut. `normal`: it survives the end of the process, however
@@ -68,9 +69,13 @@ class SqliteDriver:
         # Parameters by name, as every other driver can take them too.
         self.dialect: Dialect = SQLiteDialect_pysqlite(paramstyle="named")
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
         except OSError as error:
             raise self._cannot_open(error) from None
+        if not (directory / LEDGER_FILE).exists():
+            # SQLite takes an empty file, and gives those beside it the same rights. It says what is wrong better.
+            with suppress(OSError):
+                make_file(directory / LEDGER_FILE)
         self.engine: Engine = create_engine(
             URL.create("sqlite", database=str(directory / LEDGER_FILE)),
             poolclass=NullPool,

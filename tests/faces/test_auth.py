@@ -12,7 +12,8 @@ import jwt
 import pytest
 
 from pydantic_hivemind import Hivemind, errors
-from pydantic_hivemind.auth import ACTIONS, DEFAULT_TTL, MAX_TTL, SECRET_FILE, Tokens
+from pydantic_hivemind.auth import ACTIONS, DEFAULT_TTL, MAX_TTL, Tokens
+from pydantic_hivemind.private import SECRET_FILE
 
 
 def test_a_token_names_a_workspace_what_it_may_do_and_when_it_ends(hive, tokens):

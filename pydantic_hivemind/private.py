@@ -1,0 +1,93 @@
+"""The files of a store, which nobody else on the machine should read, and the secret among them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic_hivemind.errors import StoreReadOnly
+from pydantic_hivemind.model import Finding
+
+SECRET_FILE = "token-secret"  # noqa: S105 (its name)
+"""The file in the store's directory that has what tokens are signed with."""
+
+MIN_SECRET_BYTES = 32
+"""Shortest secret, in bytes: as long as what HS256 makes of it (RFC 7518, section 3.2)."""
+
+
+def make_directory(place: Path) -> None:
+    """Make a directory for its owner, and those above it as usual; one that is there stays as it is."""
+    above = next(parent for parent in place.parents if parent.exists())
+    place.mkdir(_rights_in(above), parents=True, exist_ok=True)
+
+
+def make_file(place: Path, content: bytes = b"") -> None:
+    """Make a file for its owner; one that is there stays as it is, and of several made at once one wins."""
+    # It appears whole or not at all, and never with other rights.
+    draft = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
+    rights = _rights_in(place.parent) & 0o666
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, rights), "wb") as file:  # noqa: PTH123
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        with suppress(FileExistsError):
+            os.link(draft, place)
+    finally:
+        draft.unlink()
+
+
+def _rights_in(directory: Path) -> int:
+    """For what is made in a directory: its owner's, and its group's where a directory is shared by a group."""
+    mode = directory.stat().st_mode
+    return 0o770 if mode & stat.S_IWGRP and not mode & stat.S_IWOTH else 0o700
+
+
+def new_secret() -> bytes:
+    """Something to sign tokens with."""
+    return secrets.token_hex(MIN_SECRET_BYTES).encode()
+
+
+def secret_in(directory: Path) -> bytes:
+    """What tokens are signed with, made if need be.
+
+    Raises:
+        StoreReadOnly: It cannot be read or made.
+    """
+    place = directory / SECRET_FILE
+    try:
+        with suppress(FileNotFoundError):
+            return place.read_bytes()
+        make_file(place, new_secret())
+        return place.read_bytes()
+    except OSError:
+        raise StoreReadOnly("what tokens are signed with cannot be read or made in the store's directory") from None
+
+
+def check(directory: Path, ledger: str) -> Iterator[Finding]:
+    """What is wrong with who can read the files of a store, and with its secret."""
+    for name, what in ((ledger, "the ledger"), (SECRET_FILE, "the secret of its tokens")):
+        if _is_open(directory / name):
+            problem = f"everybody on this machine can read {what}"
+            yield Finding("access", problem, "chmod 700 the directory of the store")
+    with suppress(OSError):
+        if (directory / SECRET_FILE).stat().st_size < MIN_SECRET_BYTES:
+            problem = f"the secret of its tokens has less than {MIN_SECRET_BYTES} bytes, so none is valid"
+            yield Finding("access", problem, f"remove the file {SECRET_FILE}, and make the tokens again")
+
+
+def _is_open(file: Path) -> bool:
+    """Whether everybody can read a file."""
+    with suppress(OSError):
+        return bool(file.stat().st_mode & stat.S_IROTH) and _can_be_reached(file)
+    return False
+
+
+def _can_be_reached(file: Path) -> bool:
+    """Whether everybody can get to where a file is."""
+    return all(directory.stat().st_mode & stat.S_IXOTH for directory in file.resolve().parents)
