@@ -17,6 +17,7 @@ from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.ledger import secrets as kept_secrets
 from pydantic_hivemind.ledger import tokens, tree
 from pydantic_hivemind.ledger.database import Database
+from pydantic_hivemind.ledger.scopes import MAX_TTL
 from pydantic_hivemind.ledger.tokens import TokenRow
 from pydantic_hivemind.private import MIN_SECRET_BYTES, SECRET_FILE, new_secret, secret_in
 from pydantic_hivemind.scopes import Scope
@@ -29,9 +30,6 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 
 DEFAULT_TTL = 30 * 24 * 3600.0
 """Seconds that a token lasts if nothing else is said: a month, so that a forgotten one does no harm for long."""
-
-MAX_TTL = 10 * 365 * 24 * 3600.0
-"""Longest life of a token, in seconds: ten years, which every clock and JWT library can count."""
 
 # Its types of keys can be read only where an optional library is installed.
 _codec: Any = jwt
@@ -104,7 +102,7 @@ class Tokens:
         """
         allowed = _actions(can)
         if not 0 < ttl <= MAX_TTL:
-            raise InvalidOption(f"a token's ttl is a positive number of seconds up to {MAX_TTL:.0f}, not {ttl!r}")
+            raise InvalidOption(f"a token's ttl is a positive number of seconds, at most {MAX_TTL:.0f}")
         scope = self._hive.scope(workspace, create=False) if isinstance(workspace, str) else workspace
         if not scope.is_kept_in(self._database):
             raise InvalidOption("the workspace is one of another hive")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind import private
@@ -221,6 +221,8 @@ class Hivemind:
         return self._database, self._directory
 
     def _check_is_mine(self, parent: Scope | None, name: str) -> None:
+        if not isinstance(parent, (Scope, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidScope(f"the parent of {name!r} is a scope or its name, and no {type(parent).__name__}")
         if parent is not None and not parent.is_kept_in(self._database):
             raise InvalidScope(f"the parent of the scope {name!r} is a scope of another hive; name one of this hive")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import PurePath
 
 from pydantic_hivemind.errors import InvalidPath
 
@@ -17,14 +18,18 @@ MAX_PATH_NAMES = 128
 
 
 @lru_cache(maxsize=4096)
-def normalize(path: str) -> str:
+def normalize(path: str | PurePath) -> str:
     """`path` as an absolute path without `.`, `..`, doubled or trailing slashes.
 
     `..` collapses as text and stops at the root; a path without a leading slash starts at the root.
 
     Raises:
-        InvalidPath: NUL, a lone surrogate, or a name or path that is too long or too deep.
+        InvalidPath: No text, NUL, a lone surrogate, or a name or path that is too long or too deep.
     """
+    if isinstance(path, PurePath):
+        path = path.as_posix()
+    elif not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidPath(f"a path is text such as '/notes.md', and no {type(path).__name__}")
     segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":

@@ -304,3 +304,5 @@ def encoded(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         raise NotText("the text contains a lone surrogate; write the bytes it stands for") from None
+    except AttributeError:
+        raise NotText(f"text is needed here, and no {type(text).__name__}; write bytes with `write_bytes`") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -70,6 +71,8 @@ def encoded(value: object) -> object:
         return {str(key): encoded(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, (list, tuple)):
         return [encoded(item) for item in cast("Sequence[object]", value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -105,7 +108,10 @@ def moment(seconds: float | None) -> str:
     """A time as people read it, in their time zone."""
     if seconds is None:
         return ""
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")[:19]
+    except (OverflowError, ValueError, OSError):
+        return "out of all time"
 
 
 def size(count: int) -> str:

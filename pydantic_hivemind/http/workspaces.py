@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
+from pydantic_hivemind.auth import MAX_TTL
 from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
@@ -21,7 +22,7 @@ from pydantic_hivemind.model import ScopeInfo
 
 router = APIRouter(tags=["workspaces"])
 
-Ttl = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Ttl = Annotated[float, Field(gt=0, le=MAX_TTL, allow_inf_nan=False)]
 
 
 class Workspace(Shape):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
-from pydantic_hivemind.errors import StoreClosed
+from pydantic_hivemind.errors import InvalidOption, StoreClosed
 from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.ledger.driver import Driver
 
@@ -115,6 +115,9 @@ class Connections:
 
     def _explain(self, error: BaseException) -> None:
         """Raise what an error of the driver's means here."""
+        if isinstance(error, UnicodeEncodeError):
+            # Of something that is not checked before, as there is nothing of such a name anyway.
+            raise InvalidOption("what was given has a lone surrogate in it, which no store keeps; use UTF-8") from None
         cause = error.orig if isinstance(error, DBAPIError) else error
         meaning = None if cause is None else self._driver.translate(cause)
         if meaning is not None:

@@ -49,8 +49,19 @@ def check_version(head: Head | None, expected: int | None, path: str) -> None:
 
 
 def tag_list(tags: str | Sequence[str]) -> list[str]:
-    """Tags, or one tag, each once and sorted."""
-    return [tags] if isinstance(tags, str) else sorted(set(tags))
+    """Tags, or one tag, each once and sorted.
+
+    Raises:
+        InvalidTag: They are no texts.
+    """
+    if isinstance(tags, str):
+        return [tags]
+    try:
+        unique = sorted(set(tags))
+        "".join(unique)
+    except TypeError:
+        raise InvalidTag("tags are a list of texts, or one text, such as ['deploy']") from None
+    return unique
 
 
 def encode_tags(tags: str | Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,6 +19,9 @@ from pydantic_hivemind.model import ScopeInfo
 
 MAX_NAME_CHARS = 512
 """Longest name of a scope, in characters."""
+
+MAX_TTL = 10 * 365 * 24 * 3600.0
+"""Longest ttl of a scope or token, in seconds: ten years, which every clock and library can count."""
 
 MAX_DEPTH = 16
 """Longest chain. A read looks at every scope of it."""
@@ -83,8 +87,10 @@ def check_name(name: str) -> None:
     """Refuse what cannot be a scope's name.
 
     Raises:
-        InvalidScope: Empty, too long, NUL or a lone surrogate.
+        InvalidScope: No text, empty, too long, NUL or a lone surrogate.
     """
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidScope(f"a scope's name is text, and no {type(name).__name__}")
     if not 0 < len(name) <= MAX_NAME_CHARS:
         raise InvalidScope(f"a scope's name has 1 to {MAX_NAME_CHARS} characters; this one has {len(name)}")
     if "\0" in name:
@@ -121,7 +127,7 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
     Raises:
         ScopeExists: The name is taken.
         ScopeGone: The parent is not there any more.
-        InvalidScope: The chain would be too long, or the ttl is not positive.
+        InvalidScope: The chain would be too long, or the ttl is none.
     """
     if len(parent) >= MAX_DEPTH:
         raise InvalidScope(f"a chain has at most {MAX_DEPTH} scopes; choose a parent nearer to the root")
@@ -150,6 +156,7 @@ def renew(tx: Transaction, scope: ScopeRow, ttl: float | None) -> float | None:
 
     Raises:
         ScopeGone: It is not there any more.
+        InvalidScope: The ttl is none.
     """
     now = time.time()
     before = _expiry_of(tx, scope.id, now)
@@ -238,12 +245,10 @@ def purge_expired(tx: Transaction) -> int:
 def _expiry(now: float, ttl: float | None) -> float | None:
     if ttl is None:
         return None
-    if not ttl > 0:
-        raise InvalidScope(f"a ttl is a positive number of seconds, not {ttl!r}")
-    try:
-        return now + ttl
-    except OverflowError:
-        raise InvalidScope("the ttl is longer than time can be counted; leave it out") from None
+    with suppress(TypeError):  # no number
+        if 0 < ttl <= MAX_TTL:
+            return now + ttl
+    raise InvalidScope(f"a ttl is a positive number of seconds, at most {MAX_TTL:.0f}; for longer, leave it out")
 
 
 def _row(row: Row) -> ScopeRow:

@@ -1,9 +1,13 @@
 """What cannot be done: a named error that says what to do, and nothing changed."""
 
+from datetime import timedelta
+from pathlib import PurePosixPath
+
 import pytest
 from layers import dump
 
-from pydantic_hivemind import Hivemind, errors
+from pydantic_hivemind import Hivemind, HivemindBackend, errors
+from pydantic_hivemind.ledger.scopes import MAX_TTL
 from pydantic_hivemind.paths import MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_NAMES
 
 
@@ -113,6 +117,24 @@ def test_the_longest_name_and_path(scope):
         (TypeError, lambda scope: scope.write_bytes("/d/f", "text")),
         (TypeError, lambda scope: scope.write_bytes("/d/f", 5)),
         (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[str(number) for number in range(65)])),
+        (errors.InvalidPath, lambda scope: scope.read(5)),
+        (errors.InvalidPath, lambda scope: scope.write_text(b"/x", "x")),
+        (errors.InvalidPath, lambda scope: scope.glob("*", None)),
+        (errors.NotText, lambda scope: scope.write_text("/d/f", b"x")),
+        (errors.NotText, lambda scope: scope.write_text("/d/f", 5)),
+        (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[1])),
+        (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=["a", 1])),
+        (errors.InvalidTag, lambda scope: scope.tag("/d/f", 5)),
+        (errors.InvalidTag, lambda scope: scope.tag("/d/f", b"deploy")),
+        (errors.InvalidScope, lambda scope: scope.spawn(3)),
+        (errors.InvalidScope, lambda scope: scope.spawn(b"run")),
+        (errors.InvalidScope, lambda scope: scope.spawn(ttl="1h")),
+        (errors.InvalidScope, lambda scope: scope.spawn(ttl=timedelta(hours=1))),
+        (errors.InvalidScope, lambda scope: scope.spawn(ttl=float("inf"))),
+        (errors.InvalidScope, lambda scope: scope.spawn(ttl=1e300)),
+        (errors.InvalidScope, lambda scope: scope.spawn(ttl=10**5000)),
+        (errors.InvalidScope, lambda scope: scope.renew(MAX_TTL + 1)),
+        (errors.InvalidOption, lambda scope: scope.revert("\udcff")),
     ],
 )
 def test_a_named_error_and_nothing_changed(scope, hive, expected, operation):
@@ -121,6 +143,13 @@ def test_a_named_error_and_nothing_changed(scope, hive, expected, operation):
         operation(scope)
     assert len(str(raised.value)) > 15
     assert dump(hive) == before
+
+
+def test_paths_of_the_standard_library(scope):
+    path = PurePosixPath("/d") / "f"
+    assert scope.read_text(path) == "text"
+    assert scope.write_text(path, "more", operation_id="1") == scope.write_text("/d/f", "more", operation_id="1")
+    assert [stat.path for stat in scope.list_dir(path.parent)] == ["/d/f"]
 
 
 def test_a_file_that_is_too_large(scope, monkeypatch):
@@ -167,6 +196,26 @@ def test_the_seventeenth_scope(hive, scope):
         scope.spawn()
     with pytest.raises(errors.InvalidScope, match="at most 16"):
         hive.scope("deep", parent=scope)
+
+
+@pytest.mark.parametrize("name", [3, None, b"a"])
+def test_names_that_are_no_text(hive, scope, name):
+    for make in (hive.scope, hive.create):
+        with pytest.raises(errors.InvalidScope, match="text"):
+            make(name)
+
+
+def test_parents_that_are_no_scopes(hive, scope):
+    for parent in (3, HivemindBackend(scope)):
+        for make in (hive.scope, hive.create):
+            with pytest.raises(errors.InvalidScope, match="a scope or its name"):
+                make("child", parent)
+    assert [info.name for info in hive.scopes()] == ["a"]
+
+
+def test_the_longest_ttl(hive, scope):
+    scope.spawn("run", ttl=MAX_TTL).renew(MAX_TTL)
+    assert hive.create("other", ttl=MAX_TTL).exists("/")
 
 
 def test_a_gone_parent(hive, scope):

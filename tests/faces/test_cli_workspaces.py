@@ -1,5 +1,8 @@
 """`hivemind workspace`."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from pydantic_hivemind import Hivemind
@@ -97,3 +100,34 @@ def test_the_store_is_the_users_unless_told(run, store, tmp_path, monkeypatch):
     for place, name in (("store", "in-the-variables"), ("named", "named"), ("data/hivemind", "own")):
         with Hivemind.open(tmp_path / place) as hive:
             assert [info.name for info in hive.scopes()] == [name]
+
+
+@pytest.mark.parametrize("ttl", ["9" * 400, "1" + "0" * 300, "522w", "3651d"])
+def test_a_ttl_that_no_clock_counts_is_refused(run, ttl):
+    run("workspace", "create", "project")
+    for command in ("create", "renew"):
+        told = run("workspace", command, "project" if command == "renew" else "long", "--ttl", ttl)
+        assert (told.code, told.out) == (2, "")
+        assert "ttl" in told.err
+    assert run("token", "create", "--workspace", "project", "--ttl", ttl).code == 2
+
+
+@pytest.mark.parametrize("stored", ["1e300", "9e999", "-1e300", "1e15"])
+def test_an_end_that_no_clock_counts_is_shown_all_the_same(run, store, stored):
+    run("workspace", "create", "odd", "--ttl", "1h")
+    with closing(sqlite3.connect(store / "ledger.sqlite3")) as connection:
+        connection.execute(f"UPDATE scopes SET created_at = {stored} WHERE name = 'odd'")
+        if not stored.startswith("-"):
+            connection.execute(f"UPDATE scopes SET expires_at = {stored} WHERE name = 'odd'")
+        connection.commit()
+    assert "odd" in run("workspace", "list", people=True).out
+    assert "odd" in run("workspace", "show", "odd", people=True).out
+    assert "Infinity" not in run("workspace", "list", "--json").out
+
+
+@pytest.mark.parametrize("arguments", [("token", "revoke", "\udcff"), ("revert", "\udcff", "-w", "project")])
+def test_what_is_no_text_is_refused(run, arguments):
+    run("workspace", "create", "project")
+    told = run(*arguments)
+    assert (told.code, told.out) == (2, "")
+    assert "surrogate" in told.err
