@@ -18,7 +18,7 @@ from pydantic_ai_backends.backends.docker.session import SessionLimitExceeded
 from typing_extensions import Self, Unpack
 
 from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.adapters.names import escape
+from pydantic_hivemind.adapters.names import session_name
 from pydantic_hivemind.adapters.unseen import RunFiles
 from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError
 from pydantic_hivemind.hivemind import Hivemind
@@ -78,7 +78,7 @@ class Session(HivemindBackend):
     @property
     def name(self) -> str:
         """The name of its scope."""
-        return f"{self._parent.name}#{escape(self.session_id)}"
+        return session_name(self._parent.name, self.session_id)
 
     def start(self) -> None:
         """Make the scope, or attach to the one another process has made. The first use does it too."""

@@ -14,7 +14,7 @@ from databases import opened
 from pydantic_hivemind.adapters.sessions import Session, SessionManager
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo.model import scripted_model
-from pydantic_hivemind.errors import InvalidScope, PromotionConflict, ScopeExists, ScopeGone, ScopeNotFound
+from pydantic_hivemind.errors import PromotionConflict, ScopeGone
 
 
 @pytest.fixture
@@ -161,41 +161,6 @@ def test_an_agent_runs_in_a_session(hive, user, fails):
         assert "tea is at four" in user.read_text("/.deep/memory/main/MEMORY.md")
         assert len(user.list_dir("/plans")) == 1
     assert session_names(hive) == []
-
-
-# -- names -------------------------------------------------------------------------------------
-
-
-def test_no_two_sessions_share_a_name(hive):
-    parents = ["a", "b#c", "b#", "a%23b", "a/b", "a%2523b"]
-    ids = ["", "b", "#", "b#c", "%23", "%2523", "c", "/", "%2F", "..", "B", "b ", "\u00e9", "e\u0301"]
-    sessions = [Session(hive.scope(parent), id) for parent in parents for id in ids]
-    assert len({session.name for session in sessions}) == len(sessions)
-    for number, session in enumerate(sessions):
-        session.write("/mine.txt", str(number))
-    assert [session.read_bytes("/mine.txt").decode() for session in sessions] == list(map(str, range(len(sessions))))
-
-
-def test_never_takes_a_scope_that_is_no_session(hive, user):
-    hive.scope("user/ada#notes", parent=user).write_text("/a.txt", "precious")
-    session = Session(user, "notes")
-    with pytest.raises(ScopeExists):
-        session.start()
-    session.stop()
-    assert hive.scope("user/ada#notes").read_text("/a.txt") == "precious"
-
-
-@pytest.mark.parametrize("id", ["nul\0", "\ud800", "x" * 600])
-def test_an_id_that_cannot_be_a_name_is_refused(hive, user, id):
-    with pytest.raises(InvalidScope):
-        asyncio.run(SessionManager(hive, user).get_or_create(id))
-
-
-def test_promoting_an_unknown_session_names_nobody_else(hive, user):
-    bob = hive.scope("user/bob")
-    with Session(bob, "run-1"), pytest.raises(ScopeNotFound) as caught:
-        asyncio.run(SessionManager(hive, user).promote("run-1"))
-    assert "bob" not in str(caught.value)
 
 
 # -- several processes, and crashes ------------------------------------------------------------
