@@ -61,7 +61,7 @@ class Scope(ScopeReader):
 
         Args:
             name: Its name in the hive; made up if not given.
-            ttl: Seconds after which it is removed, if it was not before.
+            ttl: Seconds after which it is removed. Without, it stays until `destroy`, even if the process crashes.
             attach: Take the session of that name if this scope has it already, and renew it.
         """
         name = f"run-{uuid.uuid4().hex}" if name is None else name
