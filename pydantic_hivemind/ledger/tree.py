@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, case, null, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, case, select
 from typing_extensions import Unpack
 
 from pydantic_hivemind.errors import NotADirectory, PathNotFound, ScopeGone
@@ -96,13 +96,18 @@ def _with_range(
         where = heads.c.parent == param("directory")
     else:
         where = and_(heads.c.path >= param("low"), heads.c.path < param("high"))
-    columns: list[ColumnElement[Any]] = [null(), *HEAD]
+    columns: list[ColumnElement[Any]] = [scopes.c.expires_at, *HEAD]
     if data:
         columns.append(case((versions.c.size <= SMALL, versions.c.data)))
+    # Joined with the scope, so that there is nothing of what it inherits once it is gone.
     inside = (
         select(*columns)
-        .select_from(heads.outerjoin(versions, versions.c.id == heads.c.version))
-        .where(heads.c.scope_id.in_(slots("scope", chain)), where)
+        .select_from(
+            scopes.join(heads, heads.c.scope_id.in_(slots("scope", chain))).outerjoin(
+                versions, versions.c.id == heads.c.version
+            )
+        )
+        .where(scopes.c.id == param("scope_0"), where)
     )
     return _lookup(chain, paths, data=data).union_all(inside)
 

@@ -1,5 +1,6 @@
 """Attacks on the walls between scopes."""
 
+import time
 from contextlib import suppress
 
 import pytest
@@ -128,6 +129,34 @@ def test_a_handle_does_not_reach_the_successor_of_its_scope(hive, tmp_path):
             with pytest.raises(ScopeGone):
                 use(handle)
     assert new.read_text("/secret") == "secret"
+
+
+@pytest.mark.parametrize("ttl", [None, 0.05])
+def test_a_handle_does_not_show_what_its_scope_inherited(hive, ttl):
+    """It is gone as a whole, although its parent is not."""
+    parent = hive.scope("parent")
+    parent.write_text("/d/f", "text")
+    gone = parent.spawn(ttl=ttl)
+    if ttl is None:
+        gone.destroy()
+    else:
+        time.sleep(ttl)
+    for use in (
+        lambda: gone.read("/d/f"),
+        lambda: gone.stat("/d"),
+        lambda: gone.exists("/d/f"),
+        gone.list_dir,
+        lambda: gone.list_dir("/d"),
+        lambda: gone.glob("**"),
+        lambda: gone.grep("text"),
+        lambda: gone.search("text"),
+        gone.search,
+        lambda: gone.history("/d/f"),
+        gone.diff,
+        lambda: gone.collection("/d"),
+    ):
+        with pytest.raises(ScopeGone):
+            use()
 
 
 def test_versions_of_a_sibling(hive):
