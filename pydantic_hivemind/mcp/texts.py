@@ -6,40 +6,56 @@ from collections.abc import Iterable, Sequence
 
 from pydantic_hivemind.adapters.patches import of_change, printable
 from pydantic_hivemind.errors import InvalidOption, PromotionConflict
-from pydantic_hivemind.model import Change, File, PromotionReport, Stat
+from pydantic_hivemind.model import Change, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.reading import decoded
 
 MAX_TEXT = 40_000
-"""Most characters that a tool tells, about 10,000 tokens: from there on Claude Code warns of long results."""
+"""Most bytes of UTF-8 that a tool tells, about 10,000 tokens in any script: there Claude Code warns of long results."""
 
-MAX_LINE = 2000
-"""Most characters of a line that are shown: longer ones are data, not text."""
+MAX_ERROR = 2000
+"""Most characters of an error, which may repeat what it was given."""
 
 
-def of_file(file: File, own: str, offset: int, limit: int) -> str:
+def of_file(file: File, own: str, offset: int, column: int, limit: int) -> str:
     """Some lines of a file with their numbers, after what is known of it.
+
+    Args:
+        file: The file.
+        own: The name of the scope it was read in.
+        offset: The first line.
+        column: The first character of that line.
+        limit: Most lines.
 
     Raises:
         NotText: It is no text.
-        InvalidOption: It has no such line.
+        InvalidOption: It has no such line, or the line no such character.
     """
     path = file.stat.path
     lines = decoded(path, file.data).split("\n")
     if not lines[-1]:
         lines.pop()
-    if offset > max(len(lines), 1):
+    asked = lines[offset - 1 : offset - 1 + limit]
+    if not asked and offset > 1:
         raise InvalidOption(f"{path!r} has {len(lines)} lines, there is no line {offset}")
-    told = [f"{path}: version {file.stat.version}, {len(lines)} lines{_about(file.stat, own)}"]
-    room = MAX_TEXT - len(told[0])
-    for number, line in enumerate(lines[offset - 1 : offset - 1 + limit], offset):
-        shown = f"{number:6}\t{_cut(line)}"
-        room -= len(shown) + 1
-        if room < 0:
+    if column > 1 and column > (length := len(asked[0]) if asked else 0):
+        raise InvalidOption(f"line {offset} of {path!r} has {length} characters, there is no character {column}")
+    told = [printable(f"{path}: version {file.stat.version}, {len(lines)} lines{_about(file.stat, own)}")]
+    room = MAX_TEXT - _size(told[0])
+    following, place = offset + len(asked), 1
+    for number, line in enumerate(asked, offset):
+        before = f"{number:6}\t"
+        shown = before + (line[column - 1 :] if number == offset else line)
+        if _size(shown) > room:
+            following = number
+            if number == offset:
+                # Not even one fits: as much of it as there is room for.
+                told.append(_begin(shown, room))
+                place = column + len(told[-1]) - len(before)
             break
         told.append(shown)
-    last = offset + len(told) - 2
-    if last < len(lines):
-        told.append(f"(There is more: read on with offset={last + 1}.)")
+        room -= _size(shown)
+    if following <= len(lines):
+        told.append(f"(There is more: read on with offset={following}{f', column={place}' if place > 1 else ''}.)")
     return "\n".join(told)
 
 
@@ -61,28 +77,37 @@ def of_changes(changes: Sequence[Change]) -> str:
         if change.kind == "directory" and change.path in filled:
             continue
         patch = of_change(change)
-        if len(patch) <= room:
+        if _size(patch) <= room:
             told.append(patch)
-            room -= len(patch)
+            room -= _size(patch)
         else:
-            left.append(f"({change.kind}: {change.path}; its patch does not fit here, read the file)")
+            advice = "" if change.kind == "deleted" else ", read the file"
+            left.append(f"({change.kind}: {change.path}; its patch does not fit here{advice})")
     return "".join(told) + _fitting(left, "promote or read some of it first", room)
 
 
-def of_report(report: PromotionReport) -> str:
+def of_report(report: PromotionReport, strategy: Strategy) -> str:
     """What a promotion did, or would do."""
     outcomes = {
         "applied": report.applied,
         "merged": report.merged,
         "deleted": report.deleted,
         "skipped": report.skipped,
-        "conflict": tuple(conflict.path for conflict in report.conflicts),
+        "conflict" if strategy == "merge" else f"conflict, settled by `{strategy}`": tuple(
+            conflict.path for conflict in report.conflicts
+        ),
     }
     told = [f"{what} {path}" for what, paths in outcomes.items() for path in paths]
     if not told:
         return "There is nothing to promote."
-    heading = "This would be promoted" if report.dry_run else f"Promotion {report.id}"
-    return f"{heading} to {report.target}:\n{_fitting(told, 'promote some paths only')}"
+    in_conflict = bool(report.conflicts) and strategy == "merge"
+    anything = not in_conflict and bool(report.applied or report.merged or report.deleted)
+    heading = (
+        ("This would be promoted" if anything else "Nothing would be promoted")
+        if report.dry_run
+        else (f"Promotion {report.id}" if anything else "Nothing was promoted")
+    )
+    return f"{printable(f'{heading} to {report.target}')}:\n{_fitting(told, 'promote some paths only')}"
 
 
 def of_error(error: Exception) -> str:
@@ -91,7 +116,8 @@ def of_error(error: Exception) -> str:
         return f"{error}\n" + _fitting(
             [f"conflict {each.path}" for each in error.report.conflicts], "settle these first"
         )
-    return str(error)
+    text = str(error)
+    return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]} [...]"
 
 
 def _about(stat: Stat, own: str) -> str:
@@ -99,16 +125,21 @@ def _about(stat: Stat, own: str) -> str:
     return tags + (f", from {stat.scope}" if stat.scope != own else "")
 
 
-def _cut(line: str) -> str:
-    over = len(line) - MAX_LINE
-    return line if over <= 0 else f"{line[:MAX_LINE]} [... {over} more characters]"
+def _size(line: str) -> int:
+    """The bytes of a line and of its end."""
+    return len(line.encode()) + 1
+
+
+def _begin(line: str, room: int) -> str:
+    """As much of a line as fits."""
+    return line.encode()[: room - 1].decode(errors="ignore")
 
 
 def _fitting(lines: list[str], advice: str, room: int = MAX_TEXT) -> str:
     """As many of the lines as there is room for, and what to do about the others."""
     lines = [printable(line) for line in lines]
     for index, line in enumerate(lines):
-        room -= len(line) + 1
+        room -= _size(line)
         if room < 0:
             return "\n".join([*lines[:index], f"({len(lines) - index} more; {advice}.)"])
     return "\n".join(lines)

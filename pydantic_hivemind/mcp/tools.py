@@ -78,11 +78,12 @@ class Read(Call):
 
     path: str = Field(description="The file, such as `/plans/release.md`.")
     offset: int = Field(1, ge=1, description="The first line.")
+    column: int = Field(1, ge=1, description="The first character of that line, to read on in a long one.")
     limit: int = Field(2000, ge=1, description="Most lines.")
 
     def run(self, scope: Scope) -> str:
         """Read."""
-        return texts.of_file(scope.read(self.path), scope.name, self.offset, self.limit)
+        return texts.of_file(scope.read(self.path), scope.name, self.offset, self.column, self.limit)
 
 
 class List(Call):
@@ -203,7 +204,7 @@ class Promote(Call):
         report = scope.promote(
             tags=self.tags or None, paths=self.paths or None, strategy=self.strategy, dry_run=self.dry_run
         )
-        return texts.of_report(report)
+        return texts.of_report(report, self.strategy)
 
 
 TOOLS: dict[str, type[Call]] = {

@@ -8,7 +8,6 @@ from mcp import Client, MCPError
 from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.mcp import create_server
-from pydantic_hivemind.mcp.texts import MAX_LINE, MAX_TEXT
 
 pytestmark = pytest.mark.anyio
 
@@ -143,42 +142,6 @@ async def test_a_write_keeps_tags_and_can_wait_for_a_version(run):
         assert run.read_text("/f") == "2"
         await tell(client, "write", path="/f", content="3", expected_version=run.stat("/f").version)
     assert run.read_text("/f") == "3"
-
-
-async def test_parts_of_a_file_are_read_on(run):
-    run.write_text("/f", "".join(f"line {number}\n" for number in range(1, 101)))
-    async with Client(create_server(run)) as client:
-        told = (await tell(client, "read", path="/f", offset=41, limit=2)).splitlines()
-        assert told[1:] == ["    41\tline 41", "    42\tline 42", "(There is more: read on with offset=43.)"]
-        told = (await tell(client, "read", path="/f", offset=100)).splitlines()
-        assert told[1:] == ["   100\tline 100"]
-        told = await tell(client, "read", path="/f", offset=101, fails=True)
-        assert told == "'/f' has 100 lines, there is no line 101"
-        run.write_text("/empty", "")
-        assert (await tell(client, "read", path="/empty")).endswith(", 0 lines")
-
-
-async def test_no_more_is_told_than_a_model_should_read(run):
-    many = 3000
-    run.write_text("/long", "x" * 100_000 + "\n" + "\n".join(f"{number}" * 50 for number in range(many)))
-    for number in range(many // 10):
-        run.write_text(f"/files/{number:03}-{'n' * 150}", "text")
-    async with Client(create_server(run, can=ALL)) as client:
-        seen, offset = 0, 1
-        while offset:
-            told = await tell(client, "read", path="/long", offset=offset)
-            assert len(told) <= MAX_TEXT + 100
-            lines = told.splitlines()
-            *shown, last = lines[1:]
-            offset = int(last.partition("offset=")[2].rstrip(".)")) if "offset=" in last else 0
-            seen += len(shown) + (not offset)
-        assert seen == many + 1
-        first = (await tell(client, "read", path="/long", limit=1)).splitlines()[1]
-        assert first.endswith(f" [... {100_000 - MAX_LINE} more characters]")
-        for told in (await tell(client, "list", path="/files"), await tell(client, "diff")):
-            assert MAX_TEXT * 0.9 < len(told) < MAX_TEXT + 100
-        told = (await tell(client, "list", path="/files")).splitlines()
-        assert told[-1] == f"({many // 10 - len(told) + 1} more; list a directory, or give a narrower glob.)"
 
 
 async def test_names_that_look_like_more_lines_stay_in_theirs(run):
