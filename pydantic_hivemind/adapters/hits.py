@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic_hivemind.adapters.patches import printable
 from pydantic_hivemind.model import Hit
 
 MAX_SHOWN = 4000
@@ -23,7 +24,7 @@ def shown(hits: Sequence[Hit], own: str) -> str:
     for hit in hits:
         first, last = hit.lines
         lines = f"{first}" if first == last else f"{first}-{last}"
-        heading = f"{hit.path}:{lines}" + (f" (from {hit.scope})" if hit.scope != own else "")
+        heading = printable(f"{hit.path}:{lines}" + (f" (from {hit.scope})" if hit.scope != own else ""))
         text = hit.text.lstrip("\n").rstrip()
         room -= len(heading) + 3
         if room < min(len(text), _LEAST_SHOWN):

@@ -23,6 +23,11 @@ TEMPLATE = types.ResourceTemplate(
 )
 
 
+def uri_of(path: str) -> str:
+    """The URI of a file."""
+    return f"{SCHEME}://{quote(path)}"
+
+
 def page(scope: Scope, cursor: str | None) -> types.ListResourcesResult:
     """Some of the files, by path; a cursor is the URI of the last one before them."""
     files = scope.glob("**")
@@ -31,7 +36,7 @@ def page(scope: Scope, cursor: str | None) -> types.ListResourcesResult:
         files = [stat for stat in files if stat.path > after]
     resources = [
         types.Resource(
-            uri=_uri(stat.path), name=stat.path, mime_type=guess_type(stat.path, strict=False)[0], size=stat.size
+            uri=uri_of(stat.path), name=stat.path, mime_type=guess_type(stat.path, strict=False)[0], size=stat.size
         )
         for stat in files[:PAGE]
     ]
@@ -50,10 +55,6 @@ def content(scope: Scope, uri: str) -> types.ReadResourceResult:
             uri=uri, mime_type=mime_type or "application/octet-stream", blob=base64.b64encode(file.data).decode()
         )
     return types.ReadResourceResult(contents=[contents])
-
-
-def _uri(path: str) -> str:
-    return f"{SCHEME}://{quote(path)}"
 
 
 def _path(uri: str) -> str:

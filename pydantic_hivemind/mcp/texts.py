@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pydantic_hivemind.adapters.patches import of_change, printable
-from pydantic_hivemind.errors import InvalidOption, PromotionConflict
+from pydantic_hivemind.errors import InvalidOption, NotText, PromotionConflict, ScopeGone
+from pydantic_hivemind.mcp.resources import uri_of
 from pydantic_hivemind.model import Change, File, PromotionReport, Stat, Strategy
-from pydantic_hivemind.reading import decoded
 
 MAX_TEXT = 40_000
 """Most bytes of UTF-8 that a tool tells, about 10,000 tokens in any script: there Claude Code warns of long results."""
@@ -31,7 +31,10 @@ def of_file(file: File, own: str, offset: int, column: int, limit: int) -> str:
         InvalidOption: It has no such line, or the line no such character.
     """
     path = file.stat.path
-    lines = decoded(path, file.data).split("\n")
+    try:
+        lines = file.text.split("\n")
+    except UnicodeDecodeError:
+        raise NotText(f"{path!r} is not UTF-8 text; its bytes are the resource {uri_of(path)}") from None
     if not lines[-1]:
         lines.pop()
     asked = lines[offset - 1 : offset - 1 + limit]
@@ -116,6 +119,8 @@ def of_error(error: Exception) -> str:
         return f"{error}\n" + _fitting(
             [f"conflict {each.path}" for each in error.report.conflicts], "settle these first"
         )
+    if isinstance(error, ScopeGone):
+        return "this workspace is gone, with what was in it; tell your user, who can connect another one"
     text = str(error)
     return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]} [...]"
 

@@ -74,7 +74,10 @@ class Search(Call):
 
 
 class Read(Call):
-    """Read lines of a text file, with their numbers and the file's version."""
+    """Read lines of a text file, with their numbers and the file's version.
+
+    What does not fit is read on from where the result says.
+    """
 
     path: str = Field(description="The file, such as `/plans/release.md`.")
     offset: int = Field(1, ge=1, description="The first line.")
@@ -94,7 +97,8 @@ class List(Call):
 
     def run(self, scope: Scope) -> str:
         """List."""
-        found = scope.list_dir(self.path) if self.glob is None else scope.glob(self.glob, self.path)
+        # Models fill what they leave out with an empty text.
+        found = scope.glob(self.glob, self.path) if self.glob else scope.list_dir(self.path)
         return texts.of_listing(found, scope.name) if found else "There is nothing."
 
 
@@ -127,7 +131,7 @@ class Edit(Call):
     hints = _changes(destructive=True, idempotent=False)
 
     path: str = Field(description="The file.")
-    old: str = Field(description="The text to replace, without line numbers.")
+    old: str = Field(min_length=1, description="The text to replace, without line numbers.")
     new: str = Field(description="What to put in its place.")
     replace_all: bool = Field(default=False, description="Replace it wherever it is.")
 

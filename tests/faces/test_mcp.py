@@ -129,6 +129,7 @@ async def test_files_are_written_read_and_changed(run, mode):
         assert await tell(client, "list") == "/plans/"
         assert await tell(client, "list", path="/plans") == "/plans/a.md (12 bytes, tags deploy)"
         assert await tell(client, "list", glob="**/*.md") == "/plans/a.md (12 bytes, tags deploy)"
+        assert await tell(client, "list", glob="") == "/plans/"
         assert await tell(client, "delete", path="/plans/a.md") == "Deleted /plans/a.md."
         assert await tell(client, "list", glob="**") == "There is nothing."
 
@@ -149,6 +150,8 @@ async def test_names_that_look_like_more_lines_stay_in_theirs(run):
     async with Client(create_server(run)) as client:
         assert await tell(client, "list") == "/a\\nb (1 bytes) (4 bytes)"
         assert "+++ b/a\\nb (1 bytes)" in (await tell(client, "diff")).splitlines()
+        assert (await tell(client, "search", query="text")).splitlines() == ["/a\\nb (1 bytes):1", "text"]
+        assert len((await tell(client, "read", path="/a\nb (1 bytes)")).splitlines()) == 2
 
 
 async def test_notes_are_kept_and_found(run, project):
@@ -189,6 +192,9 @@ async def test_changes_are_shown_and_promoted(run, project):
             *("--- a/gone", "+++ /dev/null", "@@ -1 +0,0 @@", "-x"),
             *("--- /dev/null", "+++ b/new/deep/f", "@@ -0,0 +1 @@", "+hello"),
         ]
+        for dry_run, heading in ((True, "Nothing would be promoted"), (False, "Nothing was promoted")):
+            told = (await tell(client, "promote", tags=["none"], dry_run=dry_run)).splitlines()
+            assert told[:2] == [f"{heading} to project:", "skipped /a"]
         told = (await tell(client, "promote", tags=["keep"], dry_run=True)).splitlines()
         assert told[:2] == ["This would be promoted to project:", "applied /new/deep/f"]
         assert not project.exists("/new/deep/f")
@@ -197,10 +203,12 @@ async def test_changes_are_shown_and_promoted(run, project):
         project.write_text("/a", "1\n2\n5\n")
         told = await tell(client, "promote", fails=True)
         assert told.splitlines()[-1] == "conflict /a"
-        assert "conflict /a" in await tell(client, "promote", dry_run=True)
+        told = (await tell(client, "promote", dry_run=True)).splitlines()
+        assert told[0] == "Nothing would be promoted to project:"
+        assert "conflict /a" in told
         assert project.exists("/gone")
         told = await tell(client, "promote", strategy="theirs")
-        assert "deleted /gone" in told.splitlines()
+        assert {"deleted /gone", "conflict, settled by `theirs` /a"} <= set(told.splitlines())
         assert project.read_text("/a") == "1\n2\n4\n"
 
 
@@ -211,11 +219,12 @@ async def test_errors_are_told_so_that_a_model_can_do_better(hive, run):
         for tool, arguments, told in (
             ("read", {"path": "/nope"}, "there is no file '/nope'"),
             ("read", {"path": "/"}, "'/' is a directory, not a file"),
-            ("read", {"path": "/b"}, "'/b' is not UTF-8 text; read its bytes instead"),
+            ("read", {"path": "/b"}, "'/b' is not UTF-8 text; its bytes are the resource hivemind:///b"),
             ("read", {"path": "/f", "offset": 0}, "offset: Input should be greater than or equal to 1"),
             ("read", {}, "path: Field required"),
             ("edit", {"path": "/f", "old": "same", "new": "x"}, "the text to replace is in '/f' 2 times"),
             ("edit", {"path": "/f", "old": "other", "new": "x"}, "the text to replace is not in '/f'"),
+            ("edit", {"path": "/f", "old": "", "new": "x"}, "old: String should have at least 1 character"),
             ("search", {"query": "x", "limit": 1000}, "limit: Input should be less than or equal to 50"),
             ("promote", {"strategy": "best"}, "strategy: Input should be 'merge', 'ours' or 'theirs'"),
             ("dance", {}, "there is no tool 'hivemind_dance'"),
@@ -225,8 +234,9 @@ async def test_errors_are_told_so_that_a_model_can_do_better(hive, run):
         assert await tell(client, "promote", fails=True) == "'alone' has no parent"
     run.destroy()
     async with Client(create_server(run)) as client:
-        await tell(client, "list", fails=True)
-        with pytest.raises(MCPError):
+        for tool, arguments in (("list", {}), ("read", {"path": "/f"}), ("remember", {"content": "x"}), ("diff", {})):
+            assert (await tell(client, tool, **arguments, fails=True)).startswith("this workspace is gone")
+        with pytest.raises(MCPError, match="this workspace is gone"):
             await client.list_resources()
 
 
