@@ -142,14 +142,43 @@ def test_it_ends_with_its_client(run, store):
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
 
+def greeting():
+    who = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": who}).encode() + b"\n"
+
+
+def test_what_is_no_message_is_answered_too(run, store):
+    """A client would wait for ever: half a surrogate pair is what is left of a text that JavaScript cut."""
+    run("workspace", "create", "run")
+    call = b'{"jsonrpc":"2.0","id":"%s","method":"tools/call","params":{"name":"hivemind_remember","arguments":%s}}\n'
+    cut = call % (b"a", b'{"content":"cut \\ud83d"}')
+    named = call % (b"\\ud83d", b"{}")
+    lines = (greeting(), cut, named, b"{no json\n", b"[" * 100_000 + b"\n", b"[1, 2]\n", b'{"id": 5, "method": 6}\n')
+    told = subprocess.run(
+        [COMMAND, "mcp", "-w", "run"],
+        env={"HIVEMIND_STORE": str(store)},
+        input=b"".join(lines),
+        capture_output=True,
+        check=True,
+    )
+    answers = [json.loads(line) for line in told.stdout.splitlines()]
+    refused = [answer for answer in answers if "error" in answer]
+    assert [answer["id"] for answer in answers if answer not in refused] == [1]
+    assert [(answer["id"], answer["error"]["code"]) for answer in refused] == [
+        ("a", -32700),
+        *[(None, -32700)] * 3,
+        *[(None, -32600)] * 2,
+    ]
+    assert "half a character" in refused[0]["error"]["message"]
+    assert told.stderr == b""
+
+
 def test_it_ends_when_it_is_told_to(run, store):
     run("workspace", "create", "run")
-    greeting = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-    greeting = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": greeting}
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     for told in (signal.SIGINT, signal.SIGTERM):
         with subprocess.Popen([COMMAND, "mcp", "-w", "run"], env={"HIVEMIND_STORE": str(store)}, **pipes) as process:
-            process.stdin.write(json.dumps(greeting).encode() + b"\n")
+            process.stdin.write(greeting())
             process.stdin.flush()
             assert b"hivemind_search" in process.stdout.readline()
             process.send_signal(told)
