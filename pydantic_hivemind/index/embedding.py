@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -185,18 +186,23 @@ _MODEL = "l2_supercat"
 _DIMENSION = 256
 
 
+_importing = Lock()
+
+
 @cache  # several threads at once may load it several times, and keep one
 def _load() -> Any:
-    # Importing it turns on logging for the whole process, which is not for a library to decide.
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    try:
-        import wordllama
-    except ImportError as error:
-        raise EmbeddingError("the default embedder needs the package wordllama") from error
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
+    # Importing it turns on logging for the whole process, which is not for a library to decide. One thread at a time:
+    # another would take what was turned on for what was there before.
+    with _importing:
+        root = logging.getLogger()
+        handlers, level = list(root.handlers), root.level
+        try:
+            import wordllama
+        except ImportError as error:
+            raise EmbeddingError("the default embedder needs the package wordllama") from error
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
     try:
         # The weights are in its package, which is not where it looks for the tokenizer unless told to.
         folder = Path(wordllama.__file__).parent

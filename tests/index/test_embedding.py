@@ -131,10 +131,15 @@ def test_the_default_puts_what_is_alike_near_and_takes_any_text():
 def test_loading_the_default_leaves_logging_alone():
     pytest.importorskip("wordllama")
     code = """
-import logging
+import logging, threading, time
 from pydantic_hivemind.index.embedding import Embedder, WordLlama
 before = list(logging.root.handlers), logging.root.level
-Embedder(WordLlama()).embed(["a"])
+threads = [threading.Thread(target=Embedder(WordLlama()).embed, args=[["a"]]) for _ in range(20)]
+for thread in threads:
+    thread.start()
+    time.sleep(0.02)
+for thread in threads:
+    thread.join()
 assert (list(logging.root.handlers), logging.root.level) == before
 """
     subprocess.run([sys.executable, "-c", code], check=True)
