@@ -100,7 +100,7 @@ class App(Remembering):
         """What a run does: a session that is promoted and removed."""
         run = self.scope.spawn()
         run.write_text(path, text)
-        if not run.search(text):
+        if text.strip() not in "\n".join(hit.text for hit in run.search(text)):
             raise Failed("a session does not find what it has")
         run.promote()
         run.destroy()
