@@ -49,6 +49,8 @@ class Grant:
         can: What it may do there.
         created_at: When it was made.
         expires_at: When it ends.
+        made_by: The id of the token that it was made with, and with which it is revoked; `None` for one that was made
+            by who runs the store.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Grant:
     can: frozenset[Action]
     created_at: float
     expires_at: float
+    made_by: str | None
     # A name can be used again, the ledger's id of a scope never.
     scope_id: int = field(repr=False)
 
@@ -93,12 +96,13 @@ class Tokens:
             workspace: The workspace or its name.
             can: What it may do there.
             ttl: Seconds until it ends.
-            by: Who makes it: it can do no more than that, and lasts no longer.
+            by: The token that it is made with: it can do no more than that, lasts no longer, and is revoked with it.
 
         Raises:
             ScopeNotFound: There is no such workspace.
             InvalidOption: There is no such action, or the ttl is no positive number of up to ten years.
             NotAllowed: `by` may not do all of it.
+            InvalidToken: `by` has ended or was revoked.
         """
         allowed = _actions(can)
         if not 0 < ttl <= MAX_TTL:
@@ -112,9 +116,12 @@ class Tokens:
             for action in allowed:
                 by.require(action)
             ends = min(ends, by.expires_at)
-        row = TokenRow(uuid.uuid4().hex, scope.chain_ids[0], scope.name, ",".join(allowed), now, ends)
+        made_by = None if by is None else by.id
+        row = TokenRow(uuid.uuid4().hex, scope.chain_ids[0], scope.name, ",".join(allowed), now, ends, made_by)
         with self._database.write(scope.chain_ids) as tx:
             tree.check_alive(tx, scope.chain_ids)
+            if made_by is not None and not tokens.hold(tx, made_by):
+                raise InvalidToken(_REFUSED)
             tokens.store(tx, row)
         claims = {"jti": row.id, "aud": _AUDIENCE, "sub": row.scope, "can": allowed, "exp": math.ceil(ends)}
         return _codec.encode(claims, self._key(), algorithm=_ALGORITHM)
@@ -155,7 +162,7 @@ class Tokens:
             return [_grant(row) for row in tokens.listing(tx)]
 
     def revoke(self, id: str) -> bool:
-        """End a token now; whether it was valid."""
+        """End a token now, and those that were made with it; whether it was valid."""
         with self._database.write() as tx:
             return tokens.forget(tx, id)
 
@@ -177,7 +184,7 @@ def _actions(can: Collection[Action]) -> list[Action]:
 
 def _grant(row: TokenRow) -> Grant:
     can = frozenset(cast("list[Action]", row.can.split(",")))
-    return Grant(row.id, row.scope, can, row.created_at, row.expires_at, row.scope_id)
+    return Grant(row.id, row.scope, can, row.created_at, row.expires_at, row.made_by, row.scope_id)
 
 
 def _secret_of(database: Database) -> bytes:

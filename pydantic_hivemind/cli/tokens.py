@@ -51,7 +51,7 @@ def create(*, can: Can = None, ttl: TokenTtl = None, workspace: Workspace, store
 
 @group.command("list")
 def list_tokens(*, store: Store, as_json: Json = False) -> None:
-    """List the tokens that are valid now."""
+    """List the tokens that are valid now, and the token that each was made with, if it was made over HTTP."""
     from pydantic_hivemind.auth import Tokens
 
     with open_store(store) as hive:
@@ -63,6 +63,7 @@ def list_tokens(*, store: Store, as_json: Json = False) -> None:
             ", ".join(sorted(grant.can)),
             output.moment(grant.created_at),
             output.moment(grant.expires_at),
+            grant.made_by or "",
         )
         for grant in grants
     ]
@@ -74,11 +75,12 @@ def list_tokens(*, store: Store, as_json: Json = False) -> None:
                 "can": sorted(grant.can),
                 "created_at": grant.created_at,
                 "expires_at": grant.expires_at,
+                "made_by": grant.made_by,
             }
             for grant in grants
         ],
         as_json=as_json,
-        people=lambda _: output.table(("id", "workspace", "can", "made", "ends"), rows),
+        people=lambda _: output.table(("id", "workspace", "can", "made", "ends", "made with"), rows),
         plain=lambda _: [output.row(*cells) for cells in rows],
     )
 
@@ -90,7 +92,7 @@ def revoke(
     store: Store,
     as_json: Json = False,
 ) -> None:
-    """End a token now."""
+    """End a token now, and those that were made with it."""
     from pydantic_hivemind.auth import Tokens
 
     with open_store(store) as hive:

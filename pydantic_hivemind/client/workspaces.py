@@ -12,13 +12,14 @@ from pydantic_hivemind.model import ScopeInfo
 
 
 class TokenInfo(NamedTuple):
-    """A token that was given out. Times are seconds since the epoch."""
+    """A token that was given out. Times are seconds since the epoch; `made_by` is the id of the token it ends with."""
 
     id: str
     workspace: str
     can: tuple[Action, ...]
     created_at: float
     expires_at: float
+    made_by: str | None
 
 
 class Issued(NamedTuple):
@@ -30,6 +31,7 @@ class Issued(NamedTuple):
     can: tuple[Action, ...]
     created_at: float
     expires_at: float
+    made_by: str | None
 
 
 class Workspace(NamedTuple):
@@ -97,7 +99,7 @@ def renew(ttl: float | None) -> Steps[None]:
 def create_token(
     workspace: str | None = None, *, can: Collection[Action] | None = None, ttl: float | None = None
 ) -> Steps[Issued]:
-    """A token for this workspace or one under it: it can do no more than that in use, and ends no later."""
+    """A token for this workspace or one under it: it can do no more than that in use, and ends with it or before."""
     asked = {"workspace": workspace, "can": None if can is None else list(can), **({} if ttl is None else {"ttl": ttl})}
     return one(Issued, (yield Ask("POST", "tokens", json=asked)))
 
@@ -108,5 +110,5 @@ def list_tokens() -> Steps[list[TokenInfo]]:
 
 
 def revoke_token(id: str) -> Steps[None]:
-    """End a token of this workspace or of one under it; fine if it has ended."""
+    """End a token of this workspace or of one under it, and those made with it; fine if it has ended."""
     yield Ask("DELETE", f"tokens/{quote(id, safe='')}")

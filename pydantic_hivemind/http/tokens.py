@@ -36,6 +36,7 @@ class TokenInfo(Shape):
     can: Annotated[list[Action], BeforeValidator(_in_order)]
     created_at: float
     expires_at: float
+    made_by: str | None = Field(description="The id of the token that it was made with, and is revoked with.")
 
 
 class Issued(TokenInfo):
@@ -45,7 +46,7 @@ class Issued(TokenInfo):
 
 
 class NewToken(Asked):
-    """A token to make. It ends no later than yours."""
+    """A token to make. It ends no later than yours, and is revoked with it."""
 
     workspace: str | None = Field(None, description="One under yours; yours, if none is named.")
     can: Can = None
@@ -67,7 +68,7 @@ def list_tokens(scope: Administered, hive: Hive, tokens: TheTokens, paging: Pagi
 
 @router.delete("/{id}", status_code=204, responses=documented(404))
 def revoke_token(scope: Administered, hive: Hive, tokens: TheTokens, id: str) -> None:
-    """End a token of your workspace or of one under it; fine if it has ended."""
+    """End a token of your workspace or of one under it, and those that were made with it; fine if it has ended."""
     if any(grant.id == id for grant in _of(hive, tokens, scope)):
         tokens.revoke(id)
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The alembic revision that this code reads and writes."""
 
 
@@ -219,4 +219,6 @@ tokens = Table(
     Column("can", Text, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False, index=True),
+    # The token that it was made with; NULL for one that was made by who runs the store.
+    Column("made_by", Key, ForeignKey("tokens.id", ondelete="CASCADE"), index=True),
 )

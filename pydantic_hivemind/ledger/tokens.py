@@ -23,12 +23,24 @@ class TokenRow:
     can: str
     created_at: float
     expires_at: float
+    made_by: str | None
 
 
-def _live(*conditions: ColumnElement[bool]) -> Select[Unpack[tuple[str, int, str, str, float, float]]]:
+_COLUMNS = (
+    tokens.c.id,
+    tokens.c.scope_id,
+    scopes.c.name,
+    tokens.c.can,
+    tokens.c.created_at,
+    tokens.c.expires_at,
+    tokens.c.made_by,
+)
+
+
+def _live(*conditions: ColumnElement[bool]) -> Select[Unpack[tuple[str, int, str, str, float, float, str | None]]]:
     """Tokens that have not ended, of scopes that have not either."""
     return (
-        select(tokens.c.id, tokens.c.scope_id, scopes.c.name, tokens.c.can, tokens.c.created_at, tokens.c.expires_at)
+        select(*_COLUMNS)
         .join(scopes, scopes.c.id == tokens.c.scope_id)
         .where(
             tokens.c.expires_at > param("now"),
@@ -40,6 +52,8 @@ def _live(*conditions: ColumnElement[bool]) -> Select[Unpack[tuple[str, int, str
 
 
 _FIND = Statement(lambda: _live(tokens.c.id == param("id")))
+# Nobody can revoke it until the transaction ends.
+_HOLD = Statement(lambda: _live(tokens.c.id == param("id")).with_for_update(read=True, key_share=True, of=tokens))
 _LIST = Statement(_live)
 _INSERT = Statement(lambda: insert_row(tokens))
 _DELETE = Statement(lambda: delete(tokens).where(tokens.c.id == param("id")))
@@ -52,6 +66,11 @@ def find(tx: Transaction, id: str) -> TokenRow | None:
     return TokenRow(*rows[0]) if rows else None
 
 
+def hold(tx: Transaction, id: str) -> bool:
+    """Whether the token of that id is live, and stays so until the transaction ends."""
+    return bool(tx.rows(_HOLD, {"id": id, "now": time.time()}))
+
+
 def listing(tx: Transaction) -> list[TokenRow]:
     """Every live token, by the name of its scope and by age."""
     return [TokenRow(*row) for row in tx.rows(_LIST, {"now": time.time()})]
@@ -60,10 +79,10 @@ def listing(tx: Transaction) -> list[TokenRow]:
 def store(tx: Transaction, token: TokenRow) -> None:
     """Keep a new token, and let go of those that have ended."""
     tx.run(_PURGE, {"now": token.created_at})
-    values = {"can": token.can, "created_at": token.created_at, "expires_at": token.expires_at}
-    tx.run(_INSERT, {"id": token.id, "scope_id": token.scope_id, **values})
+    times = {"created_at": token.created_at, "expires_at": token.expires_at}
+    tx.run(_INSERT, {"id": token.id, "scope_id": token.scope_id, "can": token.can, "made_by": token.made_by, **times})
 
 
 def forget(tx: Transaction, id: str) -> bool:
-    """Delete a token; whether there was one."""
+    """Delete a token and those that were made with it; whether there was one."""
     return bool(tx.run(_DELETE, {"id": id}))

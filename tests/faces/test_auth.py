@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import multiprocessing
+import sqlite3
 import stat
+import threading
 import time
 
 import jwt
@@ -13,6 +16,7 @@ import pytest
 
 from pydantic_hivemind import Hivemind, errors
 from pydantic_hivemind.auth import ACTIONS, DEFAULT_TTL, MAX_TTL, Tokens
+from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
 from pydantic_hivemind.private import SECRET_FILE
 
 
@@ -130,8 +134,8 @@ def test_a_workspace_made_anew_is_another_one(hive, tokens):
 
 def test_a_session_that_ends_takes_its_tokens_with_it(hive, tokens):
     project = hive.scope("project")
-    token = tokens.create(project.spawn("run", ttl=0.01))
-    time.sleep(0.02)
+    token = tokens.create(project.spawn("run", ttl=0.5))
+    time.sleep(0.6)
     assert refused(tokens, token)
     with pytest.raises(errors.ScopeNotFound):
         tokens.create("run")
@@ -171,6 +175,75 @@ def test_nobody_hands_on_more_than_they_have(hive, tokens):
         tokens.create(run, can=["read", "write"], by=by)
     grant = tokens.verify(tokens.create(run, can=["read"], by=by))
     assert (grant.can, grant.expires_at) == ({"read"}, by.expires_at)
+
+
+def test_what_a_token_made_ends_with_it(hive, tokens):
+    """All the way down, and nothing else."""
+    project = hive.scope("project")
+    top = tokens.verify(tokens.create(project, can=ACTIONS))
+    by = tokens.verify(tokens.create(project, can=ACTIONS, by=top))
+    child = tokens.create(project.spawn("run"), by=by)
+    other = tokens.create(project, by=top)
+    assert (top.made_by, by.made_by, tokens.verify(child).made_by) == (None, top.id, by.id)
+    assert {grant.id: grant.made_by for grant in tokens.list()}[by.id] == top.id
+    assert tokens.revoke(by.id)
+    assert refused(tokens, child)
+    assert tokens.verify(other)
+    assert tokens.revoke(top.id)
+    assert tokens.list() == []
+
+
+def test_a_token_that_was_revoked_meanwhile_makes_none(hive, tokens):
+    project = hive.scope("project")
+    by = tokens.verify(tokens.create(project, can=ACTIONS))
+    tokens.revoke(by.id)
+    with pytest.raises(errors.InvalidToken):
+        tokens.create(project, by=by)
+    assert tokens.list() == []
+
+
+def test_of_making_and_revoking_at_once_nothing_is_left(hive, tokens):
+    project = hive.scope("project")
+
+    def make(by, start):
+        start.wait()
+        with contextlib.suppress(errors.InvalidToken):
+            tokens.create(project, by=by)
+
+    for _ in range(20):
+        by = tokens.verify(tokens.create(project, can=ACTIONS))
+        start = threading.Barrier(4)
+        makers = [threading.Thread(target=make, args=(by, start)) for _ in range(3)]
+        for maker in makers:
+            maker.start()
+        start.wait()
+        tokens.revoke(by.id)
+        for maker in makers:
+            maker.join()
+        assert tokens.list() == []
+
+
+@pytest.mark.sqlite
+def test_tokens_of_an_older_store_stay(hive, tokens, tmp_path):
+    """Of one in which it was not kept who made a token."""
+    hive.scope("ada")
+    token = tokens.create("ada")
+    hive.close()
+    with sqlite3.connect(tmp_path / "hive" / LEDGER_FILE) as ledger:
+        ledger.executescript(
+            "CREATE TABLE old AS SELECT id, scope_id, can, created_at, expires_at FROM tokens; DROP TABLE tokens;"
+            "CREATE TABLE tokens (id TEXT PRIMARY KEY, scope_id INTEGER NOT NULL REFERENCES scopes ON DELETE CASCADE,"
+            " can TEXT NOT NULL, created_at FLOAT NOT NULL, expires_at FLOAT NOT NULL);"
+            "INSERT INTO tokens SELECT * FROM old; DROP TABLE old; UPDATE alembic_version SET version_num = '0004'"
+        )
+    ledger.close()
+    with Hivemind.open(tmp_path / "hive") as again:
+        kept = Tokens(again)
+        by = kept.verify(token)
+        assert by.made_by is None
+        made = kept.create("ada", by=by)
+        kept.revoke(by.id)
+        assert refused(kept, made)
 
 
 def test_those_that_are_valid_are_listed(hive, tokens):

@@ -205,8 +205,17 @@ def test_tokens_are_made_listed_and_revoked(run, store):
     made = run("token", "create", "-w", "run", "--json").json
     assert grant(store, made["token"]).id == made["id"]
 
+    with Hivemind.open(store) as hive:
+        below = Tokens(hive).create("run", can=["read"], by=Tokens(hive).verify(made["token"]))
+
     listed = run("token", "list", "--json").json
-    assert [(entry["workspace"], entry["can"]) for entry in listed] == [("run", ["read"]), ("run", ["read", "write"])]
+    assert [entry["made_by"] for entry in listed] == [None, None, made["id"]]
+    assert run("token", "list").lines[-1].split("\t")[-1] == made["id"]
+    assert [(entry["workspace"], entry["can"]) for entry in listed] == [
+        ("run", ["read"]),
+        ("run", ["read", "write"]),
+        ("run", ["read"]),
+    ]
     for told in (run("token", "list"), run("token", "list", "--json"), run("token", "list", people=True)):
         assert token not in told.out
         assert made["id"] in told.out
@@ -215,5 +224,7 @@ def test_tokens_are_made_listed_and_revoked(run, store):
     assert run("token", "revoke", made["id"]).code == 3
     with pytest.raises(errors.InvalidToken):
         grant(store, made["token"])
+    with pytest.raises(errors.InvalidToken):
+        grant(store, below)
     assert run("token", "create", "-w", "run", "--can", "fly").code == 2
     assert run("token", "create", "-w", "nobody").code == 3
