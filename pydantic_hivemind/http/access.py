@@ -1,6 +1,6 @@
 """Who asks: the workspace of their token, and what they say of an operation in headers.
 
-Dependencies that ask the store run in threads; those that do not are `async`, which spares them the way to a thread.
+None of these dependencies asks the store; they are `async`, which spares them the way to a thread.
 """
 
 from __future__ import annotations
@@ -10,18 +10,13 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from pydantic_hivemind.auth import Action, Grant, Tokens
-from pydantic_hivemind.errors import InvalidOption, InvalidToken
+from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.http.route import bearer
 from pydantic_hivemind.scopes import Scope
 
-_bearer = HTTPBearer(
-    bearerFormat="JWT",
-    auto_error=False,
-    description="A token of one workspace, from `hivemind token create`. It says which workspace is meant.",
-)
 _ETAG = re.compile(r'"(\d{1,18})"', re.ASCII)
 
 
@@ -39,19 +34,17 @@ Hive = Annotated[Hivemind, Depends(hive_of)]
 TheTokens = Annotated[Tokens, Depends(tokens_of)]
 
 
-def grant_of(tokens: TheTokens, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Grant:
+async def grant_of(request: Request, _: Annotated[object, Depends(bearer)]) -> Grant:
     """Dependency: what the caller's token gives."""
-    if credentials is None:
-        raise InvalidToken("send a token: `Authorization: Bearer <token>`")
-    return tokens.verify(credentials.credentials)
+    return request.state.caller[0]
 
 
 TheGrant = Annotated[Grant, Depends(grant_of)]
 
 
-def own(tokens: TheTokens, grant: TheGrant) -> Scope:
+async def own(request: Request, _: TheGrant) -> Scope:
     """Dependency: the caller's own workspace, whatever they may do there."""
-    return tokens.scope(grant)
+    return request.state.caller[1]
 
 
 def _allowed(action: Action) -> Callable[[Grant, Scope], Awaitable[Scope]]:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.http import changing, files, finding, problems, tokens, workspaces
+from pydantic_hivemind.http.bodies import Bodies
 from pydantic_hivemind.http.guard import Guard
 from pydantic_hivemind.http.metrics import Metrics
 
@@ -84,6 +85,7 @@ def create_app(
         app.router.routes.append(Route(path, mounted, name=path.strip("/"), include_in_schema=False))
         app.mount(path, mounted)
     problems.install(app)
+    app.add_middleware(Bodies)
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(metrics.around)
     return app

@@ -9,10 +9,11 @@ from pydantic import Base64Bytes, Field
 
 from pydantic_hivemind.http.access import ExpectedVersion, OperationId, Promotable, Writable, etag_of
 from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, shape
 from pydantic_hivemind.model import Edited, File, PromotionReport, Stat, Strategy
 
-router = APIRouter(tags=["changing"])
+router = APIRouter(tags=["changing"], route_class=TokenRoute)
 
 MAX_VERSION = 2**63 - 1
 """Largest version: what every database can count to."""
@@ -82,7 +83,7 @@ class Revert(Asked):
     promotion_id: str
 
 
-@router.post("/edit", response_model=shape(Edited), responses=documented(404, 409, 412, 413, 415, 507))
+@router.post("/edit", response_model=shape(Edited), responses=documented(404, 409, 412, 415, 507))
 def edit(
     scope: Writable, asked: Edit, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
 ) -> Any:
@@ -99,7 +100,7 @@ def edit(
     return edited
 
 
-@router.post("/merge", response_model=shape(Stat), responses=documented(404, 409, 413, 507))
+@router.post("/merge", response_model=shape(Stat), responses=documented(404, 409, 507))
 def merge(scope: Writable, asked: Merge, response: Response, operation_id: OperationId = None) -> Any:
     """Write what was made from a file as it was read, keeping what others wrote since then."""
     base = None

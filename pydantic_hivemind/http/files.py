@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from pydantic_hivemind.errors import InvalidPath
+from pydantic_hivemind.errors import InvalidPath, StoreFull
 from pydantic_hivemind.http.access import (
     ExpectedVersion,
     KnownVersions,
@@ -20,13 +22,17 @@ from pydantic_hivemind.http.access import (
     etag_of,
 )
 from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import shape
 from pydantic_hivemind.model import Stat
 
-router = APIRouter(prefix="/files", tags=["files"])
+router = APIRouter(prefix="/files", tags=["files"], route_class=TokenRoute)
 
 CHUNK_BYTES = 1 << 18
 """How much of a file is sent at once, so that a slow reader is not sent all of it."""
+
+SPOOL_BYTES = 1 << 20
+"""Largest body that is kept in memory while it comes in."""
 
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _ETAG = {"ETag": {"description": "The file's version.", "schema": {"type": "string"}}}
@@ -44,12 +50,19 @@ async def path_of(
     return path
 
 
-async def body_of(request: Request) -> bytearray:
-    """Dependency: what was sent, taken in as it comes."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-    return data
+async def body_of(request: Request) -> AsyncIterator[SpooledTemporaryFile[bytes]]:
+    """Dependency: what was sent, as a file. While a large one comes in, it is not in memory."""
+    received = 0
+    with SpooledTemporaryFile(SPOOL_BYTES) as file:
+        try:
+            async for part in request.stream():
+                received += len(part)
+                # Memory is fast, and the disk may not be.
+                await run_sync(file.write, part) if received > SPOOL_BYTES else file.write(part)
+        except OSError:
+            raise StoreFull("there is no room for what is sent") from None
+        file.seek(0)
+        yield file
 
 
 ThePath = Annotated[str, Depends(path_of)]
@@ -82,14 +95,14 @@ def read(scope: Readable, path: ThePath, known: KnownVersions) -> Response:
 @router.put(
     "/{path:path}",
     response_model=shape(Stat),
-    responses={200: {"headers": _ETAG}, **documented(404, 409, 412, 413, 507)},
+    responses={200: {"headers": _ETAG}, **documented(404, 409, 412, 507)},
     openapi_extra={"requestBody": {"content": _BINARY, "required": True}},
 )
 def write_bytes(
     scope: Writable,
     path: ThePath,
     response: Response,
-    data: Annotated[bytearray, Depends(body_of)],
+    body: Annotated[SpooledTemporaryFile[bytes], Depends(body_of)],
     expected: ExpectedVersion,
     operation_id: OperationId = None,
     tags: Annotated[
@@ -98,7 +111,7 @@ def write_bytes(
 ) -> Any:
     """Write a file, making the directories above it; the body is what will be in it, whatever its type."""
     wanted = [] if tags == [""] else tags
-    stat = scope.write_bytes(path, data, tags=wanted, expected_version=expected, operation_id=operation_id)
+    stat = scope.write_bytes(path, body.read(), tags=wanted, expected_version=expected, operation_id=operation_id)
     response.headers["ETag"] = etag_of(stat.version)
     return stat
 

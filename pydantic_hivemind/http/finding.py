@@ -11,10 +11,11 @@ from pydantic import Field
 from pydantic_hivemind.http.access import Readable, TheGrant, chain_of
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, page_of, shape
 from pydantic_hivemind.model import Change, Hit, Match, Stat, Version
 
-router = APIRouter(tags=["finding"])
+router = APIRouter(tags=["finding"], route_class=TokenRoute)
 
 MAX_HITS = 1000
 """Most passages of one search."""

@@ -1,4 +1,4 @@
-"""What a request must be like before anything reads it: for this host, from this origin, and not too large."""
+"""What a request must be like before anything reads it: for this host, and from this origin."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pydantic_hivemind.http.problems import problem
-from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
-
-MAX_JSON_BYTES = 16 << 20
-"""Largest body of a request that is no file: what is parsed as a whole takes several times its size of memory."""
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """Names of this machine that no name server can give to another one."""
@@ -38,39 +32,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        limit = MAX_FILE_BYTES if scope["method"] == "PUT" else MAX_JSON_BYTES
         host, origin = _name(f"//{headers.get('host', '')}"), headers.get("origin")
-        length = headers.get("content-length", "")
         if host is None or not (host in self._known or _is_address(host)):
             why = "this host is not served here; who runs the server can add it to its hosts"
             refusal = problem(421, why)
         elif origin is not None and _name(origin) not in self._known | {host}:
             refusal = problem(403, "pages of this origin may not use the server")
-        elif length.isdecimal() and int(length) > limit:
-            refusal = _too_large(limit)
         else:
-            await self._app(scope, _limited(receive, limit), send)
+            await self._app(scope, receive, send)
             return
         await refusal(scope, receive, send)
-
-
-def _limited(receive: Receive, limit: int) -> Receive:
-    """The same messages, until they are more than the limit."""
-    received = 0
-
-    async def receive_some() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise HTTPException(413, f"a request of this kind has at most {limit} bytes")
-        return message
-
-    return receive_some
-
-
-def _too_large(limit: int) -> JSONResponse:
-    return problem(413, f"a request of this kind has at most {limit} bytes", headers={"Connection": "close"})
 
 
 def _name(address: str) -> str | None:

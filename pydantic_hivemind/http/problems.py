@@ -53,9 +53,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": phrase(status), "content": content} for status in statuses}
 
 
-ALWAYS = documented(400, 401, 403, 410, 421, 422, 500, 503)
-"""Of every operation that takes a token. 410 is for a workspace that ends meanwhile; 421, and 403 for any token, are
-for foreign hosts and origins."""
+ALWAYS = documented(400, 401, 403, 408, 410, 413, 421, 422, 500, 503)
+"""Of every operation that takes a token. 408 and 413 are for bodies that come too slowly or are too large; 410 is for
+a workspace that ends meanwhile; 421, and 403 for any token, are for foreign hosts and origins."""
 
 
 def problem(

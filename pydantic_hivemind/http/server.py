@@ -14,14 +14,26 @@ from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.http.app import create_app
+from pydantic_hivemind.http.connections import BoundedConnection
 from pydantic_hivemind.http.metrics import LOG
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 """One that no well-known service uses."""
 
-OPTIONS: dict[str, Any] = {"access_log": False, "server_header": False}
-"""For uvicorn. Not its log of requests: the addresses in it have names of files and what was looked for."""
+END_SECONDS = 5
+"""Seconds that requests have to end when the server is told to: half of those after which containers are killed."""
+
+OPTIONS: dict[str, Any] = {
+    # Not its log of requests: the addresses in it have names of files and what was looked for.
+    "access_log": False,
+    "server_header": False,
+    "http": BoundedConnection,
+    # There are none here, and their connections would be counted by nobody.
+    "ws": "none",
+    "timeout_graceful_shutdown": END_SECONDS,
+}
+"""For uvicorn."""
 
 LOG_CONFIG: dict[str, Any] = {
     **LOGGING_CONFIG,
@@ -38,7 +50,7 @@ def serve(
     hosts: Collection[str] = (),
     mounts: Mapping[str, Starlette] | None = None,
 ) -> None:
-    """Serve a hive until the process is told to end; what was begun is ended first.
+    """Serve a hive until the process is told to end; requests that were begun have some seconds to be answered.
 
     Args:
         hive: The hive.

@@ -13,11 +13,12 @@ from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.http.access import Administered, Hive, TheGrant, TheTokens
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, Shape, page_of
 from pydantic_hivemind.http.under import find, under
 from pydantic_hivemind.scopes import Scope
 
-router = APIRouter(prefix="/tokens", tags=["tokens"])
+router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=TokenRoute)
 
 Can = Annotated[
     list[Action] | None, Field(min_length=1, description="What the token may do; without it all that yours may.")

@@ -15,12 +15,13 @@ from pydantic_hivemind.auth import MAX_TTL
 from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
+from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, Shape, page_of
 from pydantic_hivemind.http.tokens import Can, Issued, TokenInfo, issue, no_more_than
 from pydantic_hivemind.http.under import find, not_under, under
 from pydantic_hivemind.model import ScopeInfo
 
-router = APIRouter(tags=["workspaces"])
+router = APIRouter(tags=["workspaces"], route_class=TokenRoute)
 
 Ttl = Annotated[float, Field(gt=0, le=MAX_TTL, allow_inf_nan=False)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from anyio.to_thread import run_sync
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -20,6 +21,9 @@ from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.mcp.callers import GRANT, by_request
 from pydantic_hivemind.mcp.server import server_for
 
+MAX_CALL_BYTES = 16 << 20
+"""Largest call, in bytes: a file as JSON, which is parsed as a whole."""
+
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
 
@@ -32,7 +36,10 @@ def create_app(hive: Hivemind, *, token_store: Tokens | None = None) -> Starlett
     """
     tokens = token_store or Tokens(hive)
     # No sessions: a request is answered for its own token, whoever began the conversation.
-    manager = StreamableHTTPSessionManager(server_for(by_request(tokens)), json_response=True, stateless=True)
+    server = server_for(by_request(tokens))
+    manager = StreamableHTTPSessionManager(
+        server, json_response=True, stateless=True, max_request_body_size=MAX_CALL_BYTES
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -71,9 +78,9 @@ def _token(authorization: str | None) -> str:
 
 
 def _refusal(error: HivemindError, *, with_token: bool) -> JSONResponse:
-    body = {"error": type(error).__name__, "detail": str(error)}
-    if not isinstance(error, InvalidToken):
-        return JSONResponse(body, 503)
+    status = HTTPStatus.UNAUTHORIZED if isinstance(error, InvalidToken) else HTTPStatus.SERVICE_UNAVAILABLE
+    said = {"type": "about:blank", "title": status.phrase, "status": status, "detail": str(error)}
     # RFC 6750, section 3: the error is named only where there was a token.
     named = ', error="invalid_token"' if with_token else ""
-    return JSONResponse(body, 401, {"WWW-Authenticate": f'Bearer realm="hivemind"{named}'})
+    headers = {"WWW-Authenticate": f'Bearer realm="hivemind"{named}'} if status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse({**said, "error": type(error).__name__}, status, headers, "application/problem+json")

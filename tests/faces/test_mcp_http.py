@@ -162,7 +162,7 @@ async def test_only_requests_are_answered_and_only_for_this_host(served, tokens,
         assert ask(served, token, method=method, body=None).status_code == 405
     assert ask(served, token, host="evil.example").status_code == 421
     assert ask(served, token, origin="http://evil.example").status_code == 403
-    assert ask(served, token, body={**LIST_TOOLS, "params": {"x": "x" * (5 << 20)}}).status_code == 413
+    assert ask(served, token, body={**LIST_TOOLS, "params": {"x": "x" * (16 << 20)}}).status_code == 413
     assert ask(served, token, **{"content-type": "text/plain"}).status_code == 400
     assert ask(served, token, body={"not": "rpc"}).status_code == 400
     assert httpx.get(f"{served}/health").status_code == 200

@@ -1,0 +1,78 @@
+"""What comes before an operation, and before anything of its body is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+
+from pydantic_hivemind.auth import Grant, Tokens
+from pydantic_hivemind.errors import InvalidOption, InvalidToken
+from pydantic_hivemind.http import bodies
+from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
+from pydantic_hivemind.scopes import Scope
+
+LIMITS = {
+    "write_bytes": MAX_FILE_BYTES,
+    **dict.fromkeys(["write", "edit", "merge"], bodies.MAX_CONTENT_BYTES),
+}
+"""Largest bodies, in bytes, of the operations that take the content of files."""
+
+CONDITIONS = frozenset({"if-match", "if-none-match", "idempotency-key"})
+"""Headers that say whether something is done. Who sends one must not believe that it was heeded where it was not."""
+
+READING = frozenset({"GET", "HEAD"})
+"""Methods that change nothing."""
+
+bearer = HTTPBearer(
+    bearerFormat="JWT",
+    auto_error=False,
+    description="A token of one workspace, from `hivemind token create`. It says which workspace is meant.",
+)
+
+
+class TokenRoute(APIRoute):
+    """An operation for who has a token."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        answer = super().get_route_handler()
+        unheeded = frozenset[str]() if set(self.methods or ()) <= READING else CONDITIONS - _headers(self.dependant)
+
+        async def handle(request: Request) -> Response:
+            request.state.caller = await _caller(request)
+            for name in sorted(unheeded & set(request.headers)):
+                raise InvalidOption(f"this operation takes no {name.title()}; leave it out")
+            bodies.limit(request.scope, LIMITS.get(self.name, bodies.MAX_JSON_BYTES))
+            return await answer(request)
+
+        return handle
+
+
+async def _caller(request: Request) -> tuple[Grant, Scope]:
+    """What the caller's token gives, and the workspace it is for.
+
+    Raises:
+        InvalidToken: There is none that is valid.
+    """
+    credentials = await bearer(request)
+    if credentials is None:
+        raise InvalidToken("send a token: `Authorization: Bearer <token>`")
+    tokens: Tokens = request.app.state.tokens
+
+    def find() -> tuple[Grant, Scope]:
+        grant = tokens.verify(credentials.credentials)
+        return grant, tokens.scope(grant)
+
+    return await run_sync(find)
+
+
+def _headers(dependant: Dependant) -> set[str]:
+    """The headers that an operation takes."""
+    own = {header.alias.lower() for header in dependant.header_params}
+    return own.union(*map(_headers, dependant.dependencies))
