@@ -95,8 +95,9 @@ def _version(etag: str) -> int:
 async def known_versions(
     if_none_match: Annotated[str | None, Header(description="ETags of the versions that are there already.")] = None,
 ) -> frozenset[str]:
-    """Dependency: the ETags that need not be sent again."""
-    return frozenset(part.strip() for part in (if_none_match or "").split(","))
+    """Dependency: the ETags of what need not be sent again, `*` among them for any; weak or not makes no difference."""
+    given = (etag.strip().removeprefix("W/") for etag in (if_none_match or "").split(","))
+    return frozenset(etag for etag in given if etag)
 
 
 ExpectedVersion = Annotated[int | None, Depends(expected_version)]

@@ -75,6 +75,12 @@ def create_app(
         app.state.tokens.list()  # Asks the store.
         return {"status": "ok"}
 
+    @app.head("/health", tags=["server"], responses=problems.documented(403, 421, 503))
+    def health_head() -> Response:
+        """As GET, without saying anything."""
+        health()
+        return Response()
+
     @app.get("/metrics", tags=["server"], response_class=PlainTextResponse, responses=problems.documented(403, 421))
     def metrics_page() -> Response:
         """How many requests there were of each kind, and how long they took, for Prometheus."""

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from pydantic_hivemind.errors import InvalidPath, StoreFull
+from pydantic_hivemind.errors import InvalidPath, IsADirectory, StoreFull
+from pydantic_hivemind.http import ranges
 from pydantic_hivemind.http.access import (
     ExpectedVersion,
     KnownVersions,
@@ -34,8 +35,10 @@ CHUNK_BYTES = 1 << 18
 SPOOL_BYTES = 1 << 20
 """Largest body that is kept in memory while it comes in."""
 
-_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_TYPE = "application/octet-stream"
+_BINARY = {_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 _ETAG = {"ETag": {"description": "The file's version.", "schema": {"type": "string"}}}
+_PART = {"Content-Range": {"description": "Which bytes, of how many.", "schema": {"type": "string"}}}
 _STAT = {"Hivemind-Stat": {"description": "The file's Stat, as JSON.", "schema": {"type": "string"}}}
 
 
@@ -57,8 +60,10 @@ async def body_of(request: Request) -> AsyncIterator[SpooledTemporaryFile[bytes]
         try:
             async for part in request.stream():
                 received += len(part)
-                # Memory is fast, and the disk may not be.
-                await run_sync(file.write, part) if received > SPOOL_BYTES else file.write(part)
+                if received <= SPOOL_BYTES:
+                    file.write(part)
+                else:
+                    await run_sync(file.write, part)
         except OSError:
             raise StoreFull("there is no room for what is sent") from None
         file.seek(0)
@@ -73,23 +78,49 @@ ThePath = Annotated[str, Depends(path_of)]
     response_class=StreamingResponse,
     responses={
         200: {"description": "The bytes of the file.", "content": _BINARY, "headers": {**_ETAG, **_STAT}},
+        206: {"description": "Those that Range asks for.", "content": _BINARY, "headers": {**_ETAG, **_STAT, **_PART}},
+        304: {"description": "The version is one of those in If-None-Match.", "headers": _ETAG},
+        **documented(404, 409, 416),
+    },
+)
+def read(
+    scope: Readable,
+    path: ThePath,
+    known: KnownVersions,
+    wanted: Annotated[
+        str | None, Header(alias="Range", description="A part of the file: `bytes=0-99`, `bytes=100-`, `bytes=-100`.")
+    ] = None,
+    if_range: Annotated[str | None, Header(description="A part only of the version of that ETag.")] = None,
+) -> Response:
+    """A file's bytes, exactly as they were written, with their version as the ETag."""
+    if known and _is_one_of(known, there := scope.stat(path)):
+        return Response(status_code=304, headers={"ETag": etag_of(there.version)})
+    file = scope.read(path)
+    headers = _headers(file.stat)
+    part = ranges.part(wanted, file.stat.size) if if_range in (None, headers["ETag"]) else None
+    if part is None:
+        return StreamingResponse(_parts(file.data, range(file.stat.size)), headers=headers, media_type=_TYPE)
+    headers["Content-Length"] = str(len(part))
+    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.stat.size}"
+    return StreamingResponse(_parts(file.data, part), 206, headers, _TYPE)
+
+
+@router.head(
+    "/{path:path}",
+    responses={
+        200: {"description": "What comes with the bytes of the file.", "headers": {**_ETAG, **_STAT}},
         304: {"description": "The version is one of those in If-None-Match.", "headers": _ETAG},
         **documented(404, 409),
     },
 )
-def read(scope: Readable, path: ThePath, known: KnownVersions) -> Response:
-    """A file's bytes, exactly as they were written, with their version as the ETag."""
-    if known and (etag := etag_of(scope.stat(path).version)) in known and etag != etag_of(0):
-        return Response(status_code=304, headers={"ETag": etag})
-    file = scope.read(path)
-    headers = {
-        "ETag": etag_of(file.stat.version),
-        "Content-Length": str(len(file.data)),
-        "Hivemind-Stat": json.dumps(file.stat._asdict()),
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "private, no-cache",
-    }
-    return StreamingResponse(_parts(file.data), headers=headers, media_type="application/octet-stream")
+def head(scope: Readable, path: ThePath, known: KnownVersions) -> Response:
+    """What comes with a file's bytes, without them."""
+    stat = scope.stat(path)
+    if stat.is_dir:
+        raise IsADirectory(f"{stat.path!r} is a directory, not a file")
+    if _is_one_of(known, stat):
+        return Response(status_code=304, headers={"ETag": etag_of(stat.version)})
+    return Response(headers=_headers(stat), media_type=_TYPE)
 
 
 @router.put(
@@ -122,6 +153,22 @@ def remove(scope: Writable, path: ThePath, expected: ExpectedVersion, operation_
     scope.remove(path, expected_version=expected, operation_id=operation_id)
 
 
-async def _parts(data: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(data), CHUNK_BYTES):
-        yield data[start : start + CHUNK_BYTES]
+def _is_one_of(known: frozenset[str], stat: Stat) -> bool:
+    return not stat.is_dir and not known.isdisjoint({"*", etag_of(stat.version)})
+
+
+def _headers(stat: Stat) -> dict[str, str]:
+    """What comes with a file's bytes."""
+    return {
+        "ETag": etag_of(stat.version),
+        "Content-Length": str(stat.size),
+        "Accept-Ranges": "bytes",
+        "Hivemind-Stat": json.dumps(stat._asdict()),
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-cache",
+    }
+
+
+async def _parts(data: bytes, part: range) -> AsyncIterator[bytes]:
+    for start in range(part.start, part.stop, CHUNK_BYTES):
+        yield data[start : min(start + CHUNK_BYTES, part.stop)]

@@ -19,7 +19,7 @@ from pydantic_hivemind.model import PromotionReport
 
 MEDIA_TYPE = "application/problem+json"
 
-PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 """The words of statuses as RFC 9110 has them, where older Pythons have others."""
 
 _UNEXPLAINED = (errors.StoreError, errors.EmbeddingError)

@@ -70,8 +70,13 @@ def test_a_version_that_is_there_is_not_sent_again(client, run):
     etag = client.put("/v1/files/f.md", content=b"1").headers["etag"]
     answer = client.get("/v1/files/f.md", headers={"If-None-Match": f'"0", {etag}'})
     assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+    for known in (f"W/{etag}", "*", f'"0",W/"1" , W/{etag}'):
+        assert (known, client.get("/v1/files/f.md", headers={"If-None-Match": known}).status_code) == (known, 304)
     run.write_text("/f.md", "2")
-    assert client.get("/v1/files/f.md", headers={"If-None-Match": etag}).content == b"2"
+    for known in (etag, f"W/{etag}", '"0"', "0", ""):
+        assert client.get("/v1/files/f.md", headers={"If-None-Match": known}).content == b"2"
+    assert is_problem(client.get("/v1/files/missing", headers={"If-None-Match": "*"}), 404, "PathNotFound")
+    assert is_problem(client.get("/v1/files/", headers={"If-None-Match": "*"}), 409, "IsADirectory")
 
 
 def test_preconditions_that_make_no_sense(client, run):
@@ -90,6 +95,89 @@ def test_an_operation_is_done_once(client, run):
     assert client.put("/v1/files/f.md", content=b"1", headers=once).json() == first.json()
     assert run.read_text("/f.md") == "2"
     assert is_problem(client.put("/v1/files/f.md", content=b"3", headers=once), 409, "OperationConflict")
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "body", "unheeded"),
+    [
+        ("POST", "spawn", {}, ("Idempotency-Key", "If-Match", "If-None-Match")),
+        ("POST", "workspaces", {"name": "x"}, ("Idempotency-Key", "If-Match")),
+        ("POST", "tokens", {}, ("Idempotency-Key", "If-Match")),
+        ("POST", "renew", {"ttl": 60}, ("Idempotency-Key", "If-Match")),
+        ("POST", "destroy", {}, ("Idempotency-Key", "If-Match")),
+        ("POST", "merge", {"path": "/f.md", "data": "eA==", "base": None}, ("If-Match", "If-None-Match")),
+        ("POST", "promote", {}, ("If-Match", "If-None-Match")),
+        ("POST", "revert", {"promotion_id": "x"}, ("If-Match", "If-None-Match")),
+    ],
+)
+def test_a_condition_that_would_not_be_heeded_is_refused(client, hive, tokens, run, method, address, body, unheeded):
+    before = hive.scopes(), tokens.list(), run.diff()
+    for header in unheeded:
+        answer = client.request(method, f"/v1/{address}", json=body, headers={header: '"7"'})
+        assert is_problem(answer, 400, "InvalidOption")
+        assert header in answer.json()["detail"]
+    assert (hive.scopes(), tokens.list(), run.diff()) == before
+
+
+# -- parts of files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "got"),
+    [
+        ("bytes=0-0", (0, 1)),
+        ("bytes=2-5", (2, 6)),
+        ("bytes=5-", (5, 10)),
+        ("bytes=5-1000", (5, 10)),
+        ("bytes=-3", (7, 10)),
+        ("bytes=-1000", (0, 10)),
+        (" Bytes=1-2 ", (1, 3)),
+    ],
+)
+def test_a_part_of_a_file(client, wanted, got):
+    etag = client.put("/v1/files/f", content=b"0123456789").headers["etag"]
+    answer = client.get("/v1/files/f", headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (206, b"0123456789"[slice(*got)])
+    assert answer.headers["content-range"] == f"bytes {got[0]}-{got[1] - 1}/10"
+    assert answer.headers["content-length"] == str(got[1] - got[0])
+    assert answer.headers["etag"] == etag
+
+
+@pytest.mark.parametrize("wanted", ["bytes=10-", "bytes=10-20", "bytes=-0", f"bytes={10**30}-"])
+def test_a_part_that_is_not_there(client, wanted):
+    client.put("/v1/files/f", content=b"0123456789")
+    answer = client.get("/v1/files/f", headers={"Range": wanted})
+    assert is_problem(answer, 416, "RangeNotSatisfiable")
+    assert answer.headers["content-range"] == "bytes */10"
+
+
+@pytest.mark.parametrize("wanted", ["", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=0-1", "é"])
+def test_what_is_no_part_is_the_whole(client, wanted):
+    client.put("/v1/files/f", content=b"0123456789")
+    answer = client.get("/v1/files/f", headers={"Range": wanted.encode()})
+    assert (answer.status_code, answer.content) == (200, b"0123456789")
+    assert answer.headers["accept-ranges"] == "bytes"
+
+
+def test_a_part_of_one_version_only(client, run):
+    etag = client.put("/v1/files/f", content=b"0123456789").headers["etag"]
+    part = {"Range": "bytes=5-", "If-Range": etag}
+    assert client.get("/v1/files/f", headers=part).content == b"56789"
+    assert client.get("/v1/files/f", headers={**part, "If-Range": f"W/{etag}"}).content == b"0123456789"
+    run.write_text("/f", "abcdefghij")
+    assert client.get("/v1/files/f", headers=part).content == b"abcdefghij"
+
+
+def test_heads(client, run):
+    etag = client.put("/v1/files/f", content=b"0123456789").headers["etag"]
+    head = client.head("/v1/files/f")
+    assert (head.status_code, head.content) == (200, b"")
+    assert {**head.headers} == {**client.get("/v1/files/f").headers}
+    assert client.head("/v1/files/f", headers={"If-None-Match": etag}).status_code == 304
+    assert client.head("/v1/files/g").status_code == 404
+    run.make_dir("/d")
+    assert client.head("/v1/files/d").status_code == client.get("/v1/files/d").status_code == 409
+    assert client.head("/health").status_code == 200
 
 
 # -- paths and pages ---------------------------------------------------------------------------
