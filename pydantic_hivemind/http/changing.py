@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
-from pydantic import Base64Bytes, Field
+from pydantic import Field
 
 from pydantic_hivemind.http.access import ExpectedVersion, OperationId, Promotable, Writable, etag_of
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
-from pydantic_hivemind.http.shapes import Asked, shape
+from pydantic_hivemind.http.shapes import Asked, GivenBase64, shape
 from pydantic_hivemind.model import Edited, File, PromotionReport, Stat, Strategy
 
 router = APIRouter(tags=["changing"], route_class=TokenRoute)
@@ -34,14 +34,14 @@ class Base(Asked):
     """A file as it was read."""
 
     version: int = Field(ge=0, le=MAX_VERSION)
-    data: Base64Bytes
+    data: GivenBase64
 
 
 class Merge(Asked):
     """What was made from a file as it was read."""
 
     path: ThePath
-    data: Base64Bytes = Field(description="The new content.")
+    data: GivenBase64 = Field(description="The new content.")
     base: Base | None = Field(description="What it was made from; `null` if there was no file.")
 
 

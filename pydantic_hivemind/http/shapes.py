@@ -9,7 +9,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema, create_model
 
 from pydantic_hivemind import model
 
@@ -24,6 +24,24 @@ Base64 = Annotated[
     WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
 ]
 """Bytes that are answered."""
+
+
+def _from_base64(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        # Not pydantic's, which leaves out what it does not know.
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("this is no base64 (RFC 4648, section 4)") from None
+
+
+GivenBase64 = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+]
+"""Bytes that are asked with."""
 
 
 class Shape(BaseModel):

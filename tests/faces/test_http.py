@@ -245,6 +245,16 @@ def test_errors_are_problems(client, run, project):
     ]
 
 
+@pytest.mark.parametrize("data", ["-_-_", "eA=", "eA", "e A==", "eA==\n", "é", "=", "eA==eA==", "e%A=="])
+def test_what_is_no_base64_is_not_written(client, run, data):
+    run.write_text("/f", "kept")
+    base = {"version": run.stat("/f").version, "data": data}
+    for body in ({"data": data, "base": None}, {"data": "eA==", "base": base}):
+        answer = client.post("/v1/merge", json={"path": "/f", **body})
+        assert is_problem(answer, 422, "UnprocessableContent")
+    assert run.read_text("/f") == "kept"
+
+
 def test_what_was_sent_is_not_in_an_error(client):
     for body in ({"path": "/f", "old": 7, "new": "s3cret"}, {"s3cret": 1}, {"path": "\ud800s3cret"}, ["s3cret"]):
         answer = client.post("/v1/edit", content=json.dumps(body).encode())
