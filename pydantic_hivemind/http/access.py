@@ -47,11 +47,12 @@ async def own(request: Request, _: TheGrant) -> Scope:
     return request.state.caller[1]
 
 
-def _allowed(action: Action) -> Callable[[Grant, Scope], Awaitable[Scope]]:
-    """Makes a dependency: the caller's own workspace, if they may do that."""
+def _allowed(*actions: Action) -> Callable[[Grant, Scope], Awaitable[Scope]]:
+    """Makes a dependency: the caller's own workspace, if they may do all of that."""
 
     async def allowed(grant: TheGrant, scope: Own) -> Scope:
-        grant.require(action)
+        for action in actions:
+            grant.require(action)
         return scope
 
     return allowed
@@ -60,6 +61,8 @@ def _allowed(action: Action) -> Callable[[Grant, Scope], Awaitable[Scope]]:
 Own = Annotated[Scope, Depends(own)]
 Readable = Annotated[Scope, Depends(_allowed("read"))]
 Writable = Annotated[Scope, Depends(_allowed("write"))]
+# What these answer tells what is in files.
+Editable = Annotated[Scope, Depends(_allowed("read", "write"))]
 Promotable = Annotated[Scope, Depends(_allowed("promote"))]
 Administered = Annotated[Scope, Depends(_allowed("admin"))]
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from pydantic_hivemind.http.access import ExpectedVersion, OperationId, Promotable, Writable, etag_of
+from pydantic_hivemind.auth import Grant
+from pydantic_hivemind.errors import PromotionConflict
+from pydantic_hivemind.http.access import (
+    Editable,
+    ExpectedVersion,
+    OperationId,
+    Promotable,
+    TheGrant,
+    Writable,
+    etag_of,
+)
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, GivenBase64, shape
-from pydantic_hivemind.model import Edited, File, PromotionReport, Stat, Strategy
+from pydantic_hivemind.model import Conflict, Edited, File, PromotionReport, Stat, Strategy
 
 router = APIRouter(tags=["changing"], route_class=TokenRoute)
 
@@ -85,7 +96,7 @@ class Revert(Asked):
 
 @router.post("/edit", response_model=shape(Edited), responses=documented(404, 409, 412, 415, 507))
 def edit(
-    scope: Writable, asked: Edit, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
+    scope: Editable, asked: Edit, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
 ) -> Any:
     """Replace text in a file: of two edits at once both land."""
     edited = scope.edit(
@@ -101,7 +112,7 @@ def edit(
 
 
 @router.post("/merge", response_model=shape(Stat), responses=documented(404, 409, 507))
-def merge(scope: Writable, asked: Merge, response: Response, operation_id: OperationId = None) -> Any:
+def merge(scope: Editable, asked: Merge, response: Response, operation_id: OperationId = None) -> Any:
     """Write what was made from a file as it was read, keeping what others wrote since then."""
     base = None
     if asked.base is not None:
@@ -135,12 +146,27 @@ def restore(scope: Writable, asked: Restore, expected: ExpectedVersion, operatio
 
 
 @router.post("/promote", response_model=shape(PromotionReport), responses=documented(404, 409, 507))
-def promote(scope: Promotable, asked: Promote, operation_id: OperationId = None) -> Any:
-    """Merge the workspace's own changes into its parent or another ancestor: all of them or nothing."""
-    return scope.promote(**asked.model_dump(), operation_id=operation_id)
+def promote(scope: Promotable, grant: TheGrant, asked: Promote, operation_id: OperationId = None) -> Any:
+    """Merge the workspace's own changes into its parent or another ancestor: all of them or nothing.
+
+    What is in conflicting files is told to those who may read them; others see `null`.
+    """
+    try:
+        report = scope.promote(**asked.model_dump(), operation_id=operation_id)
+    except PromotionConflict as error:
+        raise PromotionConflict(str(error), _told(error.report, grant)) from None
+    return _told(report, grant)
 
 
 @router.post("/revert", response_model=list[str], responses=documented(404, 409, 507))
 def revert(scope: Writable, asked: Revert, operation_id: OperationId = None) -> Any:
     """Undo what a promotion did to the workspace, all or nothing; the paths."""
     return scope.revert(asked.promotion_id, operation_id=operation_id)
+
+
+def _told(report: PromotionReport, grant: Grant) -> PromotionReport:
+    """What of a report its reader may know."""
+    if "read" in grant.can:
+        return report
+    named = tuple(Conflict(conflict.path, None, None, None) for conflict in report.conflicts)
+    return replace(report, conflicts=named)

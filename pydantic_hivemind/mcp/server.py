@@ -94,7 +94,7 @@ class _Answers:
 
     async def list_tools(self, context: _Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         caller = await self._asked(context, lambda caller: caller)
-        allowed = [tools.described(name) for name, tool in tools.TOOLS.items() if tool.needs in caller.can]
+        allowed = [tools.described(name) for name, tool in tools.TOOLS.items() if caller.can.issuperset(tool.needs)]
         return types.ListToolsResult(tools=allowed)
 
     async def call_tool(self, context: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
@@ -143,7 +143,8 @@ def _called(caller: Caller, params: types.CallToolRequestParams) -> str:
     tool = tools.TOOLS.get(params.name)
     if tool is None:
         raise InvalidOption(f"there is no tool {params.name!r}")
-    _require(caller, tool.needs)
+    for action in tool.needs:
+        _require(caller, action)
     try:
         call = tool.model_validate(params.arguments or {})
     except ValidationError as error:

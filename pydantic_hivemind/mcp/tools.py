@@ -46,7 +46,7 @@ class Call(BaseModel, ABC):
     # What it does not know is a mistake, above all a workspace.
     model_config = ConfigDict(extra="forbid")
 
-    needs: ClassVar[Action] = "read"
+    needs: ClassVar[tuple[Action, ...]] = ("read",)
     hints: ClassVar[types.ToolAnnotations] = _READS
 
     @abstractmethod
@@ -108,7 +108,7 @@ class Write(Call):
     To change a part of a file use `hivemind_edit`, to add a note `hivemind_remember`.
     """
 
-    needs = "write"
+    needs = ("write",)
     hints = _changes(destructive=True, idempotent=True)
 
     path: str = Field(description="The file, such as `/plans/release.md`.")
@@ -127,7 +127,8 @@ class Write(Call):
 class Edit(Call):
     """Replace text in a file. The text must be there exactly, and once unless all are to be replaced."""
 
-    needs = "write"
+    # What it answers tells what is in the file.
+    needs = ("read", "write")
     hints = _changes(destructive=True, idempotent=False)
 
     path: str = Field(description="The file.")
@@ -145,7 +146,7 @@ class Edit(Call):
 class Delete(Call):
     """Delete a file, or a directory and everything in it. What is inherited is hidden, not deleted."""
 
-    needs = "write"
+    needs = ("write",)
     hints = _changes(destructive=True, idempotent=True)
 
     path: str = Field(description="The file or directory.")
@@ -162,7 +163,8 @@ class Remember(Call):
     Write down one fact at a time, so that it can be understood without this conversation.
     """
 
-    needs = "write"
+    # What it answers tells what is in the file.
+    needs = ("read", "write")
     hints = _changes(destructive=False, idempotent=True)
 
     content: str = Field(description="The note, in Markdown.")
@@ -193,7 +195,7 @@ class Promote(Call):
     All of it or nothing: if both changed the same lines, nothing is promoted and the conflicts are named.
     """
 
-    needs = "promote"
+    needs = ("promote",)
     hints = _changes(destructive=True, idempotent=True)
 
     tags: list[str] = Field([], description="Only files that have one of these tags.")
