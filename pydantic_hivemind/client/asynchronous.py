@@ -94,7 +94,7 @@ class AsyncHivemindClient:
     async def create(
         self, name: str, *, ttl: float | None = None, can: Collection[Action] | None = None
     ) -> AsyncHivemindClient:
-        """A new workspace `<this one>/<name>`, through this client's connections. Raises `ScopeExists`."""
+        """A new workspace `<this one>/-/<name>`, through this client's connections. Raises `ScopeExists`."""
         return self._with(await self.run(workspaces.create(name, ttl=ttl, can=can)))
 
     async def spawn(
@@ -105,7 +105,7 @@ class AsyncHivemindClient:
         attach: bool = False,
         can: Collection[Action] | None = None,
     ) -> AsyncHivemindClient:
-        """A new session `<this one>/<name>`, through this client's connections; as `Scope.spawn`."""
+        """A new session `<this one>/-/<name>`, through this client's connections; as `Scope.spawn`."""
         return self._with(await self.run(workspaces.spawn(name, ttl=ttl, attach=attach, can=can)))
 
     async def close(self) -> None:

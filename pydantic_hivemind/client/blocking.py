@@ -92,7 +92,7 @@ class HivemindClient:
     revoke_token = _sent(workspaces.revoke_token)
 
     def create(self, name: str, *, ttl: float | None = None, can: Collection[Action] | None = None) -> HivemindClient:
-        """A new workspace `<this one>/<name>`, through this client's connections. Raises `ScopeExists`."""
+        """A new workspace `<this one>/-/<name>`, through this client's connections. Raises `ScopeExists`."""
         return self._with(self.run(workspaces.create(name, ttl=ttl, can=can)))
 
     def spawn(
@@ -103,7 +103,7 @@ class HivemindClient:
         attach: bool = False,
         can: Collection[Action] | None = None,
     ) -> HivemindClient:
-        """A new session `<this one>/<name>`, through this client's connections; as `Scope.spawn`."""
+        """A new session `<this one>/-/<name>`, through this client's connections; as `Scope.spawn`."""
         return self._with(self.run(workspaces.spawn(name, ttl=ttl, attach=attach, can=can)))
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import NamedTuple
-from urllib.parse import quote
 
 from pydantic_hivemind.auth import Action
 from pydantic_hivemind.client.exchange import Ask, Steps, every, one
@@ -63,7 +62,7 @@ def children() -> Steps[list[ScopeInfo]]:
 
 
 def create(name: str, *, ttl: float | None = None, can: Collection[Action] | None = None) -> Steps[Issued]:
-    """A new workspace `<this one>/<name>`, and a token for it. Raises `ScopeExists`."""
+    """A new workspace `<this one>/-/<name>`, and a token for it. Raises `ScopeExists`, `InvalidScope`."""
     return one(
         Issued,
         (yield Ask("POST", "workspaces", json={"name": name, "ttl": ttl, "can": None if can is None else list(can)})),
@@ -73,14 +72,14 @@ def create(name: str, *, ttl: float | None = None, can: Collection[Action] | Non
 def spawn(
     name: str | None = None, *, ttl: float | None = None, attach: bool = False, can: Collection[Action] | None = None
 ) -> Steps[Issued]:
-    """A new session `<this one>/<name>`, and a token for it; as `Scope.spawn`."""
+    """A new session `<this one>/-/<name>`, and a token for it; as `Scope.spawn`."""
     asked = {"name": name, "ttl": ttl, "attach": attach, "can": None if can is None else list(can)}
     return one(Issued, (yield Ask("POST", "spawn", json=asked)))
 
 
 def delete_workspace(name: str, *, cascade: bool = False) -> Steps[None]:
     """Remove a workspace under this one and everything in it, for good."""
-    yield Ask("DELETE", f"workspaces/{quote(name, safe='/')}", {"cascade": cascade})
+    yield Ask("DELETE", "workspaces", {"name": name, "cascade": cascade})
 
 
 def destroy(*, cascade: bool = False) -> Steps[None]:
@@ -111,4 +110,4 @@ def list_tokens() -> Steps[list[TokenInfo]]:
 
 def revoke_token(id: str) -> Steps[None]:
     """End a token of this workspace or of one under it, and those made with it; fine if it has ended."""
-    yield Ask("DELETE", f"tokens/{quote(id, safe='')}")
+    yield Ask("DELETE", "tokens", {"id": id})

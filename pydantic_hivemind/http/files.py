@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.convertors import Convertor, register_url_convertor
 
 from pydantic_hivemind.errors import InvalidPath, IsADirectory, StoreFull
 from pydantic_hivemind.http import ranges
@@ -26,6 +27,21 @@ from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import shape
 from pydantic_hivemind.model import Stat
+
+
+class _AnyText(Convertor[str]):
+    """Starlette's own stops at line breaks, and leaves one out at the end: that would be another file."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("file", _AnyText())
 
 router = APIRouter(prefix="/files", tags=["files"], route_class=TokenRoute)
 
@@ -74,7 +90,7 @@ ThePath = Annotated[str, Depends(path_of)]
 
 
 @router.get(
-    "/{path:path}",
+    "/{path:file}",
     response_class=StreamingResponse,
     responses={
         200: {"description": "The bytes of the file.", "content": _BINARY, "headers": {**_ETAG, **_STAT}},
@@ -106,7 +122,7 @@ def read(
 
 
 @router.head(
-    "/{path:path}",
+    "/{path:file}",
     responses={
         200: {"description": "What comes with the bytes of the file.", "headers": {**_ETAG, **_STAT}},
         304: {"description": "The version is one of those in If-None-Match.", "headers": _ETAG},
@@ -124,7 +140,7 @@ def head(scope: Readable, path: ThePath, known: KnownVersions) -> Response:
 
 
 @router.put(
-    "/{path:path}",
+    "/{path:file}",
     response_model=shape(Stat),
     responses={200: {"headers": _ETAG}, **documented(404, 409, 412, 507)},
     openapi_extra={"requestBody": {"content": _BINARY, "required": True}},
@@ -147,7 +163,7 @@ def write_bytes(
     return stat
 
 
-@router.delete("/{path:path}", status_code=204, responses=documented(404, 409, 412))
+@router.delete("/{path:file}", status_code=204, responses=documented(404, 409, 412))
 def remove(scope: Writable, path: ThePath, expected: ExpectedVersion, operation_id: OperationId = None) -> None:
     """Remove a file, or a directory and everything in it; what the workspace inherits there is hidden."""
     scope.remove(path, expected_version=expected, operation_id=operation_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BeforeValidator, Field
 
 from pydantic_hivemind.auth import ACTIONS, DEFAULT_TTL, MAX_TTL, Action, Grant, Tokens
@@ -67,8 +67,10 @@ def list_tokens(scope: Administered, hive: Hive, tokens: TheTokens, paging: Pagi
     return paging.page(_of(hive, tokens, scope), _place)
 
 
-@router.delete("/{id}", status_code=204, responses=documented(404))
-def revoke_token(scope: Administered, hive: Hive, tokens: TheTokens, id: str) -> None:
+@router.delete("", status_code=204)
+def revoke_token(
+    scope: Administered, hive: Hive, tokens: TheTokens, id: Annotated[str, Query(description="The token's id.")]
+) -> None:
     """End a token of your workspace or of one under it, and those that were made with it; fine if it has ended."""
     if any(grant.id == id for grant in _of(hive, tokens, scope)):
         tokens.revoke(id)

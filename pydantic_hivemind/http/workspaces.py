@@ -1,17 +1,19 @@
 """The caller's workspace, and for an admin those under it.
 
-Names are shared by the whole hive, so one that is made here begins with the name of the workspace it is under: nobody
-can learn which names others have, nor take one that somebody else will ask for.
+Names are shared by the whole hive. One that is made here is that of its parent, `/-/`, and what was asked for, which
+cannot go on in the same way: so no two parents can have the same one, and that it is taken tells only of a workspace
+that was made here under the same parent.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from pydantic_hivemind.auth import MAX_TTL
+from pydantic_hivemind.errors import InvalidScope
 from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
@@ -20,10 +22,12 @@ from pydantic_hivemind.http.shapes import Asked, Shape, page_of
 from pydantic_hivemind.http.tokens import Can, Issued, TokenInfo, issue, no_more_than
 from pydantic_hivemind.http.under import find, not_under, under
 from pydantic_hivemind.model import ScopeInfo
+from pydantic_hivemind.scopes import Scope
 
 router = APIRouter(tags=["workspaces"], route_class=TokenRoute)
 
 Ttl = Annotated[float, Field(gt=0, le=MAX_TTL, allow_inf_nan=False)]
+NAMED = "What comes after the name of your workspace and `/-/`: any text without `/` and `#`."
 
 
 class Workspace(Shape):
@@ -37,7 +41,7 @@ class Workspace(Shape):
 class Create(Asked):
     """A workspace to make."""
 
-    name: str = Field(description="What comes after the name of your workspace and a slash.")
+    name: str = Field(description=NAMED)
     ttl: Ttl | None = Field(None, description="Seconds after which it is removed, if it was not before.")
     can: Can = None
 
@@ -45,7 +49,7 @@ class Create(Asked):
 class Spawn(Asked):
     """A session to start."""
 
-    name: str | None = Field(None, description="What comes after your workspace's name and a slash; or made up.")
+    name: str | None = Field(None, description=f"{NAMED} Without it, the whole name is made up.")
     ttl: Ttl | None = Field(None, description="Seconds after which it is removed, if it was not before.")
     attach: bool = Field(
         default=False, description="Take the session of that name if there is one already, and renew it."
@@ -81,7 +85,7 @@ def scopes(scope: Administered, hive: Hive, paging: Paging) -> Any:
 def create(scope: Administered, hive: Hive, tokens: TheTokens, grant: TheGrant, asked: Create) -> Any:
     """Make a workspace under yours, and a token for it."""
     can = no_more_than(grant, asked.can)
-    made = hive.create(f"{scope.name}/{asked.name}", scope, ttl=asked.ttl)
+    made = hive.create(_under(scope, asked.name), scope, ttl=asked.ttl)
     return issue(tokens, made, can, grant)
 
 
@@ -89,16 +93,17 @@ def create(scope: Administered, hive: Hive, tokens: TheTokens, grant: TheGrant, 
 def spawn(scope: Administered, tokens: TheTokens, grant: TheGrant, asked: Spawn) -> Any:
     """Start a session under your workspace, and make a token for it."""
     can = no_more_than(grant, asked.can)
-    name = None if asked.name is None else f"{scope.name}/{asked.name}"
+    name = None if asked.name is None else _under(scope, asked.name)
     return issue(tokens, scope.spawn(name, ttl=asked.ttl, attach=asked.attach), can, grant)
 
 
-@router.delete("/workspaces/{name:path}", status_code=204, responses=documented(404, 409))
+# In the query: clients and proxies make other paths of those with dots.
+@router.delete("/workspaces", status_code=204, responses=documented(404, 409))
 def delete_workspace(
     scope: Administered,
     hive: Hive,
     *,
-    name: Annotated[str, Path(description="The whole name of a workspace under yours.")],
+    name: Annotated[str, Query(description="The whole name of a workspace under yours.")],
     cascade: Annotated[bool, Query(description="Also those under it.")] = False,
 ) -> None:
     """Remove a workspace under yours and everything in it, for good."""
@@ -118,3 +123,15 @@ def destroy(scope: Administered, asked: Destroy) -> None:
 def renew(scope: Administered, asked: Renew) -> None:
     """Let your workspace live so long from now on."""
     scope.renew(asked.ttl)
+
+
+def _under(scope: Scope, name: str) -> str:
+    """The name in the hive of a workspace under one.
+
+    Raises:
+        InvalidScope: It could be that of one under another.
+    """
+    # Sessions of `SessionManager` have a `#` before their id.
+    if not name or not {"/", "#"}.isdisjoint(name):
+        raise InvalidScope("give a name without `/` and `#`; that of your workspace comes before it by itself")
+    return f"{scope.name}/-/{name}"

@@ -14,6 +14,7 @@ import pytest
 from pydantic_hivemind import Scope, errors
 from pydantic_hivemind.auth import ACTIONS
 from pydantic_hivemind.client import AsyncHivemindClient, HivemindClient, calls, workspaces
+from pydantic_hivemind.paths import normalize
 
 
 class Blocking:
@@ -67,6 +68,48 @@ def test_files_come_back_as_they_were_written(client, scope):
     assert client.read_text("/t.md") == "one\r\ntwo"
     client.write_bytes("/empty", b"")
     assert client.read_bytes("/empty") == b""
+
+
+ODD = ["f", "f\n", "f\nf", "\n", "a//b", "a/./b", "./f", "a/../f", "../f", "/..", "...", "a%2Fb", "%2E%2E", "%2e%2e/f"]
+ODD += ["%", "f%0A", "f?x=1", "f#x", "f;x", "f&x", "a\\b", " ", " f ", "\t", "\r\n", "~", ":", "http://x/f", "+", "é"]
+ODD += ["e\u0301", "\u202e", "💡"]
+UNLIKE_X = ["./x", "x/../x", "x/.", "%2E%2E/x", "x?cascade=true", "x#", "x/", "//x", "x\n", "", "..", "."]
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_a_path_is_that_one_or_refused(client, scope, path):
+    every = [other for other in ODD if normalize(other) not in ("/", normalize(path))]
+    for other in every:
+        scope.write_text(other, other)
+    before = {other: scope.stat(other).version for other in every}
+    if normalize(path) == "/":
+        with pytest.raises(errors.IsADirectory):
+            client.write_text(path, "x")
+        with pytest.raises(errors.IsADirectory):
+            client.read(path)
+    else:
+        assert client.write_text(path, "x") == scope.stat(path)
+        assert client.read(path) == scope.read(path)
+        client.remove(path)
+        assert not scope.exists(path)
+    assert {other: scope.stat(other).version for other in every} == before
+
+
+@pytest.mark.parametrize(
+    "odd", ["./x", "x/../x", "x/.", "%2E%2E/x", "x?cascade=true", "x#", "x/", "//x", "x\n", "", "..", "."]
+)
+def test_only_the_workspace_or_token_that_was_named_is_removed(client, hive, tokens, odd):
+    client.create("x").create("deeper")
+    before = hive.scopes(), tokens.list()
+    for name in (odd, f"run/-/{odd}", f"run/{odd}"):
+        with pytest.raises(errors.ScopeError):
+            client.delete_workspace(name, cascade=True)
+    for id in (odd, f"{client.info().token.id}/{odd}", f"../workspaces?name=run/-/{odd}"):
+        client.revoke_token(id)
+    assert (hive.scopes(), tokens.list()) == before
+    odd_one = hive.scope(f"run/{odd}", "run")
+    client.delete_workspace(odd_one.name)
+    assert hive.scopes() == before[0]
 
 
 def test_what_is_there(client, scope):
@@ -209,18 +252,18 @@ def test_workspaces_and_tokens(client, hive, tokens):
     assert (client.info().name, client.info().chain) == ("run", ("run", "project"))
     child = client.spawn("below", ttl=60, can=["read", "write"])
     child.write_text("/f", "of the child")
-    assert hive.scope("run/below", create=False).read_text("/f") == "of the child"
+    assert hive.scope("run/-/below", create=False).read_text("/f") == "of the child"
     made = client.create("kept")
     made.create("deeper")
-    assert [info.name for info in client.children()] == ["run/below", "run/kept"]
-    assert [info.name for info in client.scopes()] == ["run/below", "run/kept", "run/kept/deeper"]
+    assert [info.name for info in client.children()] == ["run/-/below", "run/-/kept"]
+    assert [info.name for info in client.scopes()] == ["run/-/below", "run/-/kept", "run/-/kept/-/deeper"]
     with pytest.raises(errors.ScopeExists):
         client.create("kept")
     attached = client.spawn("below", attach=True)
     assert attached.info().token.can == ACTIONS
     with pytest.raises(errors.ScopeHasChildren):
-        client.delete_workspace("run/kept")
-    client.delete_workspace("run/kept", cascade=True)
+        client.delete_workspace("run/-/kept")
+    client.delete_workspace("run/-/kept", cascade=True)
     attached.renew(30)
     attached.destroy()
     assert client.scopes() == []

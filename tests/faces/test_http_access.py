@@ -84,7 +84,9 @@ def operations(api):
             asked = {"params": {"path": "/own.md", "pattern": "*"}} if method == "get" else {}
             if name in BODIES:
                 asked = {"json": BODIES[name]}
-            address = path.format(path="own.md", name="run/below", id="0" * 32)
+            if method == "delete":
+                asked = {"params": {"name": "run/-/below", "id": "0" * 32}}
+            address = path.format(path="own.md")
             yield (
                 name,
                 lambda address=address, method=method, asked=asked, **more: api.request(
@@ -187,7 +189,7 @@ def test_nothing_of_others_is_seen(api, hive, tokens, tree):
             ("GET", "list_dir?workspace=NAME&scope=NAME&ref=NAME", {}),
             ("POST", "promote", {"json": {"to": "NAME"}}),
             ("POST", "revert", {"json": {"promotion_id": "NAME"}}),
-            ("DELETE", "workspaces/NAME", {}),
+            ("DELETE", "workspaces?name=NAME", {}),
             ("POST", "tokens", {"json": {"workspace": "NAME"}}),
         ):
             for name in (other.name, "nobody"):
@@ -276,7 +278,7 @@ def admin(tokens, tree):
 def test_an_admin_names_only_what_is_under_their_workspace(api, hive, tokens, tree, admin):
     names = [info.name for info in hive.scopes()]
     for name in ("project", "run", f"{SECRET}-sibling", f"{SECRET}-stranger", "nobody"):
-        answer = api.delete(f"/v1/workspaces/{name}", params={"cascade": True}, headers=admin)
+        answer = api.delete("/v1/workspaces", params={"name": name, "cascade": True}, headers=admin)
         token = api.post("/v1/tokens", json={"workspace": name, "can": ["read"]}, headers=admin)
         assert answer.status_code == 404
         assert answer.json()["detail"] == f"there is no workspace {name!r} under yours"
@@ -288,13 +290,23 @@ def test_an_admin_names_only_what_is_under_their_workspace(api, hive, tokens, tr
 
 
 def test_names_that_others_have_are_not_found_out_by_making_them(api, hive, tokens, tree, admin):
-    for name in ("project", f"{SECRET}-stranger", "nobody"):
+    """A name is taken only if it is that of one made before in the same workspace, whoever else has one like it."""
+    for other in ("run/x", "run/x/y", "run/-", "project/-/run"):
+        hive.scope(other)
+    hive.scope("x", tree)
+    project = bearer(tokens.create("project", can=ACTIONS))
+    for name in ("project", f"{SECRET}-stranger", "nobody", "x", "-", "..", "run"):
         made = [api.post(f"/v1/{how}", json={"name": name}, headers=admin) for how in ("workspaces", "spawn")]
-        assert [answer.status_code for answer in made] == [201, 409]
-        assert hive.scope(f"run/{name}", create=False).parent == tree
-    for name in ("../project", "", "nul\0"):
-        answer = api.post("/v1/workspaces", json={"name": name}, headers=admin)
-        assert answer.status_code == 400 or answer.json()["workspace"] == f"run/{name}"
+        assert [(name, answer.status_code) for answer in made] == [(name, 201), (name, 409)]
+        assert hive.scope(f"run/-/{name}", create=False).parent == tree
+    names = [info.name for info in hive.scopes()]
+    # Nor by asking for the rest of a name from above, or from beside.
+    for name in ("", "/", "x/y", "/x", "x/", "-/x", "x#y", "#", "run/-/x", "../project", "nul\0", "x" * 512):
+        for how in ("workspaces", "spawn"):
+            answer = api.post(f"/v1/{how}", json={"name": name}, headers=project)
+            assert (name, answer.status_code, answer.json()["error"]) == (name, 400, "InvalidScope")
+    assert [info.name for info in hive.scopes()] == names
+    assert api.post("/v1/spawn", json={}, headers=admin).json()["workspace"].startswith("run-")
 
 
 def test_an_admin_hands_on_no_more_than_they_have(api, hive, tokens, tree, admin):
@@ -310,7 +322,10 @@ def test_an_admin_hands_on_no_more_than_they_have(api, hive, tokens, tree, admin
     # Nor by way of the child.
     child = bearer(made["token"])
     assert api.post("/v1/tokens", json={"workspace": "run"}, headers=child).status_code == 404
-    assert api.delete("/v1/workspaces/run", headers=child).status_code == 404
+    assert api.delete("/v1/workspaces", params={"name": "run"}, headers=child).status_code == 404
+    # And no longer than they do themselves.
+    tokens.revoke(tokens.verify(admin["Authorization"].split()[1]).id)
+    assert api.get("/v1/workspace", headers=child).status_code == 401
 
 
 def test_an_admin_revokes_only_tokens_under_their_workspace(api, hive, tokens, tree, admin):
@@ -318,6 +333,7 @@ def test_an_admin_revokes_only_tokens_under_their_workspace(api, hive, tokens, t
     listed = api.get("/v1/tokens", headers=admin).json()["items"]
     assert {item["workspace"] for item in listed} == {"run", f"{SECRET}-child"}
     for token in (own, theirs):
-        assert api.delete(f"/v1/tokens/{tokens.verify(token).id}", headers=admin).status_code == 204
+        revoked = api.delete("/v1/tokens", params={"id": tokens.verify(token).id}, headers=admin)
+        assert revoked.status_code == 204
     assert api.get("/v1/workspace", headers=bearer(own)).status_code == 401
     assert api.get("/v1/workspace", headers=bearer(theirs)).status_code == 200
