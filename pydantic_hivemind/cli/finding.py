@@ -139,6 +139,9 @@ def _passages(hits: list[Hit]) -> RenderableType:
         told = f"  {hit.score:.2f}  {why}  in {output.printable(hit.scope)}" if hit.matched else f"  in {hit.scope}"
         place = "{}:{}-{}".format(output.printable(hit.path), *hit.lines)
         shown.append(Text.assemble((place, "bold"), (output.printable(told), "dim")))
-        shown.extend(Text("  " + output.printable(line)) for line in hit.text.splitlines())
+        # To be read, not copied.
+        shown.extend(
+            Text("  " + output.printable(line), no_wrap=False, overflow="fold") for line in hit.text.splitlines()
+        )
         shown.append(Text())
     return Group(*shown)

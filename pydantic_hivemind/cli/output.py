@@ -49,11 +49,25 @@ def show(
     if as_json:
         print_json(value)
     elif for_people():
-        console().print(people(value))
+        _print_whole(people(value))
     else:
         lines = plain(value)
         for line in (lines,) if isinstance(lines, str) else lines:
             sys.stdout.write(f"{line}\n")
+
+
+def _print_whole(shown: RenderableType) -> None:
+    """Print something as wide as it must be: the terminal wraps what does not fit, and it can still be copied."""
+    from rich.measure import Measurement
+
+    screen = console()
+    least = Measurement.get(screen, screen.options.update(max_width=_WIDEST), shown).minimum
+    screen.width = max(screen.width, least)
+    screen.print(shown, soft_wrap=True)
+
+
+_WIDEST = 100_000
+"""Columns of the widest line: more than any path has."""
 
 
 def print_json(value: object) -> None:
@@ -87,21 +101,31 @@ def row(*cells: object) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> RenderableType:
-    """A table for people.
+    """A table for people. Only times and lists are broken to make it narrower: the rest is copied from it.
 
     Args:
         headings: One per column.
         rows: Their cells.
         right: The headings of columns of numbers.
     """
+    from rich.cells import cell_len
     from rich.table import Table
 
+    texts = [["" if cell is None else printable(str(cell)) for cell in cells] for cells in rows]
     made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
-    for heading in headings:
-        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
-    for cells in rows:
-        made.add_row(*("" if cell is None else printable(str(cell)) for cell in cells))
+    for number, heading in enumerate(headings):
+        broken = heading in _BROKEN
+        parts = [part for cells in texts for part in (cells[number].split() if broken else [cells[number]])]
+        least = max(map(cell_len, parts), default=0)
+        side = "right" if heading in right else "left"
+        made.add_column(heading, justify=side, overflow="fold", no_wrap=not broken, min_width=least)
+    for cells in texts:
+        made.add_row(*cells)
     return made
+
+
+_BROKEN = ("", "can", "changed", "ends", "made", "tags", "when")
+"""The columns that may be broken into lines."""
 
 
 def moment(seconds: float | None) -> str:

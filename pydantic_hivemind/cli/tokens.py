@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -40,13 +41,14 @@ def create(*, can: Can = None, ttl: TokenTtl = None, workspace: Workspace, store
         tokens = Tokens(hive)
         token = tokens.create(find(hive, workspace), can=actions(can), ttl=lifetime(ttl))
         grant = tokens.verify(token)
-    output.show(
-        {"token": token, "id": grant.id, "workspace": grant.workspace, "can": sorted(grant.can)}
-        | {"expires_at": grant.expires_at},
-        as_json=as_json,
-        people=lambda _: token,
-        plain=lambda _: token,
-    )
+    if as_json:
+        output.print_json(
+            {"token": token, "id": grant.id, "workspace": grant.workspace, "can": sorted(grant.can)}
+            | {"expires_at": grant.expires_at}
+        )
+    else:
+        # For people too: what lays out lines would break it.
+        sys.stdout.write(f"{token}\n")
 
 
 @group.command("list")
