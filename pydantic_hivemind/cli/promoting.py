@@ -87,9 +87,9 @@ def promote(
                 to, tags=tags, paths=paths, strategy=on_conflict, dry_run=dry_run, operation_id=operation_id
             )
         except PromotionConflict as conflict:
-            _show_report(conflict.report, as_json=as_json)
+            _show_report(conflict.report, as_json=as_json, done=False)
             raise
-    _show_report(report, as_json=as_json)
+    _show_report(report, as_json=as_json, done=not dry_run)
     if report.conflicts and on_conflict == "merge":
         raise typer.Exit(ExitCode.CONFLICT)
 
@@ -177,12 +177,16 @@ def _of_version(version: Version, size: object) -> tuple[object, ...]:
     )
 
 
-def _show_report(report: PromotionReport, *, as_json: bool) -> None:
+def _show_report(report: PromotionReport, *, as_json: bool, done: bool) -> None:
+    """Print what was done, or only would be."""
+    outcomes = _outcomes(report)
+    # What `revert` takes.
+    id = [("promotion", report.id)] if done and (report.applied or report.merged or report.deleted) else []
     output.show(
         report,
         as_json=as_json,
-        people=_of_report,
-        plain=lambda report: [output.row(*cells) for cells in _outcomes(report)],
+        people=lambda report: _of_report(report, outcomes, done=done),
+        plain=lambda _: [output.row(*cells) for cells in outcomes + id],
     )
 
 
@@ -201,14 +205,11 @@ def _outcomes(report: PromotionReport) -> list[tuple[str, str]]:
     ]
 
 
-def _of_report(report: PromotionReport) -> RenderableType:
+def _of_report(report: PromotionReport, outcomes: list[tuple[str, str]], *, done: bool) -> RenderableType:
     from rich.console import Group
 
-    outcomes = _outcomes(report)
     if not outcomes:
         return "Nothing to promote."
-    would = "Would promote" if report.dry_run else "Promotion"
-    told = output.printable(
-        f"{would} {report.id if not report.dry_run else ''} from {report.source} to {report.target}"
-    )
-    return Group(" ".join(told.split()), output.table(("outcome", "path"), outcomes))
+    what = f"Promotion {report.id}" if done else "Would promote"
+    told = output.printable(f"{what} from {report.source} to {report.target}")
+    return Group(told, output.table(("outcome", "path"), outcomes))

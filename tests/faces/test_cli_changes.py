@@ -85,6 +85,14 @@ def test_a_promotion_is_reported_logged_and_reverted(run, store):
     assert run("revert", "unknown", "-w", "project").code == 3
 
 
+def test_a_pipe_has_the_id_that_takes_it_back(run):
+    assert "promotion" not in run("promote", "--from", "run", "--dry-run").out
+    *outcomes, (what, promotion) = (line.split("\t") for line in run("promote", "--from", "run").lines)
+    assert (what, ["applied", "/raw"] in outcomes) == ("promotion", True)
+    assert "/raw" in run("revert", promotion, "-w", "project").lines
+    assert run("promote", "--from", "run").out == ""
+
+
 def test_a_part_is_promoted(run):
     assert run("promote", "--from", "run", "--tag", "t").lines[0] == "applied\t/new/file"
     assert run("promote", "--from", "run", "--path", "/e*", "--path", "/g*").lines[:2] == [
@@ -103,6 +111,8 @@ def test_a_conflict_promotes_nothing_until_it_is_settled(run):
         told = run("promote", "--from", "run", *dry)
         assert told.code == 4
         assert "conflict\t/edited" in told.lines
+        assert "promotion" not in told.out
+        assert run("promote", "--from", "run", *dry, people=True).out.startswith("Would promote")
     (conflict,) = run("promote", "--from", "run", "--json").json["conflicts"]
     assert (conflict["ours"], conflict["theirs"]) == ("one\nzwei\nthree\n", "one\n2\nthree\n")
     assert run("cat", "/raw", "-w", "project").code == 3
