@@ -1,40 +1,101 @@
-"""What a scope's own changes make different from an ancestor."""
+"""What a promotion would change in an ancestor, found by reading alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic_hivemind.ledger import tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain, Head
-from pydantic_hivemind.model import Change, ChangeKind
+from pydantic_hivemind.merge import merge_tags
+from pydantic_hivemind.model import Change
+from pydantic_hivemind.mounts import MountTable
+from pydantic_hivemind.promote import Filter, Promotion
+
+EVERYTHING = Filter(None, None)
 
 
-def changes(tx: Transaction, source: ScopeRow, target: Chain) -> Iterator[Change]:
-    """What a scope's own layer makes different from an ancestor, by path."""
-    for head in tree.own(tx, source.id):
-        view, before = tree.file(tx, target, head.path)
-        seen = view.find(head.path)
-        if head.kind == Kind.FILE:
-            after = tree.content(tx, head)
-            if before != after or seen is None or seen.tag_list() != head.tag_list():
-                kind: ChangeKind = "added" if before is None else "modified"
-                yield Change(head.path, kind, before, after, head.tag_list())
-        elif head.kind == Kind.DIRECTORY and not head.opaque:
-            if seen is None:
-                yield Change(head.path, "directory", None, None)
-        elif before is not None:
-            yield Change(head.path, "deleted", before, None)
-        elif seen is not None:
-            yield from _hidden(tx, source, target, head)
+def changes(tx: Transaction, source: ScopeRow, target: Chain, mounts: MountTable) -> Iterator[Change]:
+    """What promoting all of a scope would change in an ancestor, by path."""
+    return _Preview(tx, source, target, id="", mounts=mounts, strategy="merge", wanted=EVERYTHING).changes()
 
 
-def _hidden(tx: Transaction, source: ScopeRow, target: Chain, head: Head) -> Iterator[Change]:
-    """The files of the target that the source removed with their directory."""
-    mine = {own.path for own in tree.within(tree.own(tx, source.id), head.path)}
-    inside = sorted(tree.subtree(tx, target, head.path).inside(head.path), key=lambda other: other.path)
-    gone = [other for other in inside if other.kind == Kind.FILE and other.path not in mine]
-    for other, data in tree.contents(tx, gone):
-        yield Change(other.path, "deleted", data, None)
+class _Preview(Promotion):
+    """A promotion that is not carried out: it asks the same of each change, and writes nothing."""
+
+    def changes(self) -> Iterator[Change]:
+        own = tree.own(self._tx, self._source.id)
+        for head in own:
+            if head.kind == Kind.FILE:
+                yield from self._of_file(head)
+            elif head.kind == Kind.WHITEOUT:
+                yield from self._of_whiteout(head)
+            else:
+                yield from self._of_directory(head, tree.within(own, head.path))
+
+    def _of_file(self, head: Head) -> Iterator[Change]:
+        path = head.path
+        view, before = tree.file(self._tx, self._target, path)
+        seen = view.find(path)
+        after = tree.content(self._tx, head)
+        base = self._base(head, seen)
+        blocker = self._file_above(view, path)
+        blocked = blocker is not None and not self._was_removed(blocker)
+        if seen is not None and seen.kind == Kind.DIRECTORY:
+            if blocked or base is not None or self._newer(path, head.origin):
+                blocked = True
+            else:
+                yield from self._inside(path, head.origin, frozenset())
+            seen = None
+        if blocked:
+            yield Change(path, "added", None, after, head.tag_list(), "conflict")
+            return
+        outcome = self._merge(path, None if base is None else base[1], before, after)
+        tags = head.tag_list()
+        if seen is not None and not outcome.conflict:
+            tags = merge_tags(tree.decode_tags(base[0].tags) if base is not None else (), seen.tag_list(), tags)
+        kind = "added" if before is None else "modified"
+        if outcome.conflict:
+            yield Change(path, kind, before, after, tags, "conflict")
+        elif outcome.data is not None and (seen is None or outcome.data != before or tags != seen.tag_list()):
+            yield Change(path, kind, before, outcome.data, tags, "applied" if outcome.data == after else "merged")
+
+    def _of_whiteout(self, head: Head) -> Iterator[Change]:
+        view, before = tree.file(self._tx, self._target, head.path)
+        seen = None if self._file_above(view, head.path) else view.find(head.path)
+        base = self._base(head, seen)
+        if seen is not None and before is not None:
+            unchanged = self._unchanged(base, seen)
+            yield Change(head.path, "deleted", before, None, (), "applied" if unchanged else "conflict")
+        elif seen is not None and base is None:
+            yield from self._inside(head.path, head.origin, frozenset())
+
+    def _of_directory(self, head: Head, inside: Sequence[Head]) -> Iterator[Change]:
+        path = head.path
+        view = tree.entry(self._tx, self._target, path)
+        seen = view.find(path)
+        obstacle = self._file_above(view, path) or seen
+        if obstacle is not None and obstacle.kind == Kind.FILE:
+            if self._was_removed(obstacle):
+                seen = None
+                if obstacle.path == path:
+                    yield Change(path, "deleted", tree.content(self._tx, obstacle), None)
+            elif any(other.kind == Kind.FILE for other in inside):
+                return  # Each file in it meets the same obstacle and says so.
+            else:
+                yield Change(path, "directory", None, None, (), "conflict")
+                return
+        if head.opaque and seen is not None:
+            yield from self._inside(path, head.origin, {path, *(other.path for other in inside)})
+        if seen is None:
+            yield Change(path, "directory", None, None)
+
+    def _inside(self, directory: str, since: int | None, mine: set[str] | frozenset[str]) -> Iterator[Change]:
+        """The files of the target that the source removed with their directory."""
+        found = sorted(tree.subtree(self._tx, self._target, directory).inside(directory), key=lambda head: head.path)
+        gone = [head for head in found if head.kind == Kind.FILE and head.path not in mine]
+        for head, data in tree.contents(self._tx, gone):
+            changed = self._changed(head, since)
+            yield Change(head.path, "deleted", data, None, (), "conflict" if changed else "applied")

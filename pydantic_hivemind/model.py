@@ -10,6 +10,10 @@ from pydantic_hivemind.paths import name_of
 ChangeKind = Literal["added", "modified", "deleted", "directory"]
 """What a scope did to a path of its ancestors; `directory` is a new directory."""
 
+ChangeOutcome = Literal["applied", "merged", "conflict"]
+"""What a promotion does with a change: takes it as it is, merges it with a change of the ancestor's, or fails, as both
+changed the same."""
+
 Strategy = Literal["merge", "ours", "theirs"]
 """How a conflict is settled, in the words of a `git merge` run in the target:
 `merge` fails, `ours` keeps the target's side, `theirs` takes the side that is promoted."""
@@ -142,13 +146,23 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference between a scope and an ancestor. `before` and `after` are `None` where there is no file."""
+    """What a promotion would change in an ancestor. `before` and `after` are `None` where there is no file.
+
+    Attributes:
+        path: The file or directory.
+        kind: What is done to it.
+        before: What the ancestor has now.
+        after: What it would have; for a conflict, what the scope has.
+        tags: Those it would have, sorted.
+        outcome: How it comes about.
+    """
 
     path: str
     kind: ChangeKind
     before: bytes | None
     after: bytes | None
     tags: tuple[str, ...] = ()
+    outcome: ChangeOutcome = "applied"
 
 
 @dataclass(frozen=True, slots=True)

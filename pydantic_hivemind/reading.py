@@ -225,11 +225,11 @@ class ScopeReader:
         return self._finder.collection(self._database, self._row, path)
 
     def diff(self, to: ScopeReader | str | None = None) -> list[Change]:
-        """What this scope's own changes make different from its parent, or from another ancestor."""
+        """What promoting all of this scope would change in its parent, or in another ancestor, by path."""
         level = self._level_of(to)
         with self._database.snapshot() as tx:
             tree.check_alive(tx, self._row.chain)
-            return list(changes(tx, self._row, self._row.chain[level:]))
+            return list(changes(tx, self._row, self._row.chain[level:], self._mounts))
 
     def is_kept_in(self, database: Database) -> bool:
         """Whether it is a scope of that database."""

@@ -236,6 +236,10 @@ class PromotionMachine(ChainMachine):
         model = self.models[level]
         collisions = model.collisions()
         preview = self.scopes[level].promote(strategy=strategy, dry_run=True)
+        changes = self.scopes[level].diff()
+        conflicts = {change.path for change in changes if change.outcome == "conflict"}
+        assert conflicts == {conflict.path for conflict in preview.conflicts}
+        before = {stat.path: stat for stat in self.scopes[level - 1].glob("**")}
         if preview.conflicts and strategy == "merge":
             assert collisions
             with pytest.raises(PromotionConflict) as raised:
@@ -250,7 +254,21 @@ class PromotionMachine(ChainMachine):
                 sides = [side.data if side is not None else None for side in (began, mine, there)]
                 # Not seen, and yet nothing was lost: both sides agree, or one had not changed the bytes.
                 assert sides[2] in sides[:2] or sides[0] == sides[1]
+            self.has_changed(self.scopes[level - 1], before, changes)
         model.promote()
+
+    def has_changed(self, scope, before, changes):
+        """A scope has become what was foretold, and is otherwise what it was."""
+        foretold = {change.path: change for change in changes}
+        for stat in scope.glob("**"):
+            change = foretold.pop(stat.path, None)
+            if change is None:
+                assert before.pop(stat.path) == stat
+            else:
+                before.pop(stat.path, None)
+                assert (scope.read_bytes(stat.path), stat.tags) == (change.after, change.tags)
+        assert {path for path, change in foretold.items() if change.kind == "deleted"} == set(before)
+        assert all(scope.stat(path).is_dir for path, change in foretold.items() if change.kind == "directory")
 
     def take_back(self, level, path):
         """Not here: what a promotion settles is not what each path was."""
