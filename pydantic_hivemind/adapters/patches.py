@@ -11,7 +11,18 @@ NOTHING = "/dev/null"
 
 
 def of_change(change: Change) -> str:
-    """A change as a patch; one that cannot be a patch is told in a line that patches ignore."""
+    """A change as a patch; what a patch cannot say is told in a line before it, which patches ignore."""
+    return _NOTES[change.outcome].format(printable(change.path)) + _patch(change)
+
+
+_NOTES = {
+    "applied": "",
+    "merged": "Merged: both sides changed {}\n",
+    "conflict": "Conflict: both sides changed {}; nothing is promoted until that is settled\n",
+}
+
+
+def _patch(change: Change) -> str:
     path = printable(change.path)
     if change.kind == "directory":
         return f"New directory {path}\n"

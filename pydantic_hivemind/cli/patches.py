@@ -21,4 +21,13 @@ def coloured(patch: str) -> Text:
     return Text("\n").join(lines)
 
 
-_STYLES = (("---", "bold"), ("+++", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"), ("\\", "dim"))
+_STYLES = (
+    ("Conflict: ", "bold red"),
+    ("Merged: ", "yellow"),
+    ("---", "bold"),
+    ("+++", "bold"),
+    ("@@", "cyan"),
+    ("+", "green"),
+    ("-", "red"),
+    ("\\", "dim"),
+)

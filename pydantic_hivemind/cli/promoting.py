@@ -9,7 +9,7 @@ import typer
 
 from pydantic_hivemind.adapters.patches import of_change
 from pydantic_hivemind.cli import output, patches
-from pydantic_hivemind.cli.exits import ExitCode, explain
+from pydantic_hivemind.cli.exits import ExitCode
 from pydantic_hivemind.cli.options import (
     ExpectedVersion,
     FilePath,
@@ -40,10 +40,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def diff(*, to: To = None, workspace: Workspace, store: Store, as_json: Json = False) -> None:
-    """Show what a promotion would do, as a patch."""
+    """Show what a promotion would do, as a patch.
+
+    What both sides changed is shown as it would be merged; a conflict is named, with both sides.
+    """
     with open_workspace(store, workspace) as scope:
         changes = scope.diff(to)
-        report = scope.promote(to, dry_run=True)
     if as_json:
         output.print_json(changes)
         return
@@ -52,11 +54,6 @@ def diff(*, to: To = None, workspace: Workspace, store: Store, as_json: Json = F
             output.console().print(patches.coloured(patch), soft_wrap=True)
         else:
             sys.stdout.write(patch)
-    if output.for_people():
-        for path in report.merged:
-            explain(f"{output.printable(path)} changed on both sides; a promotion merges it")
-        for conflict in report.conflicts:
-            explain(f"{output.printable(conflict.path)} is a conflict: both sides changed the same")
 
 
 def promote(

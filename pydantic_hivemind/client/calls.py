@@ -84,7 +84,7 @@ def history(path: str) -> Steps[list[Version]]:
 
 
 def diff(to: str | None = None) -> Steps[list[Change]]:
-    """What the workspace's own changes make different from its parent, or from another ancestor."""
+    """What promoting the workspace would change in its parent, or in another ancestor, by path."""
     return (yield from every(Change, "diff", to=to))
 
 

@@ -107,5 +107,5 @@ def diff(
     paging: Paging,
     to: Annotated[str | None, Query(description="The ancestor to compare with; the parent if none is named.")] = None,
 ) -> Any:
-    """What the workspace's own changes make different from its parent or another ancestor, by path."""
+    """What promoting the workspace would change in its parent or another ancestor, by path."""
     return paging.page(scope.diff(to), lambda change: (change.path,))

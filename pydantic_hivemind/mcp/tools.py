@@ -182,7 +182,7 @@ class Remember(Call):
 
 
 class Diff(Call):
-    """Show as a patch what this workspace changed of what it inherits: what a promotion would take along."""
+    """Show as a patch what promoting this workspace would change in the one it inherits from, and conflicts."""
 
     def run(self, scope: Scope) -> str:
         """Compare."""

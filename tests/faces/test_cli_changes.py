@@ -1,6 +1,7 @@
 """`diff`, `promote`, `revert`, `log` and `restore`."""
 
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -51,14 +52,33 @@ def files(directory):
     return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-def test_a_diff_for_people_is_coloured_and_names_what_both_sides_changed(run, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    run("edit", "/edited", "--old", "three", "--new", "3", "-w", "project")
+@pytest.mark.parametrize("people", [False, True])
+def test_a_diff_shows_what_becomes_of_what_both_sides_changed(run, monkeypatch, people):
+    """What a promotion would make of it, and where it would fail."""
+    run("write", "/both", "-w", "project", stdin=b"1\n2\n3\n4\n5\n")
+    run("edit", "/both", "--old", "5", "--new", "FIVE", *W)
+    run("edit", "/both", "--old", "1", "--new", "ONE", "-w", "project")
     run("write", "/raw", "-w", "project", stdin=b"\xfe")
-    told = run("diff", *W, people=True)
-    assert "\x1b[31m-two" in told.out
-    assert "\x1b[32m+2" in told.out
-    assert "/raw is a conflict" in told.err
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    told = run("diff", *W, people=people)
+    red, green, plain = ("\x1b[31m", "\x1b[32m", "\x1b[0m") if people else ("", "", "")
+    assert f" 4\n{red}-5{plain}\n{green}+FIVE{plain}\n" in told.out
+    assert "ONE\n" not in told.out
+    assert "Merged: both sides changed /both" in told.out
+    assert "Conflict: both sides changed /raw" in told.out
+    changes = {change["path"]: change for change in run("diff", "--json", *W).json}
+    assert (changes["/both"]["outcome"], changes["/both"]["after"]) == ("merged", "ONE\n2\n3\n4\nFIVE\n")
+    assert (changes["/raw"]["outcome"], changes["/new/file"]["outcome"]) == ("conflict", "applied")
+
+
+def test_a_store_that_cannot_be_written_is_looked_at(run, store):
+    """As a whole, and nobody waits for whoever writes."""
+    before = run("diff", *W).out
+    connection = sqlite3.connect(store / "ledger.sqlite3", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    told = run("diff", *W)
+    connection.close()
+    assert (told.code, told.out) == (0, before)
 
 
 def test_a_promotion_is_reported_logged_and_reverted(run, store):
