@@ -8,10 +8,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind.diff import changes
-from pydantic_hivemind.errors import IsADirectory, NotText, PathNotFound, ScopeNotFound
+from pydantic_hivemind.errors import InvalidOption, IsADirectory, NotText, PathNotFound, ScopeNotFound
 from pydantic_hivemind.finder import Finder
 from pydantic_hivemind.ledger import history, tree
 from pydantic_hivemind.ledger.database import Database
+from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Head, View
@@ -153,20 +154,20 @@ class ScopeReader:
         with self._database.snapshot() as tx:
             tree.check_alive(tx, self._row.chain)
             found = history.of_path(tx, self._row.chain, path)
-        return [
-            Version(
-                version=past.version,
-                path=past.path,
-                action=past.action,
-                size=past.size,
-                tags=tree.decode_tags(past.tags),
-                created_at=past.created_at,
-                scope=self._name_of(past.scope_id),
-                source=past.source,
-                promotion=past.promotion,
-            )
-            for past in found
-        ]
+        return list(map(self._version_of, found))
+
+    def recent(self, limit: int = 50) -> list[Version]:
+        """What was done last to any file, in this scope and its ancestors, newest first.
+
+        Raises:
+            InvalidOption: `limit` is less than 1.
+        """
+        if limit < 1:
+            raise InvalidOption(f"the limit is how many entries are wanted, 1 or more, not {limit!r}")
+        with self._database.snapshot() as tx:
+            tree.check_alive(tx, self._row.chain)
+            found = history.recent(tx, self._row.chain, limit)
+        return list(map(self._version_of, found))
 
     def search(
         self,
@@ -257,6 +258,19 @@ class ScopeReader:
         if kind == Kind.DIRECTORY:
             return Stat(path, True, 0, 0, (), created_at, created_at, scope)  # noqa: FBT003
         return Stat(path, False, size, version, tree.decode_tags(tags), created_at, modified_at, scope)  # noqa: FBT003
+
+    def _version_of(self, past: Past) -> Version:
+        return Version(
+            version=past.version,
+            path=past.path,
+            action=past.action,
+            size=past.size,
+            tags=tree.decode_tags(past.tags),
+            created_at=past.created_at,
+            scope=self._name_of(past.scope_id),
+            source=past.source,
+            promotion=past.promotion,
+        )
 
     def _name_of(self, scope_id: int) -> str:
         return self._names[self._row.chain.index(scope_id)]

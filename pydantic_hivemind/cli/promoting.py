@@ -27,6 +27,7 @@ from pydantic_hivemind.model import PromotionReport, Strategy, Version
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 To = Annotated[
     str | None, typer.Option(metavar="NAME", help="The workspace above that receives; without it the next one.")
@@ -113,22 +114,27 @@ def revert(
     )
 
 
-def log(path: FilePath, *, workspace: Workspace, store: Store, as_json: Json = False) -> None:
-    """Show who changed a file, and from where.
+def log(
+    path: Annotated[
+        str | None, typer.Argument(metavar="[PATH]", help="The file; without it, whatever was changed.")
+    ] = None,
+    *,
+    limit: Annotated[int, typer.Option(help="Most entries.", min=1)] = 50,
+    workspace: Workspace,
+    store: Store,
+    as_json: Json = False,
+) -> None:
+    """Show who changed a file, or any, and from where.
 
-    The newest comes first. Exit code 1 if there is nothing.
+    Here and in what is inherited. The newest comes first. Exit code 1 if there is nothing.
     """
     with open_workspace(store, workspace) as scope:
-        versions = scope.history(path)
+        versions = scope.recent(limit) if path is None else scope.history(path)[:limit]
     output.show(
         versions,
         as_json=as_json,
-        people=lambda versions: output.table(
-            ("version", "when", "what", "by", "from", "promotion", "size", "tags"),
-            [_of_version(version, output.size(version.size)) for version in versions],
-            right=("version", "size"),
-        ),
-        plain=lambda versions: [output.row(*_of_version(version, version.size)) for version in versions],
+        people=lambda versions: _entries(versions, with_path=path is None),
+        plain=lambda versions: [output.row(*_of_version(version)) for version in versions],
     )
     if not versions:
         raise typer.Exit(ExitCode.NO)
@@ -161,17 +167,36 @@ def restore(
     )
 
 
-def _of_version(version: Version, size: object) -> tuple[object, ...]:
+def _of_version(version: Version) -> tuple[object, ...]:
     return (
         version.version,
         output.moment(version.created_at),
         version.action,
         version.scope,
+        version.path,
         version.source,
         version.promotion,
-        size,
+        version.size,
         ", ".join(version.tags),
     )
+
+
+def _entries(versions: list[Version], *, with_path: bool) -> Text:
+    """What was done, to be read: a table of so many columns fits no terminal."""
+    from rich.text import Text
+
+    entries: list[Text] = []
+    for version in versions:
+        tags = f"tagged {', '.join(version.tags)}" if version.tags else ""
+        what = [version.path if with_path else "", "" if version.is_deletion else output.size(version.size), tags]
+        entry = [f"version {version.version}", *filter(None, what)]
+        entries.append(Text(output.printable("  ".join(entry)), "bold"))
+        done = f"{output.moment(version.created_at)}  {version.action} in {version.scope}"
+        entries.append(Text(output.printable(f"    {done}")))
+        if version.source is not None:
+            came = f"    from {version.source}, promotion {version.promotion}"
+            entries.append(Text(output.printable(came)))
+    return Text("\n").join(entries)
 
 
 def _show_report(report: PromotionReport, *, as_json: bool, done: bool) -> None:

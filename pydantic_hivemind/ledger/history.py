@@ -59,6 +59,9 @@ _LIST: Statement[[int]] = Statement(
         _of_chain(chain, *_COLUMNS).where(versions.c.path == param("path"), _LISTED).order_by(versions.c.id.desc())
     )
 )
+_RECENT: Statement[[int]] = Statement(
+    lambda chain: _of_chain(chain, *_COLUMNS).where(_LISTED).order_by(versions.c.id.desc()).limit(param("limit"))
+)
 _ONE: Statement[[int]] = Statement(
     lambda chain: _of_chain(chain, *_COLUMNS, versions.c.data).where(versions.c.id == param("id"), _LISTED)
 )
@@ -86,6 +89,11 @@ def newest(tx: Transaction) -> int:
 def of_path(tx: Transaction, chain: Chain, path: str) -> list[Past]:
     """Every kept version of a file in a chain, newest first."""
     return _read(tx.rows(_LIST, fill("scope", chain) | {"path": path}, len(chain)))
+
+
+def recent(tx: Transaction, chain: Chain, limit: int) -> list[Past]:
+    """The newest versions of any files in a chain, newest first."""
+    return _read(tx.rows(_RECENT, fill("scope", chain) | {"limit": limit}, len(chain)))
 
 
 def states(tx: Transaction, chain: Chain, path: str) -> list[Past]:

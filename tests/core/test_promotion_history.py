@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from layers import check_layers
 from test_promotion import lists, tree
 
-from pydantic_hivemind.errors import PromotionConflict, VersionConflict, VersionNotFound
+from pydantic_hivemind.errors import InvalidOption, PromotionConflict, VersionConflict, VersionNotFound
 from pydantic_hivemind.merge import merge
 
 MEMORY = "/.deep/memory/main/MEMORY.md"
@@ -245,3 +245,25 @@ def test_a_conflict_past_the_parent_names_both_sides(project, user, run):
         run.promote("project")
     (conflict,) = raised.value.report.conflicts
     assert (conflict.base, conflict.ours, conflict.theirs) == (b"base", b"ours", b"theirs")
+
+
+@pytest.mark.any_store
+def test_what_was_done_last(project, user, run):
+    """To any file of the chain, the newest first; of what another scope does, nothing."""
+    project.write_text("/f", "1")
+    project.spawn("other").write_text("/secret", "x")
+    user.write_text("/g", "2", tags="t")
+    run.edit("/f", "1", "3")
+    report = run.promote()
+    run.remove("/g")
+    assert [(past.action, past.path, past.scope, past.source) for past in run.recent()] == [
+        ("delete", "/g", "run", None),
+        ("promote", "/f", user.name, "run"),
+        ("edit", "/f", "run", None),
+        ("write", "/g", user.name, None),
+        ("write", "/f", project.name, None),
+    ]
+    assert run.recent(2)[1] == user.history("/f")[0]
+    assert run.recent(2)[1].promotion == report.id
+    with pytest.raises(InvalidOption):
+        run.recent(0)

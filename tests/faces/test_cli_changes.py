@@ -92,9 +92,10 @@ def test_a_promotion_is_reported_logged_and_reverted(run, store):
     (promoted, written) = run("log", "/edited", "-w", "project", "--json").json
     assert (promoted["action"], promoted["source"], promoted["promotion"]) == ("promote", "run", report["id"])
     assert (written["action"], written["scope"], written["source"]) == ("write", "project", None)
-    assert run("log", "/edited", "-w", "project").lines[0].split("\t")[2:6] == [
+    assert run("log", "/edited", "-w", "project").lines[0].split("\t")[2:7] == [
         "promote",
         "project",
+        "/edited",
         "run",
         report["id"],
     ]
@@ -167,3 +168,34 @@ def test_what_cannot_be_done_says_so(run, store, arguments, code):
         hive.scope("stranger")
     told = run(*arguments)
     assert (told.code, told.out) == (code, "")
+
+
+def test_what_happened_in_a_workspace(run):
+    """To any file, the newest first, with promotions and where they came from; what is inherited counts too."""
+    report = run("promote", "--from", "run", "--json").json
+    run("write", "/last", "-w", "run", stdin=b"x")
+    entries = run("log", "-w", "project", "--json").json
+    assert [entry["version"] for entry in entries] == sorted((entry["version"] for entry in entries), reverse=True)
+    promoted = {entry["path"] for entry in entries if entry["promotion"] == report["id"] and entry["source"] == "run"}
+    assert promoted == {"/edited", "/gone", "/new/file", "/raw", "/same"}
+    assert "/last" not in {entry["path"] for entry in entries}
+
+    (newest, *_) = told = run("log", "--limit", "3", *W).lines
+    assert len(told) == 3
+    assert newest.split("\t")[2:5] == ["write", "run", "/last"]
+    shown = run("log", *W, people=True).out
+    assert "/last" in shown
+    assert f"from run, promotion {report['id']}" in shown
+    assert run("log", "--limit", "0", *W).code == 2
+    run("workspace", "create", "empty")
+    assert (run("log", "-w", "empty").code, run("log", "-w", "nobody").code) == (1, 3)
+
+
+def test_the_log_is_short_unless_asked(run, store):
+    with Hivemind.open(store) as hive:
+        for number in range(60):
+            hive.scope("run").write_text(f"/{number}", "x")
+    assert len(run("log", *W).lines) == 50
+    assert len(run("log", "--limit", "1000", *W).lines) > 60
+    run("edit", "/edited", "--old", "2", "--new", "3", *W)
+    assert len(run("log", "/edited", "--limit", "2", *W).lines) == 2

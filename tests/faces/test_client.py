@@ -300,7 +300,7 @@ def test_both_clients_have_the_methods_of_a_scope():
     """What a scope has and a client has not is what opens objects of this process."""
     public = {name for name in dir(Scope) if not name.startswith("_")}
     absent = {"chain_ids", "checkpoints", "collection", "conversation", "conversations", "is_kept_in", "kept_as"}
-    absent |= {"grep_by_file", "name", "parent", "session", "watched", "workspace"}
+    absent |= {"grep_by_file", "name", "parent", "recent", "session", "watched", "workspace"}
     for kind in (HivemindClient, AsyncHivemindClient):
         assert public - absent <= set(dir(kind))
         for name in public - absent - {"children"}:

@@ -33,9 +33,10 @@ COMMAND = reasons(
 
 HTTP = reasons(
     {
-        "is for who runs the server": "open connect close check cleanup sweep compact reindex",
+        "is for who runs the server": "open connect close check cleanup sweep compact size reindex",
         "each request is for the workspace of its token": "scope",
         "hands out messages, which are objects of pydantic-ai": "checkpoints conversations",
+        "`history` tells it of each file": "recent",
     }
 )
 
@@ -99,6 +100,7 @@ def test_every_operation_has_a_command(called, run, tmp_path):
         ["cat", "/f"],
         ["grep", "t"],
         ["search", "t"],
+        ["log"],
         ["log", "/f"],
         ["diff"],
     ):
