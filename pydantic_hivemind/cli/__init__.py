@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from itertools import takewhile
+from pathlib import Path
+from typing import Annotated, cast
 
 import typer
 
@@ -20,7 +22,8 @@ from pydantic_hivemind.cli import (
     upkeep,
     workspaces,
 )
-from pydantic_hivemind.cli.exits import exit_code, explain
+from pydantic_hivemind.cli.exits import ExitCode, exit_code, explain_error
+from pydantic_hivemind.cli.options import named_store
 from pydantic_hivemind.errors import HivemindError
 
 app = typer.Typer(
@@ -48,6 +51,11 @@ def hivemind(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
     ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(callback=named_store, metavar="DIRECTORY", help="The same before the command as after."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same before the command as after.")] = False,
 ) -> None:
     """Read by typer: what comes before the command."""
 
@@ -56,10 +64,25 @@ for group in (workspaces, files, finding, promoting, transfer, servers, tokens, 
     group.add_to(app)
 
 
+PROGRAMS = ("hivemind", "pydantic-hivemind")
+"""What the command is installed as."""
+
+# Its name is in another package of typer's from version to version.
+_UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, and end the process with the exit code of what came of it."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    called = Path(sys.argv[0]).name
+    as_json = "--json" in takewhile(lambda word: word != "--", given)
     try:
-        app(args=arguments, prog_name="hivemind")
+        # Typer tells of wrong usage itself, and ends the process, unless it is not to.
+        code = app(args=given, prog_name=called if called in PROGRAMS else PROGRAMS[0], standalone_mode=not as_json)
     except HivemindError as error:
-        explain(error)
-        sys.exit(exit_code(error))
+        explain_error(type(error).__name__, error, as_json=as_json)
+        code = exit_code(error)
+    except _UsageError as error:
+        explain_error("UsageError", cast(typer.BadParameter, error).format_message(), as_json=as_json)
+        code = ExitCode.USAGE
+    sys.exit(code)

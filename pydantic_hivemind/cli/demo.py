@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pydantic_hivemind.cli.options import named_store
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -14,7 +16,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    store: Annotated[Path | None, typer.Option(help="Keep the store in this directory.", file_okay=False)] = None,
+    store: Annotated[
+        Path | None, typer.Option(callback=named_store, help="Keep the store in this directory.", file_okay=False)
+    ] = None,
 ) -> None:
     """Show agents of two users on a real server.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import sys
 
 from pydantic_hivemind import errors
@@ -63,3 +64,12 @@ def explain(message: object) -> None:
     """Say something that is no data."""
     sys.stdout.flush()
     sys.stderr.write(f"hivemind: {message}\n")
+
+
+def explain_error(name: str, detail: object, *, as_json: bool) -> None:
+    """Say why the command ends; as JSON in one line, after whatever else was said."""
+    if not as_json:
+        explain(detail)
+        return
+    sys.stdout.flush()
+    sys.stderr.write(json.dumps({"error": name, "detail": str(detail)}) + "\n")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,8 +33,27 @@ def default_store() -> str:
     return str(Path(data) / "hivemind")
 
 
-def _names(context: typer.Context, incomplete: str) -> list[str]:
-    """For the shell's completion."""
+def named_store(context: typer.Context, value: Any) -> Any:
+    """The store that is named after the command, or else before it, or else the usual one.
+
+    Raises:
+        Refused: The name is empty.
+    """
+    source = context.get_parameter_source("store")
+    if source is None or source.name != "COMMANDLINE":
+        value = context.find_root().params.get("store") or value
+    # The directory where you are, for `pathlib`.
+    if value is not None and not str(value).strip() and not context.resilient_parsing:
+        raise Refused("--store is empty; name a directory, `.` for the one where you are", ExitCode.USAGE)
+    return value
+
+
+def _json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - typer calls it
+    return value or bool(context.find_root().params.get("as_json"))
+
+
+def names(context: typer.Context, incomplete: str) -> list[str]:
+    """The workspaces whose names begin like that, for the shell's completion."""
     store = context.params.get("store") or os.environ.get(STORE_VARIABLE) or default_store()
     try:
         with open_store(store) as hive:
@@ -49,15 +68,16 @@ Store = Annotated[
         default_factory=default_store,
         envvar=STORE_VARIABLE,
         metavar="STORE",
+        callback=named_store,
         show_default="~/.local/share/hivemind",
         help="The store's directory, or the URL of its PostgreSQL database.",
     ),
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The workspace.", autocompletion=_names)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The workspace.", autocompletion=names)]
 Workspace = Annotated[
-    str, typer.Option("--workspace", "-w", metavar="NAME", help="The workspace.", autocompletion=_names)
+    str, typer.Option("--workspace", "-w", metavar="NAME", help="The workspace.", autocompletion=names)
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Json = Annotated[bool, typer.Option("--json", callback=_json, help="Print JSON.")]
 FilePath = Annotated[str, typer.Argument(metavar="PATH", help="The file in the workspace.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be given again.")]
 Hidden = Annotated[bool, typer.Option("--hidden/--no-hidden", help="Whether to look at names that begin with a dot.")]
@@ -105,7 +125,7 @@ def open_workspace(store: str, name: str) -> Generator[Scope]:
     """A workspace that is there.
 
     Raises:
-        Refused: There is none of that name.
+        ScopeNotFound: There is none of that name.
     """
     with open_store(store) as hive:
         yield find(hive, name)
@@ -115,13 +135,13 @@ def find(hive: Hivemind, name: str) -> Scope:
     """The workspace of that name.
 
     Raises:
-        Refused: There is none.
+        ScopeNotFound: There is none.
     """
     try:
         return hive.scope(name, create=False)
     except ScopeNotFound:
         message = f"there is no workspace {name!r}; `hivemind workspace list` shows those there are"
-        raise Refused(message, ExitCode.NOT_FOUND) from None
+        raise ScopeNotFound(message) from None
 
 
 def seconds(text: str) -> float:

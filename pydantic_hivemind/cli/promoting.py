@@ -19,6 +19,7 @@ from pydantic_hivemind.cli.options import (
     Tags,
     Workspace,
     find,
+    names,
     open_store,
     open_workspace,
 )
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 To = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The workspace above that receives; without it the next one.")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The workspace above that receives; without it the next one.", autocompletion=names
+    ),
 ]
 
 
@@ -59,7 +63,9 @@ def diff(*, to: To = None, workspace: Workspace, store: Store, as_json: Json = F
 
 def promote(
     *,
-    source: Annotated[str, typer.Option("--from", metavar="NAME", help="The workspace that changed.")],
+    source: Annotated[
+        str, typer.Option("--from", metavar="NAME", help="The workspace that changed.", autocompletion=names)
+    ],
     to: To = None,
     tags: Tags = None,
     paths: Annotated[

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from pydantic_hivemind.cli import output
-from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
-from pydantic_hivemind.cli.options import Json, Name, Store, find, open_store, seconds
+from pydantic_hivemind.cli.exits import explain
+from pydantic_hivemind.cli.options import Json, Name, Store, find, names, open_store, seconds
 from pydantic_hivemind.errors import ScopeHasChildren, ScopeNotFound
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new workspace's name.")],
     *,
     inherit: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The workspace it reads through to; made if there is none.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The workspace it reads through to; made if there is none.", autocompletion=names
+        ),
     ] = None,
     ttl: Ttl = None,
     store: Store,
@@ -137,7 +140,7 @@ def delete(
             scope.destroy(cascade=cascade)
         except ScopeHasChildren:
             message = f"other workspaces inherit from {name!r}; --cascade deletes them too"
-            raise Refused(message, ExitCode.CONFLICT) from None
+            raise ScopeHasChildren(message) from None
     output.show(
         {"name": name},
         as_json=as_json,

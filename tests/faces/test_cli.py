@@ -164,17 +164,6 @@ def test_help_loads_nothing_heavy():
         assert (ran.returncode, ran.stderr.strip()) == (0, "")
 
 
-def test_names_of_workspaces_are_completed(run, monkeypatch):
-    run("workspace", "create", "run-1", "--inherit", "project")
-    from pydantic_hivemind.cli.options import _names
-
-    context = typer.main.get_group(cli.app).make_context("hivemind", ["ls", "-w", "x"])
-    context.params.clear()
-    assert _names(context, "r") == ["run-1"]
-    monkeypatch.setenv("HIVEMIND_STORE", "/nowhere")
-    assert _names(context, "r") == []
-
-
 def test_a_defect_is_not_hidden(monkeypatch):
     """What nobody expected shows where it happened."""
 
