@@ -23,11 +23,11 @@ from pydantic_hivemind.cli.options import (
     open_store,
 )
 from pydantic_hivemind.cli.tokens import Can, TokenTtl, actions, lifetime
-from pydantic_hivemind.errors import InvalidToken
+from pydantic_hivemind.cli.work_trees import how_to_keep_out
+from pydantic_hivemind.errors import HivemindError, InvalidToken
 
 if TYPE_CHECKING:
     from pydantic_hivemind.cli.connect_files import Server
-    from pydantic_hivemind.hivemind import Hivemind
 
 PLACEHOLDER = "TOKEN"
 """What `--print` shows in place of a token, which would be a secret on a screen."""
@@ -68,8 +68,7 @@ def connect(
     with open_store(store) as hive:
         scope = find(hive, workspace)
         if show:
-            sys.stdout.write(kind.merged(place, _server(store, workspace, PLACEHOLDER)))
-            explain(f"`hivemind token create --workspace {workspace}` makes what goes where {PLACEHOLDER} is")
+            _show(client, place, _server(store, workspace, PLACEHOLDER), as_json=as_json)
             return
         before = kind.connected(place)
         tokens = Tokens(hive)
@@ -80,7 +79,6 @@ def connect(
         except Refused:
             tokens.revoke(grant.id)
             raise
-        _revoke(hive, before)
     output.show(
         {"client": client, "file": str(place), "workspace": workspace, "expires_at": grant.expires_at},
         as_json=as_json,
@@ -90,6 +88,9 @@ def connect(
         plain=lambda _: output.row(place),
     )
     explain(f"{place} has a token in it now; keep it to yourself, and start the client again")
+    if (command := how_to_keep_out(place)) is not None:
+        explain(f"git would commit it with the file; this keeps the file out: `{command}`")
+    _revoke(before, store)
 
 
 def disconnect(client: Client, *, store: Store, as_json: Json = False) -> None:
@@ -103,17 +104,33 @@ def disconnect(client: Client, *, store: Store, as_json: Json = False) -> None:
     place = kind.place()
     before = kind.connected(place)
     if before is None:
-        explain(f"{client} is not connected")
-        raise typer.Exit(ExitCode.NO)
+        raise Refused(f"{client} is not connected", ExitCode.NO)
     kind.write(place, kind.without(place))
-    with open_store(before.environment.get(STORE_VARIABLE, store)) as hive:
-        _revoke(hive, before)
     output.show(
         {"client": client, "file": str(place)},
         as_json=as_json,
         people=lambda _: f"Disconnected {client}.",
         plain=lambda _: output.row(place),
     )
+    _revoke(before, store)
+
+
+def _show(client: str, place: Path, server: Server, *, as_json: bool) -> None:
+    """Print what a file would be, or what somebody is to add to it by hand."""
+    from pydantic_hivemind.cli.connect_files import CLIENTS
+
+    kind = CLIENTS[client]
+    try:
+        content = kind.merged(place, server)
+    except Refused:
+        content = kind.alone(server)
+        explain(f"{place} must be completed by hand; this is what to add to it")
+    if as_json:
+        output.print_json({"client": client, "file": str(place), "content": content})
+    else:
+        sys.stdout.write(content)
+    _, _, workspace = server.arguments
+    explain(f"`hivemind token create --workspace {workspace}` makes what goes where {PLACEHOLDER} is")
 
 
 def _server(store: str, workspace: str, token: str) -> Server:
@@ -126,12 +143,16 @@ def _server(store: str, workspace: str, token: str) -> Server:
     return Server(command, ("mcp", "--workspace", workspace), {STORE_VARIABLE: place, TOKEN_VARIABLE: token})
 
 
-def _revoke(hive: Hivemind, server: Server | None) -> None:
-    """End the token that a client had."""
+def _revoke(server: Server | None, store: str) -> None:
+    """End the token that a client had, in the store that it was for."""
     from pydantic_hivemind.auth import Tokens
 
     if server is None:
         return
-    tokens = Tokens(hive)
-    with suppress(InvalidToken):
-        tokens.revoke(tokens.verify(server.environment.get(TOKEN_VARIABLE, "")).id)
+    try:
+        with open_store(server.environment.get(STORE_VARIABLE, store)) as hive:
+            tokens = Tokens(hive)
+            with suppress(InvalidToken):
+                tokens.revoke(tokens.verify(server.environment.get(TOKEN_VARIABLE, "")).id)
+    except HivemindError as error:
+        explain(f"the token that it had could not be revoked: {error}")

@@ -67,13 +67,15 @@ class Client:
         document = self._document(place)
         servers = self._servers(place, document)
         self._ours(servers, place)
-        entry: dict[str, object] = {"type": "stdio"} if self.typed else {}
-        entry |= {"command": server.command, "args": list(server.arguments), "env": dict(server.environment)}
         if self.key in document:
-            servers[SERVER_NAME] = entry
+            servers[SERVER_NAME] = self._entry(server)
         else:
-            document[self.key] = self._table(entry)
+            document[self.key] = self._table(self._entry(server))
         return self._text(document)
+
+    def alone(self, server: Server) -> str:
+        """The text of a file that has our server and nothing else."""
+        return self._text({self.key: self._table(self._entry(server))})
 
     def without(self, place: Path) -> str:
         """The file's text without our server.
@@ -108,7 +110,8 @@ class Client:
 
     def _document(self, place: Path) -> Document:
         try:
-            text = place.read_text(encoding="utf-8")
+            # Some editors put a byte order mark before it.
+            text = place.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             text = ""
         except UnicodeDecodeError:
@@ -150,6 +153,10 @@ class Client:
         if server is None or server.arguments[: len(ARGUMENTS)] != ARGUMENTS:
             raise Refused(f"{place} has another server called {SERVER_NAME!r}; rename it", ExitCode.CONFLICT)
         return server
+
+    def _entry(self, server: Server) -> dict[str, object]:
+        entry: dict[str, object] = {"type": "stdio"} if self.typed else {}
+        return entry | {"command": server.command, "args": list(server.arguments), "env": dict(server.environment)}
 
     def _table(self, entry: dict[str, object]) -> object:
         if not self.is_toml:

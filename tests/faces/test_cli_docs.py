@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from pydantic_hivemind import cli
+from pydantic_hivemind import Hivemind, cli
 
 DOCS = Path(__file__).parents[2] / "docs"
 STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
@@ -27,22 +27,39 @@ def options(group, *above):
             )
 
 
-def test_the_guide_shows_what_happens(tmp_path, monkeypatch):
-    """Its commands run in order in one shell, which tells their output apart."""
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A user who has nothing yet."""
     monkeypatch.delenv("HIVEMIND_STORE", raising=False)
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    page = (DOCS / "guides/command.md").read_text()
-    steps = STEP.findall("".join(re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL)))
-    assert len(steps) > 20
+    return tmp_path
+
+
+def follow(page, home):
+    """Do what a page shows; its commands run in order in one shell, which tells their output apart."""
+    steps = STEP.findall("".join(re.findall(r"^```console\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)))
+    assert len(steps) > 4
     script = "\n".join(f"{command}\necho ==NEXT==" for command, _ in steps)
     ran = subprocess.run(
-        ["sh", "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+        ["sh", "-c", script], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
     )
     for (command, shown), said in zip(steps, ran.stdout.split("==NEXT==\n"), strict=False):
         expected = ".*".join(map(re.escape, shown.split("...")))
         assert re.fullmatch(expected, said), f"{command}\n{said}"
+
+
+def test_the_guide_shows_what_happens(home):
+    follow(DOCS / "guides/command.md", home)
+
+
+def test_the_readme_shows_what_happens_in_the_store_of_its_python(home):
+    with Hivemind.open(home / "hivemind") as hive:
+        ada = hive.scope("user/ada", parent=hive.scope("project/acme"))
+        ada.write_text("/.deep/memory/main/MEMORY.md", "- we deploy from main.\n")
+        ada.write_text("/plans/plan.md", "1. Ask Bo.\n")
+    follow(DOCS.parent / "README.md", home)
 
 
 @pytest.mark.parametrize(("words", "names"), [*options(typer.main.get_group(cli.app))], ids=str)
