@@ -49,7 +49,12 @@ def bring_in(directory: Path, scope: Scope, progress: Callable[[int, int], objec
     from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
 
     outcome = Outcome()
-    found = sorted(_below(directory))
+
+    def unreadable(error: OSError) -> None:
+        name = Path(str(error.filename)).relative_to(directory).as_posix()
+        outcome.skipped[f"/{name}" if name != "." else "/"] = error.strerror or "it cannot be read"
+
+    found = sorted(_below(directory, unreadable))
     checkpoints = scope.checkpoints()
     for done, path in enumerate(found, start=1):
         name = f"/{path.relative_to(directory).as_posix()}"
@@ -117,9 +122,9 @@ def take_out(scope: Scope, directory: Path, progress: Callable[[int, int], objec
     return outcome
 
 
-def _below(directory: Path) -> Iterator[Path]:
+def _below(directory: Path, unreadable: Callable[[OSError], object]) -> Iterator[Path]:
     """The files in a directory and below, and the directories in which nothing is."""
-    for root, directories, files in os.walk(directory):
+    for root, directories, files in os.walk(directory, onerror=unreadable):
         here = Path(root)
         yield from (here / name for name in files)
         # Links to directories are told, not followed.

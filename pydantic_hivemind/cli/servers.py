@@ -37,7 +37,14 @@ def serve(
     from pydantic_hivemind.mcp import create_app
 
     with open_store(store) as hive:
-        http.serve(hive, host=host, port=port, hosts=name or (), mounts={"/mcp": create_app(hive)})
+        try:
+            http.serve(hive, host=host, port=port, hosts=name or (), mounts={"/mcp": create_app(hive)})
+        except SystemExit as ended:
+            # Uvicorn has said why; its exit code would mean something else here.
+            if ended.code:
+                message = f"cannot listen at {host}, port {port}; --port and --host name another place"
+                raise Refused(message, ExitCode.STORE) from None
+            raise
 
 
 def mcp(

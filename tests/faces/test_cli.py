@@ -128,6 +128,16 @@ def test_serving_until_told_to_end(home):
     assert (open_to_all.returncode, "token" in open_to_all.stderr) == (2, True)
 
 
+def test_an_address_that_is_taken_or_is_none(home):
+    """The store is there: what is told is what is wrong."""
+    shell("hivemind workspace create run && hivemind token create -w run")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        told = shell(f"hivemind serve --port {taken.getsockname()[1]}")
+    assert (told.returncode, "in use" in told.stderr, "Traceback" in told.stderr) == (5, True, False)
+    told = shell("hivemind serve --host 203.0.113.7")
+    assert (told.returncode, "203.0.113.7" in told.stderr, "Traceback" in told.stderr) == (5, True, False)
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_command_explains_itself(words, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -99,6 +99,23 @@ def test_what_cannot_come_over_is_named(run, user, tmp_path):
     assert people.out == "Imported 0 files and 0 checkpoints; 6 were there already.\n"
 
 
+def test_a_directory_that_cannot_be_read_is_named(run, user, monkeypatch):
+    """Whoever runs the tests may read everything, so the system says no."""
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("plans"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    told = run("import", user, "-w", "ada", "--json")
+    assert (told.code, told.json["skipped"]) == (1, {"/plans": "Permission denied"})
+    assert told.json["files"] == 3
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert run("import", user, "-w", "ada").code == 0
+
+
 def test_what_cannot_go_out_is_named(run, store, tmp_path):
     with Hivemind.open(store) as hive:
         scope = hive.scope("project").spawn("run")
