@@ -10,8 +10,8 @@ from threading import Lock
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from pydantic_hivemind.errors import InvalidOption, StoreClosed
-from pydantic_hivemind.ledger import scopes
+from pydantic_hivemind.errors import EmbeddingError, InvalidOption, StoreClosed
+from pydantic_hivemind.ledger import scopes, vectors
 from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain
@@ -86,9 +86,18 @@ class Finder:
             with suppress(StoreClosed):  # they are destroyed all the same
                 self._started().forget(scope_ids)
 
-    def reindex(self, progress: Callable[[int, int], object] | None) -> None:
+    def reindex(self, progress: Callable[[int, int], object] | None, *, drop_others: bool) -> None:
         """As `Hivemind.reindex`."""
-        self._started().reindex(progress)
+        indexer = self._started()
+        if not drop_others:
+            with self._database.read() as tx:
+                in_the_way = vectors.has_others(tx, indexer.embedder.fingerprint)
+            if in_the_way:
+                raise EmbeddingError(
+                    "the store has vectors that another embedder made; if no app needs them, delete them with "
+                    "`drop_others`, which the command calls --drop-others"
+                )
+        indexer.reindex(progress)
 
     def check(self) -> list[Finding]:
         """What is wrong with what is kept of scopes outside the ledger."""

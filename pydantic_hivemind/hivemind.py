@@ -202,18 +202,19 @@ class Hivemind:
         """Bytes of disk that the store takes."""
         return self._database.size() + self._finder.size()
 
-    def reindex(self, progress: Callable[[int, int], object] | None = None) -> None:
+    def reindex(self, progress: Callable[[int, int], object] | None = None, *, drop_others: bool = True) -> None:
         """Give every passage of the hive a vector of the embedder, and let go of those that others made.
 
         Interrupted, it goes on where it was when it is called again.
 
         Args:
             progress: Called with how many scopes are done, and how many there are.
+            drop_others: Whether to, if other embedders made any; if not, nothing is done then.
 
         Raises:
-            EmbeddingError: The embedder failed.
+            EmbeddingError: The embedder failed, or there are vectors of others that are not to be dropped.
         """
-        self._finder.reindex(progress)
+        self._finder.reindex(progress, drop_others=drop_others)
 
     @property
     def kept_in(self) -> tuple[Database, Path | None]:

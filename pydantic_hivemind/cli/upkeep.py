@@ -70,11 +70,18 @@ def doctor(
         raise typer.Exit(ExitCode.NO)
 
 
-def reindex(*, store: Store, as_json: Json = False) -> None:
+def reindex(
+    *,
+    drop_others: Annotated[
+        bool, typer.Option("--drop-others", help="Delete vectors that other embedders made; refused without it.")
+    ] = False,
+    store: Store,
+    as_json: Json = False,
+) -> None:
     """Give every passage a vector.
 
-    With the built-in embedder, letting go of vectors that others made. Not for a store whose app searches with an
-    embedder of its own: there, call `Hivemind.reindex`.
+    With the built-in embedder. Not for a store whose app searches with an embedder of its own: there, call
+    `Hivemind.reindex`.
     """
     count = 0
     with open_store(store) as hive, progress_bar("Indexing") as bar:
@@ -84,7 +91,7 @@ def reindex(*, store: Store, as_json: Json = False) -> None:
             count = done
             bar(done, all)
 
-        hive.reindex(progress)
+        hive.reindex(progress, drop_others=drop_others)
     output.show(
         {"workspaces": count},
         as_json=as_json,

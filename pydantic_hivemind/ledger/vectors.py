@@ -30,6 +30,7 @@ _OF_SCOPE = Statement(
 _COUNT = Statement(
     lambda: select(func.count()).where(vectors.c.scope_id == param("scope_id"), vectors.c.embedder == param("embedder"))
 )
+_OTHERS = Statement(lambda: select(literal(1)).where(vectors.c.embedder != param("embedder")).limit(1))
 _KEY = (
     vectors.c.scope_id == param("scope_id"),
     vectors.c.embedder == param("embedder"),
@@ -64,6 +65,11 @@ def hashes(tx: Transaction, scope_id: int, embedder: str) -> set[bytes]:
 def count(tx: Transaction, scope_id: int, embedder: str) -> int:
     """How many vectors a scope has."""
     return cast(int, tx.rows(_COUNT, {"scope_id": scope_id, "embedder": embedder})[0][0])
+
+
+def has_others(tx: Transaction, embedder: str) -> bool:
+    """Whether any scope has vectors that other embedders made."""
+    return bool(tx.rows(_OTHERS, {"embedder": embedder}))
 
 
 def store(tx: Transaction, scope_id: int, embedder: str, items: Mapping[bytes, bytes]) -> None:

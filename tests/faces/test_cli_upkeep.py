@@ -70,3 +70,22 @@ def test_every_workspace_is_indexed(run, store):
     connection = sqlite3.connect(store / "ledger.sqlite3")
     assert connection.execute("SELECT count(*) FROM vectors").fetchone() == (1,)
     connection.close()
+
+
+def other_embedder(texts):
+    """What an app may have paid for: of how many of each letter there are."""
+    return [[text.count(letter) + 1.0 for letter in "abcdefgh"] for text in texts]
+
+
+def test_vectors_of_the_app_are_not_deleted_without_a_word(run, store):
+    with Hivemind.open(store, embedder=other_embedder) as hive:
+        hive.reindex()
+    told = run("reindex")
+    assert (told.code, told.out) == (5, "")
+    assert "--drop-others" in told.err
+    connection = sqlite3.connect(store / "ledger.sqlite3")
+    before = connection.execute("SELECT embedder FROM vectors").fetchall()
+    assert run("reindex", "--drop-others", "--json").json == {"workspaces": 2}
+    assert connection.execute("SELECT embedder FROM vectors").fetchall() != before
+    connection.close()
+    assert run("reindex").code == 0
