@@ -294,7 +294,9 @@ class Promotion:
             if past.scope_id in self._target:
                 return past, data
             if seen is not None and seen.kind == Kind.FILE and data == tree.content(self._tx, seen):
-                return past, data
+                # The target has it with tags of its own.
+                shared, _ = history.one(self._tx, self._target, seen.version) or (past, data)
+                return shared, data
             version = past.origin
         return None
 
@@ -316,7 +318,7 @@ class Promotion:
             hidden = any(is_below(head.path, directory) for directory in hiding)
             if head.path in settled and not holds and not hidden and self._shows_through(head, level):
                 layer.drop(self._tx, head, PROMOTED)
-            elif head.kind == Kind.DIRECTORY and not holds and not hidden and self._is_there(head.path):
+            elif head.kind == Kind.DIRECTORY and not holds and not hidden and self._is_below(head.path):
                 layer.drop(self._tx, head, PROMOTED)
             else:
                 needed.update(ancestors_of(head.path))
@@ -341,7 +343,7 @@ class Promotion:
         now = layer.new_head(self._source.id, head.path, Kind.FILE, origin=seen.version, tags=seen.tags, size=len(data))
         layer.store(self._tx, now, head, Cause("merge"), data)
 
-    def _is_there(self, path: str) -> bool:
-        """Whether the target has a directory of its own or inherited at the path."""
-        seen = tree.entry(self._tx, self._target, path).find(path)
+    def _is_below(self, path: str) -> bool:
+        """Whether the source would see a directory at the path if it had nothing of its own."""
+        seen = tree.entry(self._tx, self._source.chain, path).find(path, above=1)
         return seen is not None and seen.kind == Kind.DIRECTORY

@@ -132,6 +132,31 @@ def test_to_a_grandparent_past_another_version(hive, project, user, run):
     check_layers(hive)
 
 
+def test_tags_that_the_scope_between_gave(project, user, run):
+    """They are the run's, and new to the target, though the bytes that the run began with are the target's too."""
+    project.write_text("/b", "x", tags=["old"])
+    user.tag("/b", ["lesson"])
+    run.edit("/b", "x", "xy")
+    assert run.promote(project, tags="lesson").applied == ("/b",)
+    assert project.stat("/b").tags == run.stat("/b").tags == ("lesson",)
+    assert user.stat("/b").tags == ("lesson",)
+
+
+def test_an_empty_directory_that_the_scope_between_removed(hive, project, user, run):
+    """The run keeps it: what the target has there does not show through."""
+    project.write_text("/d/old", "x")
+    user.remove("/d")
+    run.make_dir("/d")
+    run.make_dir("/d/e")
+    before = tree(run)
+    run.promote(project)
+    assert run.exists("/d")
+    assert run.exists("/d/e")
+    assert tree(run) == before
+    assert not user.exists("/d")
+    check_layers(hive)
+
+
 def test_after_the_parent_was_promoted(project, user, run):
     """What came from the parent is no conflict with itself."""
     project.write_text("/f", "1")
