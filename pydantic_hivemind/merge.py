@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from merge3 import Merge3
 
+from pydantic_hivemind.compare import LineMatcher, TooManyChanges
 from pydantic_hivemind.journals import is_journal, merge_journals
 from pydantic_hivemind.model import Strategy
+from pydantic_hivemind.union import MOST_UNITED, append, cuts, union
+
+if TYPE_CHECKING:
+    from merge3 import SequenceMatcherProtocol
 
 
 @dataclass(frozen=True)
 class Merged:
-    """The outcome; `conflict` says that the two sides overlapped and a strategy had to choose."""
+    """The outcome; `conflict` says that the two sides overlapped and a strategy had to choose.
+
+    `compared` is false where that is because to compare them would have taken too long.
+    """
 
     data: bytes | None
     conflict: bool
+    compared: bool = True
 
 
 def merge(
@@ -31,7 +41,8 @@ def merge(
     """Merge the two sides of a file that began as `base`; `None` stands for "no file".
 
     Lines that both sides changed are a conflict, settled by the strategy (`merge` leaves `ours` in place).
-    With `union` the additions of both are kept instead, `ours` first and identical lines once.
+    With `union` the additions of both are kept instead, `ours` first, and once what both say in one place.
+    Where the sides differ in so many places that comparing them would take long, they are a conflict too.
     """
     if ours == theirs or base == theirs:
         return Merged(ours, conflict=False)
@@ -43,19 +54,11 @@ def merge(
     if is_journal(path):
         return Merged(merge_journals(base, ours, theirs), conflict=False)
     try:
-        texts = Merge3(_lines(base or b""), _lines(ours), _lines(theirs))
+        merged, conflict = _merged(_lines(base or b""), _lines(ours), _lines(theirs), strategy if not union else None)
     except ValueError:
         return Merged(chosen, conflict=True)
-    merged: list[str] = []
-    conflict = False
-    for kind, *sides in texts.merge_groups():
-        if kind != "conflict":
-            _append(merged, sides[0])
-        elif union:
-            _append(merged, _union(*sides))
-        else:
-            conflict = True
-            _append(merged, sides[2] if strategy == "theirs" else sides[1])
+    except TooManyChanges:
+        return Merged(chosen, conflict=True, compared=False)
     if conflict and strategy == "merge":
         return Merged(ours, conflict=True)
     return Merged("".join(merged).encode(), conflict=conflict)
@@ -81,38 +84,50 @@ def _lines(data: bytes) -> list[str]:
     return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
-def _append(merged: list[str], lines: Sequence[str]) -> None:
-    """Add lines to a text whose last line may have no end."""
-    if merged and lines and not merged[-1].endswith("\n"):
-        merged[-1] += "\n"
-    merged.extend(lines)
+def _merged(base: list[str], ours: list[str], theirs: list[str], strategy: Strategy | None) -> tuple[list[str], bool]:
+    """The lines merged, and whether both sides changed the same; without a strategy the additions of both are kept.
 
-
-def _union(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
-    """What either side added to a stretch of lines, without what either side took away."""
-    before, here, there = ({_key(line) for line in side} for side in (base, ours, theirs))
-    kept: list[str] = []
-    for line in ours:
-        if not (_stands_alone(line) and _key(line) in before - there):
-            _append(kept, [line])
-    for line in theirs:
-        if _stands_alone(line):
-            if _key(line) not in here | before:
-                _append(kept, [line])
-        elif line.strip() or (kept and kept[-1].strip()):
-            _append(kept, [line])
-    return kept
-
-
-def _key(line: str) -> str:
-    """A line without its end, which the last line of a file may lack."""
-    return line.rstrip("\r\n")
-
-
-def _stands_alone(line: str) -> bool:
-    """Whether a line says something by itself, so that saying it once is enough.
-
-    Blank lines, rules, brackets and code fences are the frame of other lines: they repeat.
+    Raises:
+        TooManyChanges: To compare the sides takes too long.
     """
-    text = line.strip()
-    return not text.startswith(("```", "~~~")) and any(character.isalnum() for character in text)
+    # Appending costs what was appended. What all end with alike is left in: it may be of another section in each.
+    start = _alike(base, ours, theirs)
+    if strategy is None:
+        # What is added in front of a fence looks as if it were added within, if both begin alike.
+        inside = cuts(base[:start])
+        while inside[start]:
+            start -= 1
+    parts = [side[start:] for side in (base, ours, theirs)]
+    fenced = [cuts(part) for part in parts] if strategy is None else []
+    matcher = cast("type[SequenceMatcherProtocol[str]]", LineMatcher)
+    merged = base[:start]
+    conflict = False
+    left = MOST_UNITED
+    for region in Merge3(parts[0], parts[1], parts[2], sequence_matcher=matcher).merge_regions():
+        if region[0] == "conflict":
+            places = (region[1:3], region[3:5], region[5:7])
+            stretches = [part[first:last] for part, (first, last) in zip(parts, places, strict=True)]
+            if strategy is None:
+                left -= sum(map(len, stretches))
+                if left < 0:
+                    raise TooManyChanges
+                ends = zip(fenced, places, strict=True)
+                in_fence = any(inside[first] or inside[last] for inside, (first, last) in ends)
+                append(merged, union(*stretches, in_fence=in_fence))
+            else:
+                conflict = True
+                append(merged, stretches[2 if strategy == "theirs" else 1])
+        else:
+            side = parts[{"unchanged": 0, "b": 2}.get(region[0], 1)]
+            append(merged, side[region[1] : region[2]])
+    return merged, conflict
+
+
+def _alike(*sides: Sequence[str]) -> int:
+    """How many lines several texts begin with that are the same in all."""
+    count = 0
+    for lines in zip(*sides, strict=False):
+        if len(set(lines)) > 1:
+            break
+        count += 1
+    return count

@@ -11,7 +11,8 @@ import regex
 from wcmatch import glob
 from wcmatch._wcparse import PatternLimitException
 
-from pydantic_hivemind.errors import InvalidPattern
+from pydantic_hivemind.errors import InvalidPath, InvalidPattern
+from pydantic_hivemind.paths import is_below, normalize
 
 CROWDED = 4
 """Matching lines, most of them next to each other, after which looking at each line takes less than leaping."""
@@ -79,12 +80,24 @@ def _check_length(pattern: str) -> None:
         raise InvalidPattern(f"a pattern has at most {MOST_CHARS} characters; this one has {len(pattern)}")
 
 
-def any_glob(patterns: str | Sequence[str]) -> Callable[[str], bool]:
-    """Whether a path matches one of several globs from the root; `/plans/**` is the directory too."""
-    every = [patterns] if isinstance(patterns, str) else list(patterns)
-    every += [pattern.removesuffix("/**") for pattern in every if pattern.endswith("/**") and pattern.strip("/*")]
-    matchers = [glob_matcher(pattern) for pattern in every]
-    return lambda path: any(matches(path) for matches in matchers)
+def any_path(wanted: str | Sequence[str]) -> Callable[[str], bool]:
+    """Whether a path matches one of several globs from the root, or is one of them or in it as it is written.
+
+    So `/plans` is all that is in that directory, and `/plans/**` is the directory too.
+    """
+    globs = [wanted] if isinstance(wanted, str) else list(wanted)
+    places = [place for place in map(_place, globs) if place is not None]
+    globs += [pattern.removesuffix("/**") for pattern in globs if pattern.endswith("/**") and pattern.strip("/*")]
+    matchers = [glob_matcher(pattern) for pattern in globs]
+    return lambda path: any(matches(path) for matches in matchers) or any(is_below(path, place) for place in places)
+
+
+def _place(pattern: str) -> str | None:
+    """A glob taken as a path; `None` for what cannot be one, and for nothing, which does not stand for the root."""
+    try:
+        return normalize(pattern) if pattern else None
+    except InvalidPath:
+        return None
 
 
 def is_hidden(path: str, *, under: str = "/") -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
-from pydantic_hivemind.errors import PromotionConflict
+from pydantic_hivemind.errors import InvalidOption, PromotionConflict
 from pydantic_hivemind.ledger import files, history, layer, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.history import Past
@@ -17,9 +18,20 @@ from pydantic_hivemind.merge import Merged, merge, merge_tags
 from pydantic_hivemind.model import Conflict, PromotionReport, Strategy
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.paths import ancestors_of, is_below
+from pydantic_hivemind.patterns import any_path
 
 PROMOTED = Cause("promote")
 """Why a scope lets go of what its ancestor has now."""
+
+
+def check_strategy(strategy: str) -> None:
+    """Refuse what is no strategy.
+
+    Raises:
+        InvalidOption: It is none.
+    """
+    if strategy not in get_args(Strategy):
+        raise InvalidOption(f"there is no strategy {strategy!r}; choose one of {', '.join(get_args(Strategy))}")
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,13 @@ class Filter:
 
     tags: frozenset[str] | None
     matches: Callable[[str], bool] | None
+
+    @classmethod
+    def of(cls, tags: str | Sequence[str] | None, paths: str | Sequence[str] | None) -> Filter:
+        """The filter that a caller asks for."""
+        return cls(
+            None if tags is None else frozenset(files.tag_list(tags)), None if paths is None else any_path(paths)
+        )
 
     def takes(self, head: Head) -> bool:
         """Whether a change is to be promoted."""
@@ -45,6 +64,7 @@ class _Tally:
     deleted: list[str] = field(default_factory=list[str])
     skipped: list[str] = field(default_factory=list[str])
     conflicts: list[Conflict] = field(default_factory=list[Conflict])
+    uncompared: list[str] = field(default_factory=list[str])
 
 
 class Promotion:
@@ -109,10 +129,12 @@ class Promotion:
             conflicts=tuple(tally.conflicts),
         )
         if tally.conflicts and self._strategy == "merge" and not dry_run:
-            count = len(tally.conflicts)
+            first = f"{len(tally.conflicts)} path(s) changed on both sides, the first is {tally.conflicts[0].path!r}"
+            if tally.uncompared:
+                first += f"; {tally.uncompared[0]!r} differs in too many places to be merged"
             raise PromotionConflict(
-                f"{count} path(s) changed on both sides, the first is {tally.conflicts[0].path!r}; nothing was "
-                "promoted. Settle them and promote again, or choose the strategy 'ours' or 'theirs'",
+                f"{first}; nothing was promoted. Settle them and promote again, or choose the strategy 'ours' or "
+                "'theirs'",
                 report,
             )
         history.seal(self._tx, self._id, before)
@@ -146,6 +168,8 @@ class Promotion:
         outcome = self._merge(path, None if base is None else base[1], ours, theirs)
         if outcome.conflict:
             self._conflict(path, base, ours, theirs)
+            if not outcome.compared:
+                self._tally.uncompared.append(path)
             if self._strategy == "merge":
                 return
         tags = head.tag_list()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, get_args
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from pydantic_hivemind import promote as promotion
 from pydantic_hivemind import undo
 from pydantic_hivemind.checkpoints import Checkpoints
 from pydantic_hivemind.conversations import Conversation
-from pydantic_hivemind.errors import EditError, InvalidOption, MergeConflict, ScopeNotFound, VersionNotFound
+from pydantic_hivemind.edits import replaced
+from pydantic_hivemind.errors import MergeConflict, ScopeNotFound, VersionNotFound
 from pydantic_hivemind.ledger import conversations, files, history, receipts, scopes, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
@@ -18,11 +20,10 @@ from pydantic_hivemind.ledger.receipts import Result
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import View
-from pydantic_hivemind.merge import merge
+from pydantic_hivemind.merge import Merged, merge
 from pydantic_hivemind.model import Edited, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.paths import normalize
-from pydantic_hivemind.patterns import any_glob
-from pydantic_hivemind.reading import ScopeReader, decoded, encoded
+from pydantic_hivemind.reading import ScopeReader, encoded
 
 if TYPE_CHECKING:
     from pydantic_ai.workspaces import WorkspaceBackend
@@ -150,6 +151,7 @@ class Scope(ScopeReader):
 
         Raises:
             EditError: `old` is not there, or is there more than once and `replace_all` is false.
+            FileTooLarge: With all the new text in it, the file would be larger than the store takes.
         """
         path = normalize(path)
 
@@ -157,18 +159,7 @@ class Scope(ScopeReader):
             view, data = tree.file(tx, self._row.chain, path)
             if data is None:
                 raise self._no_file(view, path)
-            text = decoded(path, data)
-            count = text.count(old) if old else 0
-            if count == 0:
-                raise EditError(
-                    f"the text to replace is not in {path!r}; read the file and copy it exactly", occurrences=0
-                )
-            if count > 1 and not replace_all:
-                raise EditError(
-                    f"the text to replace is in {path!r} {count} times; give more of it, or replace all",
-                    occurrences=count,
-                )
-            changed = encoded(text.replace(old, new))
+            changed, count = replaced(path, data, old, new, everywhere=replace_all)
             stat = self._put(tx, path, changed, Cause("edit"), view=view, expected_version=expected_version)
             return Edited(stat, count)
 
@@ -184,15 +175,27 @@ class Scope(ScopeReader):
             operation_id: Makes a retry safe.
 
         Raises:
-            MergeConflict: Both changed the same lines, outside a mount that keeps the additions of both.
+            MergeConflict: Both changed the same lines, outside a mount that keeps the additions of both; or so many
+                lines that comparing them would take too long.
         """
         path = normalize(path)
+        before, union = base.data if base else None, self._mounts.of(path).union
+
+        @lru_cache(maxsize=1)
+        def merged_into(now: bytes | None) -> Merged:
+            return merge(path, before, now, data, union=union)
+
+        # Here nobody has to wait for it; in the transaction it is done again only if the file has changed meanwhile.
+        with self._database.read() as tx:
+            _, found = tree.file(tx, self._row.chain, path)
+        merged_into(found)
 
         def write(tx: Transaction) -> Stat:
             view, now = tree.file(tx, self._row.chain, path)
-            merged = merge(path, base.data if base else None, now, data, union=self._mounts.of(path).union)
+            merged = merged_into(now)
             if merged.conflict or merged.data is None:
-                raise MergeConflict(f"{path!r} changed in the same place since it was read; read it again")
+                where = "in the same place" if merged.compared else "in too many places to be merged"
+                raise MergeConflict(f"{path!r} changed {where} since it was read; read it again")
             return self._put(tx, path, merged.data, Cause("write" if merged.data == data else "merge"), view=view)
 
         return self._change(write, operation_id, "merge", path, data, base and base.stat.version)
@@ -293,7 +296,7 @@ class Scope(ScopeReader):
         Args:
             to: The ancestor or its name.
             tags: Only files that have one of these.
-            paths: Only paths that match one of these globs.
+            paths: Only paths that match one of these globs, or are in one of these directories.
             strategy: What to do where both sides changed the same: fail, keep `ours` (the ancestor's), or
                 take `theirs` (this scope's).
             dry_run: Report the same and change nothing.
@@ -303,12 +306,9 @@ class Scope(ScopeReader):
             PromotionConflict: Both sides changed the same and the strategy is `merge`.
             ScopeNotFound: `to` is no ancestor.
         """
-        if strategy not in get_args(Strategy):
-            raise InvalidOption(f"there is no strategy {strategy!r}; choose one of {', '.join(get_args(Strategy))}")
+        promotion.check_strategy(strategy)
         level = self._level_of(to)
-        wanted = promotion.Filter(
-            None if tags is None else frozenset(files.tag_list(tags)), None if paths is None else any_glob(paths)
-        )
+        wanted = promotion.Filter.of(tags, paths)
         # Not the operation id: another scope may use the same one for its promotion.
         identity = uuid.uuid4().hex
 

@@ -69,7 +69,10 @@ def promote(
     to: To = None,
     tags: Tags = None,
     paths: Annotated[
-        list[str] | None, typer.Option("--path", metavar="GLOB", help="Only paths that match; may be given again.")
+        list[str] | None,
+        typer.Option(
+            "--path", metavar="GLOB", help="Only paths that match, or are in this directory; may be given again."
+        ),
     ] = None,
     on_conflict: Annotated[
         Strategy,

@@ -81,7 +81,9 @@ class Promote(Asked):
 
     to: str | None = Field(None, description="The ancestor; the parent if none is named.")
     tags: list[str] | None = Field(None, description="Only files that have one of these.")
-    paths: list[str] | None = Field(None, description="Only paths that match one of these globs.")
+    paths: list[str] | None = Field(
+        None, description="Only paths that match one of these globs, or are in one of these directories."
+    )
     strategy: Strategy = Field(
         "merge", description="Where both sides changed the same: fail, keep `ours` (the ancestor's), or take `theirs`."
     )

@@ -48,6 +48,16 @@ def check_version(head: Head | None, expected: int | None, path: str) -> None:
         )
 
 
+def check_size(path: str, size: int) -> None:
+    """Refuse a file of more bytes than the store takes.
+
+    Raises:
+        FileTooLarge: It is larger.
+    """
+    if size > MAX_FILE_BYTES:
+        raise FileTooLarge(f"{path!r} would have {size} bytes; the most is {MAX_FILE_BYTES}")
+
+
 def tag_list(tags: str | Sequence[str]) -> list[str]:
     """Tags, or one tag, each once and sorted.
 
@@ -97,8 +107,7 @@ def put(
     """
     if path == "/":
         raise IsADirectory("'/' is a directory; name a file in it")
-    if len(data) > MAX_FILE_BYTES:
-        raise FileTooLarge(f"{path!r} would have {len(data)} bytes; the most is {MAX_FILE_BYTES}")
+    check_size(path, len(data))
     view.check_parents(path)
     seen = view.find(path)
     if seen is not None and seen.kind == Kind.DIRECTORY:

@@ -199,7 +199,7 @@ class Promote(Call):
     hints = _changes(destructive=True, idempotent=True)
 
     tags: list[str] = Field([], description="Only files that have one of these tags.")
-    paths: list[str] = Field([], description="Only paths that match one of these globs, such as `/plans/**`.")
+    paths: list[str] = Field([], description="Only what is in one of these directories, or matches one of these globs.")
     strategy: Strategy = Field(
         "merge", description="For conflicts: `merge` fails, `ours` keeps what is inherited, `theirs` takes the changes."
     )

@@ -1,5 +1,6 @@
 """What cannot be done: a named error that says what to do, and nothing changed."""
 
+import tracemalloc
 from datetime import timedelta
 from pathlib import PurePosixPath
 
@@ -157,6 +158,20 @@ def test_a_file_that_is_too_large(scope, monkeypatch):
     with pytest.raises(errors.FileTooLarge, match="the most is 10"):
         scope.write_bytes("/d/f", b"x" * 11)
     scope.write_bytes("/d/f", b"x" * 10)
+
+
+def test_an_edit_that_would_make_a_file_too_large_is_not_tried(scope, monkeypatch):
+    """The size is known before the text is made."""
+    scope.write_text("/d/f", "\u00e9" * 1000)
+    monkeypatch.setattr("pydantic_hivemind.ledger.files.MAX_FILE_BYTES", 10_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.FileTooLarge, match="would have 10001000 bytes"):
+            scope.edit("/d/f", "\u00e9", "x" * 10_001, replace_all=True)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert scope.edit("/d/f", "\u00e9", "x" * 10_000, replace_all=True).stat.size == 10_000_000
 
 
 # -- scopes ----------------------------------------------------------------------------------------

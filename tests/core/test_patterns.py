@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pydantic_hivemind import Hivemind, patterns
 from pydantic_hivemind.errors import InvalidPattern
-from pydantic_hivemind.patterns import Deadline, LineSearch, any_glob, glob_matcher, is_hidden
+from pydantic_hivemind.patterns import Deadline, LineSearch, any_path, glob_matcher, is_hidden
 
 LETTERS = st.sampled_from(["a", "b", "B", "é", " ", "-", "."])
 ATOMS = st.one_of(
@@ -139,7 +139,7 @@ def test_a_glob_with_too_many_alternatives() -> None:
 
 
 def test_one_of_several_globs() -> None:
-    matches = any_glob(["/a/**", "*.md"])
+    matches = any_path(["/a/**", "*.md"])
     assert matches("/a/b/c")
     assert matches("/x.md")
     assert not matches("/b/x.md")
@@ -160,11 +160,34 @@ def test_hidden_is_what_begins_with_a_dot_below_the_directory(path: str, under: 
 
 
 def test_a_glob_of_everything_in_a_directory_matches_the_directory() -> None:
-    matches = any_glob("/plans/**")
+    matches = any_path("/plans/**")
     assert matches("/plans")
     assert matches("/plans/a/b.md")
     assert not matches("/plans-of-others")
-    assert any_glob(["/a", "/**"])("/b/c")
+    assert any_path(["/a", "/**"])("/b/c")
+
+
+@pytest.mark.parametrize("directory", ["/plans", "/plans/", "plans", "/./plans", "/x/../plans"])
+def test_a_directory_is_all_that_is_in_it(directory: str) -> None:
+    matches = any_path(directory)
+    assert [path for path in ("/plans", "/plans/a", "/plans/a/b.md", "/plans-of-others", "/x") if matches(path)] == [
+        "/plans",
+        "/plans/a",
+        "/plans/a/b.md",
+    ]
+
+
+def test_a_directory_whose_name_looks_like_a_glob() -> None:
+    assert any_path("/a[1]*")("/a[1]*/x")
+    assert any_path("/a[1]*")("/a1b")
+    assert not any_path("/a[1]*")("/a1b/x")
+    assert not any_path("/notes/*")("/notes/deep/x")
+
+
+def test_the_root_is_everything_and_nothing_is_nothing() -> None:
+    assert any_path("/")("/a/b")
+    for nothing in ("", [], "\0", "x" * 300):
+        assert not any_path(nothing)("/a")
 
 
 FOREVER = {

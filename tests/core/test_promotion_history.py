@@ -93,6 +93,20 @@ def test_by_path(user, run):
     assert sorted(tree(user)) == ["/notes/a.md", "/notes/c.txt", "/notes/deep/b.md"]
 
 
+def test_by_directory(project, user, run):
+    """All that was changed in it, its removal too."""
+    project.write_text("/plans/old/x.md", "x")
+    for path in ("/plans/a.md", "/plans/deep/b.md", "/plans-of-others/c.md"):
+        run.write_text(path, path)
+    run.remove("/plans/old")
+    run.make_dir("/plans/empty")
+    report = run.promote(paths="/plans")
+    assert (report.applied, report.deleted) == (("/plans/a.md", "/plans/deep/b.md", "/plans/empty"), ("/plans/old",))
+    assert report.skipped == ("/plans-of-others/c.md",)
+    assert sorted(tree(user)) == ["/plans/a.md", "/plans/deep/b.md"]
+    assert run.promote(paths=["/plans-of-others/c.md"]).applied == ("/plans-of-others/c.md",)
+
+
 def test_tags_merge(user, run):
     """Both sides' new tags, without those that either took away."""
     user.write_text("/f", "x", tags=["a", "b"])

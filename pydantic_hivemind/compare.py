@@ -1,0 +1,44 @@
+"""Which lines two versions of a text have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import Match, SequenceMatcher
+from itertools import accumulate
+
+MOST_STEPS = 2_000_000
+"""Most lines looked at to compare two versions. It takes 0.3 s (150 ns a line, measured), and a merge compares a few
+times while nobody else can write. Of changes here and there it is enough for 100,000 lines; what costs is a regular
+pattern: every second line changed, of 2,300 lines or more."""
+
+
+class TooManyChanges(Exception):
+    """Two versions differ in so many places that comparing them takes too long."""
+
+
+class LineMatcher(SequenceMatcher[str]):
+    """As `difflib.SequenceMatcher`, which `merge3` uses, with a bound on the time it takes.
+
+    Blank lines hold nothing together: those beside lines that are alike are alike too.
+
+    Raises:
+        TooManyChanges: By `get_matching_blocks`.
+    """
+
+    def __init__(self, _: None, a: Sequence[str], b: Sequence[str]) -> None:
+        super().__init__(_is_blank, a, b)
+        # One step for each line, and one for each that is like it on the other side.
+        places: dict[str, list[int]] = vars(self)["b2j"]
+        self._steps = list(accumulate((1 + len(places.get(line, ())) for line in a), initial=0))
+        self._left = MOST_STEPS
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
+        """As `difflib` does."""
+        self._left -= self._steps[-1 if ahi is None else ahi] - self._steps[alo]
+        if self._left < 0:
+            raise TooManyChanges
+        return super().find_longest_match(alo, ahi, blo, bhi)
+
+
+def _is_blank(line: str) -> bool:
+    return not line.strip()
