@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from threading import Lock
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind.errors import EmbeddingError, InvalidOption, StoreClosed
+from pydantic_hivemind.forks import Lock
 from pydantic_hivemind.ledger import scopes, vectors
 from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.scopes import ScopeRow
@@ -161,7 +161,7 @@ class Finder:
         )
 
     def _started(self) -> Indexer:
-        # Made without the lock, which a forked child would inherit held: importing takes a second.
+        # Made without the lock: importing takes a second.
         made = self._indexer or self._made()
         with self._starting:
             if self._closed:

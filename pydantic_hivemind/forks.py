@@ -6,6 +6,9 @@ thread holds at that moment stays locked in the child for good.
 
 from __future__ import annotations
 
+# First, though it is not used here: hooks are called in the opposite order before a fork, and ours has to come before
+# this module's and that of logging, which it imports. They take locks for which those who are inside a gate may wait.
+import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport]
 import os
 import threading
 import weakref
@@ -73,6 +76,24 @@ class Gate:
         self._owner.after_fork()
 
 
+class Lock:
+    """A lock that a forked child finds open, whoever held it in the parent. Who holds it may enter a gate."""
+
+    def __init__(self) -> None:
+        self.renew()
+        _locks.add(weakref.ref(self, _locks.discard))
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def renew(self) -> None:
+        """In the child."""
+        self._lock = threading.Lock()
+
+
 class _Hooks(NamedTuple):
     before: Callable[[], None]
     in_parent: Callable[[], None]
@@ -89,8 +110,9 @@ def around(before: Callable[[], None], in_parent: Callable[[], None], in_child: 
 
 _hooks: list[_Hooks] = []
 
-# A plain set: to list it is one step, which other threads cannot come between.
+# Plain sets: to list one is one step, which other threads cannot come between.
 _gates: set[weakref.ref[Gate]] = set()
+_locks: set[weakref.ref[Lock]] = set()
 _shut = threading.local()
 
 
@@ -117,6 +139,8 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     for hooks in _hooks:
         hooks.in_child()
+    for lock in [lock for known in list(_locks) if (lock := known()) is not None]:
+        lock.renew()
     for gate in _all_gates():
         gate.renew()
     del _shut.gates

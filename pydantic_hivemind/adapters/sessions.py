@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from threading import Lock, Thread
+from threading import Thread
 from types import TracebackType
 from typing import Any, TypedDict
 
@@ -21,6 +21,7 @@ from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.names import session_name
 from pydantic_hivemind.adapters.unseen import RunFiles
 from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError
+from pydantic_hivemind.forks import Lock
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.model import PromotionReport, ScopeInfo, Strategy
 from pydantic_hivemind.scopes import Scope

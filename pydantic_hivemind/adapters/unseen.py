@@ -8,7 +8,6 @@ merged with the changes it has not seen. Outside a run a write is a plain write.
 from __future__ import annotations
 
 import asyncio
-import threading
 import warnings
 import weakref
 from collections import Counter, OrderedDict
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeVar
 from typing_extensions import ParamSpec
 
 from pydantic_hivemind.errors import HivemindError
+from pydantic_hivemind.forks import Lock
 from pydantic_hivemind.model import File, Stat
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.scopes import Scope
@@ -116,7 +116,7 @@ class RunFiles:
         self.scope = scope
         self._reads: OrderedDict[_Read, None] = OrderedDict()
         self._size = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def read(self, path: str) -> File:
         """As `Scope.read`; a run's later write of the path is taken to be made from this."""

@@ -7,7 +7,6 @@ contract asks for; what is added here is the contract's own error for a scope th
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,6 +33,7 @@ from pydantic_hivemind.adapters.layered import layered
 from pydantic_hivemind.adapters.refs import PROVIDER, scope_name, scope_ref, split_ref
 from pydantic_hivemind.adapters.unseen import RunFiles, for_caller
 from pydantic_hivemind.errors import ScopeNotFound, StoreClosed
+from pydantic_hivemind.forks import Lock
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.model import Stat
 from pydantic_hivemind.paths import normalize
@@ -69,7 +69,7 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         self._open: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
         self._ref = scope_ref(scope.name) if isinstance(scope, Scope) else ref
         self._environment: _Environment | None = None
-        self._opening = threading.Lock()
+        self._opening = Lock()
 
     @property
     def ref(self) -> WorkspaceRef | None:

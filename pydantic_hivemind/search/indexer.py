@@ -105,10 +105,10 @@ class Indexer:
             if chain[0] not in self._indexes or chain[0] in self._queued:
                 return
             self._queued.add(chain[0])
-            if self._worker is None:
-                self._worker = ThreadPoolExecutor(1, thread_name_prefix="hivemind-index")
-            with suppress(RuntimeError):  # the interpreter is about to end
-                self._worker.submit(self._keep_up, chain)
+            worker = self._worker = self._worker or ThreadPoolExecutor(1, thread_name_prefix="hivemind-index")
+        # Without the lock: this waits for forks, which wait for searches, which wait for the lock.
+        with suppress(RuntimeError):  # the interpreter is about to end
+            worker.submit(self._keep_up, chain)
 
     def forget(self, scope_ids: Sequence[int]) -> None:
         """Let go of scopes that were destroyed, and of what is kept of them outside the ledger."""

@@ -88,3 +88,30 @@ def fork_while_searching(directory, queries):
         done.set()
         for thread in threads:
             thread.join()
+
+
+def fork_while_writing(directory):
+    """Fork again and again while others write and search; the children do so too."""
+    with Hivemind.open(directory, durability="normal") as hive:
+        scope = hive.scope("a")
+        scope.write_text("/a.md", "A note about birds.\n")
+        scope.search("birds")
+        done = threading.Event()
+
+        def work(number):
+            while not done.is_set():
+                scope.write_text(f"/{number}.md", f"A new note, {os.urandom(2).hex()}.\n")
+                scope.search("birds")
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for _ in range(60):
+            child = os.fork()
+            if not child:
+                scope.write_text("/child.md", "A note of a child.\n")
+                os._exit(not scope.search("birds"))
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        done.set()
+        for thread in threads:
+            thread.join()
