@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreClosed, StoreError
 from pydantic_hivemind.forks import Gate
-from pydantic_hivemind.index.chroma import ChromaUnavailable
+from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
 from pydantic_hivemind.index.shelf import ChromaShelf
 from pydantic_hivemind.ledger import scopes, tree, vectors
@@ -23,6 +24,7 @@ from pydantic_hivemind.ledger.tree import Chain
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.search import records
 from pydantic_hivemind.search.scope_index import ScopeIndex
+from pydantic_hivemind.search.worker import Worker
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -48,7 +50,6 @@ class Indexer:
         self.shelf = shelf
         self.mounts = mounts
         self._database = database
-        self._closed = False
         self._renew()
         self._gate = Gate(self)
 
@@ -58,7 +59,9 @@ class Indexer:
         self._changing = Lock()
         self._queued: set[int] = set()
         self._failed: set[int] = set()
-        self._worker: ThreadPoolExecutor | None = None
+        self._worker = Worker()
+        # Before the shelf's: what was begun is closed in good order.
+        weakref.finalize(self, self._worker.stop)
 
     def before_fork(self) -> None:
         """Nothing: what is in memory is not shared."""
@@ -105,10 +108,7 @@ class Indexer:
             if chain[0] not in self._indexes or chain[0] in self._queued:
                 return
             self._queued.add(chain[0])
-            worker = self._worker = self._worker or ThreadPoolExecutor(1, thread_name_prefix="hivemind-index")
-        # Without the lock: this waits for forks, which wait for searches, which wait for the lock.
-        with suppress(RuntimeError):  # the interpreter is about to end
-            worker.submit(self._keep_up, chain)
+        self._worker.submit(partial(self._keep_up, chain))
 
     def forget(self, scope_ids: Sequence[int]) -> None:
         """Let go of scopes that were destroyed, and of what is kept of them outside the ledger."""
@@ -144,7 +144,7 @@ class Indexer:
                 pass
             try:
                 with self.shelf.open(chain[0], lasting=index.lasting) as chroma:
-                    records.bring_up(chroma, index, database, chain, self.mounts, self.embedder)
+                    self._bring_up(chroma, index, database, chain)
                     return chroma.handle(name)
             except ChromaUnavailable as error:
                 self.discard(index)
@@ -173,7 +173,7 @@ class Indexer:
                 index.add(found)
             rest = [hash for hash in texts if hash not in found]
             for start in range(0, len(rest), BATCH):
-                if self._closed:
+                if self._worker.stopping:
                     raise StoreClosed("the hive is closed; open it again")
                 batch = rest[start : start + BATCH]
                 made = dict(zip(batch, self.embedder.embed([texts[hash] for hash in batch]), strict=True))
@@ -203,14 +203,11 @@ class Indexer:
                 progress(done, len(rows))
 
     def close(self) -> None:
-        """Let go of everything; who embeds stops after the batch that was begun."""
-        self._closed = True
+        """Let go of everything; who makes vectors, or stores them, stops after the batch that was begun."""
+        self._worker.stop()
         with self._changing:
-            worker, self._worker = self._worker, None
             self._indexes.clear()
             self._chunks = 0
-        if worker is not None:
-            worker.shutdown(cancel_futures=True)
         self.shelf.close()
 
     # -- helpers -------------------------------------------------------------------------------
@@ -290,12 +287,13 @@ class Indexer:
             if index.lasting and index.dense.held_bytes > EXACT_BYTES:
                 with self.shelf.open(chain[0], lasting=True) as chroma:
                     if chroma.lasting:
-                        records.bring_up(chroma, index, self._database, chain, self.mounts, self.embedder)
+                        self._bring_up(chroma, index, self._database, chain)
                         with index.lock:
                             index.release()
         except ChromaUnavailable as error:
             _log.warning("a scope is searched without its collections: %s", error)
         except HivemindError:
             pass  # the next search says what is wrong
-        except Exception:  # noqa: BLE001 - nobody else would hear of it
-            _log.exception("indexing in the background failed")
+
+    def _bring_up(self, chroma: ScopeChroma, index: ScopeIndex, database: Database, chain: Chain) -> None:
+        records.bring_up(chroma, index, database, chain, self.mounts, self.embedder, lambda: self._worker.stopping)

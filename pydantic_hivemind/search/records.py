@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
 import numpy as np
 
+from pydantic_hivemind.errors import StoreClosed
 from pydantic_hivemind.index.chroma import Metadata, Record, ScopeChroma
 from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
 from pydantic_hivemind.ledger import feed, tree, vectors
@@ -46,31 +47,50 @@ def parsed(id: str) -> tuple[str, bytes]:
 
 
 def bring_up(
-    chroma: ScopeChroma, index: ScopeIndex, database: Database, chain: Chain, mounts: MountTable, embedder: Embedder
+    chroma: ScopeChroma,
+    index: ScopeIndex,
+    database: Database,
+    chain: Chain,
+    mounts: MountTable,
+    embedder: Embedder,
+    stopping: Callable[[], bool],
 ) -> None:
     """Bring a scope's collections up to what its index has at this moment.
+
+    What is not finished goes on where it was the next time.
 
     Raises:
         ChromaUnavailable: Chroma failed. The collections are to be discarded.
         EmbeddingError: A vector is missing, and cannot be made.
+        StoreClosed: It is `stopping`.
     """
     with chroma.storing:
         with index.lock:
             watermark = index.watermark or 0
             paths = index.unstored if chroma.synced == index.stored else _changed(index, database, chroma.synced)
-            documents = {path: index.documents.get(path) for path in sorted(paths)}
-        work = _Work(chroma, index, database, chain, embedder)
-        for names in batches(list(documents), FILES_PER_STEP):
-            by_collection: dict[str, dict[str, Document | None]] = {}
-            for path in names:
-                by_collection.setdefault(mounts.of(path).collection, {})[path] = documents[path]
-            for collection, step in by_collection.items():
-                for path in work.bring_up(collection, step):
-                    del documents[path]
-        # Both at once: a search compares them.
-        with index.lock:
-            chroma.synced = watermark
-            index.mark_stored(documents, watermark)
+            documents = {path: index.documents.get(path) for path in paths}
+        work = _Work(chroma, index, database, chain, embedder, stopping)
+        done: dict[str, Document | None] = {}
+        reached = chroma.synced
+        # In the order in which they changed, so that there is a watermark for what is done.
+        order = sorted(documents, key=lambda path: _version(documents[path]))
+        try:
+            for names in batches(order, FILES_PER_STEP):
+                step = {path: documents[path] for path in names}
+                late = work.bring_up_all(step, mounts)
+                done.update((path, document) for path, document in step.items() if path not in late)
+                reached = max(reached, _version(documents[names[-1]]))
+            reached = watermark
+        finally:
+            # Both at once: a search compares them.
+            with index.lock:
+                chroma.synced = reached
+                index.mark_stored(done, reached)
+
+
+def _version(document: Document | None) -> int:
+    """The number under which a file changed last; what is gone comes first."""
+    return document.head.version if document is not None else 0
 
 
 def _changed(index: ScopeIndex, database: Database, since: int) -> set[str]:
@@ -82,19 +102,32 @@ def _changed(index: ScopeIndex, database: Database, since: int) -> set[str]:
 
 
 class _Work:
-    """Bringing some files of one collection up to date."""
+    """Bringing some files up to date."""
 
     def __init__(
-        self, chroma: ScopeChroma, index: ScopeIndex, database: Database, chain: Chain, embedder: Embedder
+        self,
+        chroma: ScopeChroma,
+        index: ScopeIndex,
+        database: Database,
+        chain: Chain,
+        embedder: Embedder,
+        stopping: Callable[[], bool],
     ) -> None:
         self._chroma = chroma
         self._index = index
         self._database = database
         self._chain = chain
         self._embedder = embedder
+        self._stopping = stopping
 
-    def bring_up(self, collection: str, documents: Mapping[str, Document | None]) -> list[str]:
+    def bring_up_all(self, documents: Mapping[str, Document | None], mounts: MountTable) -> set[str]:
         """Make the records of files what they should be; the files that changed meanwhile and have to wait."""
+        by_collection: dict[str, dict[str, Document | None]] = {}
+        for path, document in documents.items():
+            by_collection.setdefault(mounts.of(path).collection, {})[path] = document
+        return {path for collection, some in by_collection.items() for path in self._bring_up(collection, some)}
+
+    def _bring_up(self, collection: str, documents: Mapping[str, Document | None]) -> list[str]:
         held = self._chroma.ids_of(collection, list(documents))
         wanted = {path: _wanted(path, document) for path, document in documents.items() if document is not None}
         texts = self._texts([document for document in documents.values() if document is not None])
@@ -113,11 +146,19 @@ class _Work:
                     kept[id] = _metadata(document, passage)
                 elif document is not None:
                     added[id] = (document, passage)
-        self._chroma.remove(collection, gone)
-        self._chroma.update(collection, kept)
-        for ids in batches(list(added), BATCH):
+        for ids in self._batches(gone):
+            self._chroma.remove(collection, ids)
+        for ids in self._batches(list(kept)):
+            self._chroma.update(collection, {id: kept[id] for id in ids})
+        for ids in self._batches(list(added)):
             self._chroma.add(collection, self._records({id: added[id] for id in ids}, texts))
         return late
+
+    def _batches(self, ids: Sequence[str]) -> Iterator[Sequence[str]]:
+        for batch in batches(ids, BATCH):
+            if self._stopping():
+                raise StoreClosed("the hive is closed; open it again")
+            yield batch
 
     def _texts(self, documents: Sequence[Document]) -> dict[str, str]:
         """The text of files by path, without those whose version is no longer kept."""
