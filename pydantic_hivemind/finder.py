@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -82,9 +85,14 @@ class Finder:
 
     def forget(self, scope_ids: Sequence[int]) -> None:
         """Remove what is kept of destroyed scopes outside the ledger."""
-        if self._indexer is not None or self._directories():
-            with suppress(StoreClosed):  # they are destroyed all the same
-                self._started().forget(scope_ids)
+        indexer = self._indexer
+        if indexer is not None:
+            indexer.forget(scope_ids)
+        elif self._root is not None and scope_ids:
+            from pydantic_hivemind.index import directories
+
+            for scope_id in scope_ids:
+                directories.remove(self._root / str(scope_id))
 
     def reindex(self, progress: Callable[[int, int], object] | None, *, drop_others: bool) -> None:
         """As `Hivemind.reindex`."""
@@ -104,20 +112,23 @@ class Finder:
         from pydantic_hivemind.index import directories
         from pydantic_hivemind.index.chroma import is_low
 
-        alive = self._alive()
+        try:
+            kept, gone = self._directories()
+            doubtful = [path for path in kept if directories.is_in_doubt(path)]
+            low = self._root is not None and self._root.exists() and is_low(self._root)
+        except OSError:
+            problem = "the collections cannot be read, so searches do without"
+            return [Finding("collections", problem, "let this user read and write the directory `collections`")]
+        remedy = "remove them; the next search makes them anew"
         found = [
-            Finding("orphans", f"collections {path.name} belong to no scope", "remove them", mendable=True)
-            if int(path.name) not in alive
-            else Finding(
-                "collections",
-                f"collections {path.name} were not closed cleanly",
-                "remove them; the next search makes them anew",
-                mendable=True,
-            )
-            for path in self._directories()
-            if int(path.name) not in alive or directories.is_in_doubt(path)
+            Finding("collections", f"collections {path.name} were not closed cleanly", remedy, mendable=True)
+            for path in doubtful
         ]
-        if self._root is not None and self._root.exists() and is_low(self._root):
+        found += [
+            Finding("orphans", f"collections {path.name} belong to no scope", "remove them", mendable=True)
+            for path in gone
+        ]
+        if low:
             problem = "the disk is almost full, so searches do without collections"
             found.append(Finding("collections", problem, "free some space"))
         return found
@@ -126,10 +137,12 @@ class Finder:
         """Remove what is kept outside the ledger of scopes that are no more, or was not closed cleanly."""
         from pydantic_hivemind.index import directories
 
-        alive = self._alive()
-        for path in self._directories():
-            if int(path.name) not in alive or directories.is_in_doubt(path):
-                self._started().shelf.discard(int(path.name))
+        self._forget_gone()
+        with suppress(OSError):
+            kept, _ = self._directories()
+            for path in kept:
+                if directories.is_in_doubt(path):
+                    directories.discard(path)
 
     def size(self) -> int:
         """Bytes of disk that is kept outside the ledger."""
@@ -149,16 +162,26 @@ class Finder:
         if indexer is not None:
             indexer.close()
 
-    def _alive(self) -> set[int]:
-        with self._database.read() as tx:
-            return {row.id for row in scopes.all(tx)}
+    def _forget_gone(self) -> None:
+        """Remove what is left of scopes, as of one whose last owner was killed."""
+        with suppress(OSError):
+            _, gone = self._directories()
+            self.forget([int(path.name) for path in gone])
 
-    def _directories(self) -> list[Path]:
-        """Chroma's directories, by the numbers of their scopes."""
-        found = self._root.iterdir() if self._root is not None and self._root.is_dir() else ()
-        return sorted(
-            (path for path in found if path.name.isascii() and path.name.isdecimal()), key=lambda p: int(p.name)
-        )
+    def _directories(self) -> tuple[list[Path], list[Path]]:
+        """Chroma's directories, by the numbers of their scopes: of those that are there, and of those that are gone.
+
+        Raises:
+            OSError: They cannot be read.
+        """
+        if self._root is None or not self._root.is_dir():
+            return [], []
+        named = (path for path in self._root.iterdir() if re.fullmatch("[0-9]{1,18}", path.name))
+        # Before the scopes: none is taken for gone that was not made yet.
+        found = sorted(named, key=lambda path: int(path.name))
+        with self._database.read() as tx:
+            exist = [scopes.exists(tx, int(path.name)) for path in found]
+        return list(compress(found, exist)), list(compress(found, map(not_, exist)))
 
     def _started(self) -> Indexer:
         # Made without the lock: importing takes a second.
@@ -166,9 +189,11 @@ class Finder:
         with self._starting:
             if self._closed:
                 raise StoreClosed("the hive is closed; open it again")
-            if self._indexer is None:
-                self._indexer = made
-            return self._indexer
+            if self._indexer is not None:
+                return self._indexer
+            self._indexer = made
+        self._forget_gone()
+        return made
 
     def _made(self) -> Indexer:
         from pydantic_hivemind.index.embedding import Embedder, WordLlama

@@ -131,10 +131,11 @@ class Hivemind:
         if found is None and create:
             chain = above.chain_ids if above is not None else ()
             with self._database.write(chain) as tx:
-                row = scopes.find(tx, name)
+                row, purged = scopes.find(tx, name), []
                 if row is None:
-                    row = scopes.make(tx, name, chain, session=False, ttl=None)
+                    row, purged = scopes.make(tx, name, chain, session=False, ttl=None)
                 found = self._handle(tx, row)
+            self._finder.forget(purged)
         if found is None:
             raise ScopeNotFound(f"there is no scope {name!r}")
         if above is not None and found.parent != above:
@@ -159,8 +160,10 @@ class Hivemind:
         self._check_is_mine(above, name)
         chain = above.chain_ids if above is not None else ()
         with self._database.write(chain) as tx:
-            row = scopes.make(tx, name, chain, session=ttl is not None, ttl=ttl)
-            return self._handle(tx, row)
+            row, purged = scopes.make(tx, name, chain, session=ttl is not None, ttl=ttl)
+            made = self._handle(tx, row)
+        self._finder.forget(purged)
+        return made
 
     def scopes(self) -> list[ScopeInfo]:
         """Every scope, by name."""
@@ -174,7 +177,9 @@ class Hivemind:
             if not scopes.any_expired(tx):
                 return 0
         with self._database.write() as tx:
-            return scopes.purge_expired(tx)
+            purged = scopes.purge_expired(tx)
+        self._finder.forget(purged)
+        return len(purged)
 
     def check(self) -> list[Finding]:
         """What is wrong with the store; it reads all of the ledger, and changes nothing."""

@@ -68,11 +68,12 @@ class Scope(ScopeReader):
         name = f"run-{uuid.uuid4().hex}" if name is None else name
         scopes.check_name(name)
         with self._database.write(self._row.chain) as tx:
-            row = scopes.find_session(tx, self._row.id, name) if attach else None
+            row, purged = scopes.find_session(tx, self._row.id, name) if attach else None, []
             if row is None:
-                row = scopes.make(tx, name, self._row.chain, session=True, ttl=ttl)
+                row, purged = scopes.make(tx, name, self._row.chain, session=True, ttl=ttl)
             else:
                 scopes.renew(tx, row, ttl)
+        self._finder.forget(purged)
         return self._child(row)
 
     def watched(self, used: Callable[[], None]) -> Scope:

@@ -21,6 +21,9 @@ LOCK = "lock"
 MARKER = "clean.json"
 """File that is there only while nobody owns the directory and its last owner closed it."""
 
+GONE = "gone"
+"""File that is there if the scope is not there any more: the owner is to delete the directory when it lets go of it."""
+
 CONTENT = "chroma"
 """Directory of what is kept."""
 
@@ -47,12 +50,16 @@ class Directory:
             marker.write_text(json.dumps(told), encoding="utf-8")
             _write_through(marker)
         self._release()
+        # Not before: who fails to own it says so first, and tries then.
+        if os.path.lexists(self._path / GONE):
+            remove(self._path)
 
     def delete(self) -> None:
         """Delete it and all that is in it."""
         with suppress(OSError):
             _remove(self.content)
             (self._path / MARKER).unlink(missing_ok=True)
+            (self._path / GONE).unlink(missing_ok=True)
             (self._path / LOCK).unlink(missing_ok=True)
             self._path.rmdir()
         self._release()
@@ -86,6 +93,19 @@ def own(path: Path, stamp: str) -> Directory | None:
             raise
         os.close(lock)
     return None
+
+
+def discard(path: Path) -> None:
+    """Delete a directory, if nobody owns it."""
+    if os.path.lexists(path) and (directory := own(path, "")):
+        directory.delete()
+
+
+def remove(path: Path) -> None:
+    """Delete a directory for good: now, or as soon as its owner closes it."""
+    with suppress(OSError):
+        (path / GONE).touch()
+    discard(path)
 
 
 def _take(path: Path, stamp: str) -> int:

@@ -116,8 +116,15 @@ class ChromaShelf:
             if entry := self._open.get(scope_id):
                 entry.chroma.failed = True
                 self._shut_if_unused(scope_id)
-            elif (path := self._place(scope_id)) and path.exists() and (directory := directories.own(path, "")):
-                directory.delete()
+            elif path := self._place(scope_id):
+                directories.discard(path)
+
+    def remove(self, scope_id: int) -> None:
+        """Delete the Chroma of a scope that is no more: one that another process owns, when that one closes it."""
+        with _lock:
+            if path := self._place(scope_id):
+                directories.remove(path)
+            self.discard(scope_id)
 
     def close(self) -> None:
         """Close them all; those in use, as soon as they are not."""

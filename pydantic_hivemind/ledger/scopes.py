@@ -51,13 +51,9 @@ _INSERT = Statement(lambda: insert_row(scopes, numbered=True))
 _SET_EXPIRY = Statement(
     lambda: update(scopes).where(scopes.c.id == param("of_id"), _ALIVE).values(expires_at=param("expires_at"))
 )
-_PURGE = Statement(
-    lambda: delete(scopes).where(
-        # Those that somebody else removes at this moment, or still writes to, are left to them.
-        scopes.c.id.in_(
-            select(scopes.c.id).where(scopes.c.expires_at <= param("now")).with_for_update(skip_locked=True)
-        )
-    )
+_PAST = Statement(
+    # Those that somebody else removes at this moment, or still writes to, are left to them.
+    lambda: select(scopes.c.id).where(scopes.c.expires_at <= param("now")).with_for_update(skip_locked=True)
 )
 _EXPIRED = Statement(lambda: select(scopes.c.id).where(scopes.c.expires_at <= param("now")).limit(1))
 _DELETE = Statement(lambda: delete(scopes).where(scopes.c.id == param("id")))
@@ -121,8 +117,8 @@ def names(tx: Transaction, chain: Chain) -> tuple[str, ...]:
     return tuple(rows[scope_id] for scope_id in chain)
 
 
-def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float | None) -> ScopeRow:
-    """A new scope under a parent's chain, or without a parent if that is empty.
+def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float | None) -> tuple[ScopeRow, list[int]]:
+    """A new scope under a parent's chain, or without a parent if that is empty; and the ids of those it purged.
 
     Raises:
         ScopeExists: The name is taken.
@@ -131,8 +127,8 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
     """
     if len(parent) >= MAX_DEPTH:
         raise InvalidScope(f"a chain has at most {MAX_DEPTH} scopes; choose a parent nearer to the root")
+    purged = purge_expired(tx)
     now = time.time()
-    tx.run(_PURGE, {"now": now})
     expires_at = _expiry(now, ttl)
     if parent:
         # A child cannot outlive what it reads through.
@@ -148,7 +144,7 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
         "expires_at": expires_at,
     }
     scope_id = cast(int, tx.rows(_INSERT, values)[0][0])
-    return ScopeRow(scope_id, name, (scope_id, *parent))
+    return ScopeRow(scope_id, name, (scope_id, *parent)), purged
 
 
 def renew(tx: Transaction, scope: ScopeRow, ttl: float | None) -> float | None:
@@ -197,19 +193,19 @@ def listing(tx: Transaction) -> list[ScopeInfo]:
 
 
 def destroy(tx: Transaction, scope: ScopeRow, *, cascade: bool) -> list[int]:
-    """Delete a scope and everything in it; its id, and those of the scopes under it that went with it.
+    """Delete a scope and everything in it; its id, and those of the scopes under it and past their ttl that went too.
 
     Raises:
         ScopeHasChildren: Other scopes read through it and `cascade` is false.
         ScopeNotFound: It is gone already.
     """
-    purge_expired(tx)
+    purged = purge_expired(tx)
     under = _under(tx, scope.id)
     if under and not cascade:
         raise ScopeHasChildren(f"{scope.name!r} has children; destroy them first, or use cascade=True")
     if not tx.run(_DELETE, {"id": scope.id}):
         raise ScopeGone(f"{scope.name!r} was destroyed already")
-    return [scope.id, *under]
+    return [scope.id, *under, *purged]
 
 
 def _under(tx: Transaction, scope_id: int) -> list[int]:
@@ -237,9 +233,13 @@ def any_expired(tx: Transaction) -> bool:
     return bool(tx.rows(_EXPIRED, {"now": time.time()}))
 
 
-def purge_expired(tx: Transaction) -> int:
-    """Delete every scope past its ttl, and what is under it; how many were past it."""
-    return tx.run(_PURGE, {"now": time.time()})
+def purge_expired(tx: Transaction) -> list[int]:
+    """Delete every scope past its ttl, and with it those under it, which are past theirs; the ids of all."""
+    # Not by a DELETE that returns them: SQLite's leaves out those that went with their parents.
+    past = [cast(int, row[0]) for row in tx.rows(_PAST, {"now": time.time()})]
+    for scope_id in past:
+        tx.run(_DELETE, {"id": scope_id})
+    return past
 
 
 def _expiry(now: float, ttl: float | None) -> float | None:

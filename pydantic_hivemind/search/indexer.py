@@ -115,8 +115,7 @@ class Indexer:
         for scope_id in scope_ids:
             with self._changing:
                 self._remove(scope_id)
-            with suppress(ChromaUnavailable):
-                self.shelf.discard(scope_id)
+            self.shelf.remove(scope_id)
 
     def drop(self, index: ScopeIndex) -> None:
         """Forget an index that is not right; the next search makes it anew."""
@@ -129,8 +128,7 @@ class Indexer:
         # Even if they cannot be removed, they are not to be tried again.
         self._failed.add(index.scope_id)
         self.drop(index)
-        with suppress(ChromaUnavailable):
-            self.shelf.discard(index.scope_id)
+        self.shelf.discard(index.scope_id)
 
     def collection(self, database: Database, chain: Chain, name: str) -> Collection:
         """A collection of a scope, holding all that the ledger has for it.
@@ -296,4 +294,9 @@ class Indexer:
             pass  # the next search says what is wrong
 
     def _bring_up(self, chroma: ScopeChroma, index: ScopeIndex, database: Database, chain: Chain) -> None:
+        with database.read() as tx:
+            if not scopes.exists(tx, chain[0]):
+                # Who destroyed it may have looked for a directory before there was one.
+                self.shelf.remove(chain[0])
+                raise ScopeGone("the scope was destroyed; ask the hive for it again")
         records.bring_up(chroma, index, database, chain, self.mounts, self.embedder, lambda: self._worker.stopping)

@@ -19,6 +19,21 @@ def fork(work, *arguments):
         os._exit(status)
 
 
+NOBODY = 65534
+"""The user and group without rights."""
+
+
+def as_nobody(work):
+    """Do something in a process without the rights of root."""
+
+    def lowered():
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        work()
+
+    assert join([fork(lowered)])
+
+
 def join(processes):
     """Wait for all; true if every one of them ended well."""
     return [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes] == [0] * len(processes)

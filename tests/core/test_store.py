@@ -8,7 +8,7 @@ import sys
 from contextlib import closing, suppress
 
 import pytest
-from processes import fork, join
+from processes import as_nobody
 from sqlalchemy import create_engine, event
 
 from pydantic_hivemind import Hivemind, errors
@@ -63,17 +63,6 @@ def test_no_space_for_a_new_store(tiny_disk):
             pass
     with pytest.raises(errors.StoreFull):
         Hivemind.open(tiny_disk / "hive")
-
-
-def as_nobody(work):
-    """Do something in a process without the rights of root."""
-
-    def lowered():
-        os.setgid(65534)
-        os.setuid(65534)
-        work()
-
-    assert join([fork(lowered)])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without rights")

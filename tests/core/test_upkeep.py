@@ -1,9 +1,12 @@
 """A hive finds what is wrong with its store, and gives room back."""
 
+import importlib.metadata
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
+from processes import NOBODY, as_nobody
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
@@ -95,6 +98,42 @@ def test_collections_that_are_in_use_are_left_alone(store):
             other.sweep()
         assert hive.scope("project").collection("/").count() == 1
         assert [path.name for path in (store / "collections").iterdir()]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without rights")
+@pytest.mark.parametrize("what", [".", "1", "1/chroma", "1/lock"])
+@pytest.mark.parametrize("mode", [0o000, 0o400, 0o500])
+def test_collections_that_cannot_be_read(store, monkeypatch, what, mode):
+    """They are done without, and said to be as they are."""
+    with Hivemind.open(store) as hive:
+        hive.scope("project").search("text")  # what is needed for it is loaded, which nobody can
+        hive.scope("project").collection("/")
+    version = importlib.metadata.version("chromadb")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
+    for parent in (store.parent, *store.parent.parents[:2]):
+        parent.chmod(0o755)
+    for path in (store, *store.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    (store / "collections" / what).chmod(mode)
+
+    def use():
+        with Hivemind.open(store) as hive:
+            project = hive.scope("project")
+            assert [hit.path for hit in project.search("text")] == ["/a/b.md"]
+            found = hive.check()
+            assert not any(str(store) in str(finding) for finding in found)
+            if (what, mode) == (".", 0):
+                assert [finding.part for finding in found] == ["collections"]
+                assert "cannot be read" in found[0].problem
+            hive.sweep()
+            project.destroy(cascade=True)
+            assert hive.scopes() == []
+        Hivemind.open(store).scope("other").destroy()
+
+    try:
+        as_nobody(use)
+    finally:
+        (store / "collections" / what).chmod(0o700)
 
 
 def test_compacting_leaves_nothing_of_what_was_deleted(store: Path):
