@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -147,11 +148,11 @@ class Finder:
     def size(self) -> int:
         """Bytes of disk that is kept outside the ledger."""
         total = 0
-        for directory in self._directories():
-            for path in directory.rglob("*"):
-                # Others may remove what is in it meanwhile.
+        # Passes over what cannot be read; others may remove what is in it meanwhile.
+        for place, _, names in os.walk(self._root) if self._root is not None else ():
+            for name in names:
                 with suppress(OSError):
-                    total += path.lstat().st_size
+                    total += Path(place, name).lstat().st_size
         return total
 
     def close(self) -> None:
