@@ -26,14 +26,14 @@ MOST_CHARS = 10_000
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 
-class Deadline:
-    """The end of one search, which begins now.
+class Budget:
+    """The time that one search may look.
 
     Its patterns are matched by `regex`, as `re` can neither be stopped nor lets other threads work meanwhile.
     """
 
     def __init__(self) -> None:
-        self._end = time.monotonic() + MOST_SECONDS
+        self._left = MOST_SECONDS
 
     def search(self, pattern: regex.Pattern[str], text: str, start: int = 0) -> regex.Match[str] | None:
         """As `pattern.search`.
@@ -42,9 +42,11 @@ class Deadline:
             InvalidPattern: It takes too long.
         """
         try:
-            # Zero or less would be taken for no limit.
-            left = max(self._end - time.monotonic(), 1e-6)
-            return pattern.search(text, start, timeout=left, concurrent=True)
+            began = time.monotonic()
+            found = pattern.search(text, start, timeout=self._left, concurrent=True)
+            # Zero would be taken for no limit.
+            self._left = max(self._left - (time.monotonic() - began), 1e-6)
+            return found
         except TimeoutError:
             raise InvalidPattern("the pattern takes too long to look for; use fewer of * and + in it") from None
 
@@ -52,8 +54,8 @@ class Deadline:
 def glob_matcher(pattern: str, *, under: str = "/", hidden: bool = True) -> Callable[[str], bool]:
     """Whether a path matches a glob (`*`, `?`, `[...]`, `{a,b}`, `**`) that starts at the directory `under`.
 
-    Without `hidden`, wildcards do not match names that begin with a dot, as in a shell. It is for one search, which
-    begins now; it raises `InvalidPattern` if that takes too long.
+    Without `hidden`, wildcards do not match names that begin with a dot, as in a shell. What is returned is for one
+    search, and raises `InvalidPattern` if that takes too long.
 
     Raises:
         InvalidPattern: It is too long, or stands for more than a thousand others.
@@ -61,8 +63,8 @@ def glob_matcher(pattern: str, *, under: str = "/", hidden: bool = True) -> Call
     _check_length(pattern)
     root = "" if under == "/" else glob.escape(under, unix=True)
     included = _translated(f"{root}/{pattern.lstrip('/')}", _FLAGS | (glob.DOTGLOB if hidden else 0))
-    deadline = Deadline()
-    return lambda path: any(deadline.search(one, path) for one in included)
+    budget = Budget()
+    return lambda path: any(budget.search(one, path) for one in included)
 
 
 @lru_cache(maxsize=256)
@@ -124,7 +126,7 @@ class LineSearch:
         self._start = "" if flags & _LOOSE else _literal_start(pattern)
         self._is_literal = self._start == pattern
 
-    def lines(self, data: bytes, deadline: Deadline) -> list[tuple[int, str]]:
+    def lines(self, data: bytes, budget: Budget) -> list[tuple[int, str]]:
         """The matching lines of a file with their numbers, from 1; none of a file that is no text.
 
         Raises:
@@ -134,36 +136,36 @@ class LineSearch:
             text = data.decode()
         except UnicodeDecodeError:
             return []
-        return self._scan(text, 1, deadline) if self._text is None else self._leap(text, self._text, deadline)
+        return self._scan(text, 1, budget) if self._text is None else self._leap(text, self._text, budget)
 
-    def _scan(self, text: str, first: int, deadline: Deadline) -> list[tuple[int, str]]:
+    def _scan(self, text: str, first: int, budget: Budget) -> list[tuple[int, str]]:
         """The matching lines of a text, looking at each."""
         lines = enumerate(text.split("\n"), first)
         if self._is_literal:
             literal = self._start
             return [(number, line) for number, line in lines if literal in line]
-        search, pattern = deadline.search, self._line
+        search, pattern = budget.search, self._line
         return [(number, line) for number, line in lines if search(pattern, line)]
 
-    def _leap(self, text: str, whole: regex.Pattern[str], deadline: Deadline) -> list[tuple[int, str]]:
+    def _leap(self, text: str, whole: regex.Pattern[str], budget: Budget) -> list[tuple[int, str]]:
         """The matching lines of a text, leaping to where the next one may be: none comes before it."""
         found: list[tuple[int, str]] = []
         at, number = 0, 1
         while (possible := text.find(self._start, at)) != -1 and (
-            match := deadline.search(whole, text, possible)
+            match := budget.search(whole, text, possible)
         ) is not None:
             start = max(text.rfind("\n", at, match.start()) + 1, at)
             number += text.count("\n", at, start)
             end = text.find("\n", start)
             line = text[start:] if end == -1 else text[start:end]
             # What was found inside the line is found in the line by itself too.
-            if (line and match.end() <= start + len(line)) or deadline.search(self._line, line):
+            if (line and match.end() <= start + len(line)) or budget.search(self._line, line):
                 found.append((number, line))
             if end == -1:
                 break
             at, number = end + 1, number + 1
             if len(found) == CROWDED and number <= 2 * CROWDED:
-                return found + self._scan(text[at:], number, deadline)
+                return found + self._scan(text[at:], number, budget)
         return found
 
 

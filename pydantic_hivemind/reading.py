@@ -19,7 +19,7 @@ from pydantic_hivemind.ledger.tree import Head, View
 from pydantic_hivemind.model import Change, File, Hit, Match, Stat, Version
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.paths import normalize
-from pydantic_hivemind.patterns import Deadline, glob_matcher, is_hidden, line_search
+from pydantic_hivemind.patterns import Budget, glob_matcher, is_hidden, line_search
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -125,7 +125,7 @@ class ScopeReader:
         self, pattern: str, under: str = "/", *, glob: str | None = None, hidden: bool = True
     ) -> list[tuple[str, list[tuple[int, str]]]]:
         """As `grep`: each file that has matching lines, with their numbers."""
-        search, deadline = line_search(pattern), Deadline()
+        search, budget = line_search(pattern), Budget()
         under = normalize(under)
         selected = glob_matcher(glob) if glob is not None else None
 
@@ -142,11 +142,11 @@ class ScopeReader:
         if few is not None:
             view, data = few
             return [
-                (head.path, lines) for head in wanted(view) if (lines := search.lines(data[head.version], deadline))
+                (head.path, lines) for head in wanted(view) if (lines := search.lines(data[head.version], budget))
             ]
         with self._database.snapshot() as tx:
             found = tree.contents(tx, wanted(tree.subtree(tx, self._row.chain, under)))
-            return [(head.path, lines) for head, content in found if (lines := search.lines(content, deadline))]
+            return [(head.path, lines) for head, content in found if (lines := search.lines(content, budget))]
 
     def history(self, path: str) -> list[Version]:
         """The kept versions of a path in this scope and its ancestors, newest first."""

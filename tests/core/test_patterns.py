@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pydantic_hivemind import Hivemind, patterns
 from pydantic_hivemind.errors import InvalidPattern
-from pydantic_hivemind.patterns import Deadline, LineSearch, any_path, glob_matcher, is_hidden
+from pydantic_hivemind.patterns import Budget, LineSearch, any_path, glob_matcher, is_hidden
 
 LETTERS = st.sampled_from(["a", "b", "B", "é", " ", "-", "."])
 ATOMS = st.one_of(
@@ -62,7 +62,7 @@ def test_no_matching_line_is_lost(pattern: str, text: str) -> None:
             return
         # Before Python 3.14, `re` finds no \\B in an empty text.
         assume(r"\B" not in pattern or "" not in text.split("\n"))
-        assert LineSearch(pattern).lines(text.encode(), Deadline()) == naive(pattern, text)
+        assert LineSearch(pattern).lines(text.encode(), Budget()) == naive(pattern, text)
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_no_matching_line_is_lost(pattern: str, text: str) -> None:
 def test_lines_are_matched_by_themselves(pattern: str, text: str) -> None:
     expected = naive(pattern, text)
     assert expected
-    assert LineSearch(pattern).lines(text.encode(), Deadline()) == expected
+    assert LineSearch(pattern).lines(text.encode(), Budget()) == expected
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="possessive repeats and atomic groups")
 @pytest.mark.parametrize("pattern", [r"\s*+b", r"(?>\s*)b", r"[^x]*+$", r"\W?+b", r"\s{0,3}+b"])
 def test_what_cannot_give_back_is_searched_line_by_line(pattern: str) -> None:
-    assert LineSearch(pattern).lines(b"a\n\nb\nx", Deadline()) == naive(pattern, "a\n\nb\nx") != []
+    assert LineSearch(pattern).lines(b"a\n\nb\nx", Budget()) == naive(pattern, "a\n\nb\nx") != []
 
 
 def test_bytes_that_are_no_text_have_no_lines() -> None:
-    assert LineSearch("a").lines(b"a\xff", Deadline()) == []
+    assert LineSearch("a").lines(b"a\xff", Budget()) == []
 
 
 @pytest.mark.parametrize("pattern", ["(", "a{99999999999999999999}", "(" * 5000 + ")" * 5000, "*"])
@@ -252,7 +252,7 @@ def test_others_go_on_during_a_long_search(hive: Hivemind, monkeypatch: pytest.M
 )
 def test_braces_are_those_of_re(pattern: str, line: str, found: bool) -> None:
     assert bool(re.search(pattern, line)) is found
-    assert bool(LineSearch(pattern).lines(line.encode(), Deadline())) is found
+    assert bool(LineSearch(pattern).lines(line.encode(), Budget())) is found
 
 
 def test_a_pattern_that_is_too_long() -> None:
