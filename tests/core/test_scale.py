@@ -29,7 +29,7 @@ STATEMENTS = {
     "scope by name": (scopes._BY_NAME, {"name": "a", "now": 0.0}, ()),
     "children of a scope": (scopes._CHILDREN, {"id": 1, "now": 0.0}, ()),
     "expired": (scopes._EXPIRED, {"now": 0.0}, ()),
-    "purge": (scopes._PURGE, {"now": 0.0}, ()),
+    "past": (scopes._PAST, {"now": 0.0}, ()),
     "destroy": (scopes._DELETE, {"id": 1}, ()),
     "receipt": (receipts._FIND, {"scope_id": 1, "operation_id": "a"}, ()),
     "old receipts": (receipts._FORGET, {"scope_id": 1, "before": 0.0}, ()),
