@@ -124,7 +124,8 @@ class Version:
         tags: Sorted.
         created_at: Seconds since the epoch.
         scope: Name of the scope of the chain that made it.
-        source: For a promotion, the name of the scope it came from.
+        source: For a promotion, the name of the scope it came from, if that is one of the reader's chain or below the
+            reader, or the reader is what received it.
         promotion: For a promotion, the id of its report.
     """
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic_hivemind.diff import changes
 from pydantic_hivemind.errors import InvalidOption, IsADirectory, NotText, PathNotFound, ScopeNotFound
 from pydantic_hivemind.finder import Finder
-from pydantic_hivemind.ledger import history, tree
-from pydantic_hivemind.ledger.database import Database
+from pydantic_hivemind.ledger import history, scopes, tree
+from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
@@ -141,23 +141,23 @@ class ScopeReader:
             few = tree.few(tx, self._row.chain, under)
         if few is not None:
             view, data = few
-            return [
-                (head.path, lines) for head in wanted(view) if (lines := search.lines(data[head.version], budget))
-            ]
+            return [(head.path, lines) for head in wanted(view) if (lines := search.lines(data[head.version], budget))]
         with self._database.snapshot() as tx:
             found = tree.contents(tx, wanted(tree.subtree(tx, self._row.chain, under)))
             return [(head.path, lines) for head, content in found if (lines := search.lines(content, budget))]
 
     def history(self, path: str) -> list[Version]:
-        """The kept versions of a path in this scope and its ancestors, newest first."""
+        """The kept versions of a path in this scope and its ancestors, newest first.
+
+        Where ancestors were promoted to, it says so of scopes of this chain and below this scope only.
+        """
         path = normalize(path)
         with self._database.snapshot() as tx:
             tree.check_alive(tx, self._row.chain)
-            found = history.of_path(tx, self._row.chain, path)
-        return list(map(self._version_of, found))
+            return [self._version_of(tx, past) for past in history.of_path(tx, self._row.chain, path)]
 
     def recent(self, limit: int = 50) -> list[Version]:
-        """What was done last to any file, in this scope and its ancestors, newest first.
+        """What was done last to any file, in this scope and its ancestors, newest first; of promotions as `history`.
 
         Raises:
             InvalidOption: `limit` is less than 1.
@@ -166,8 +166,7 @@ class ScopeReader:
             raise InvalidOption(f"the limit is how many entries are wanted, 1 or more, not {limit!r}")
         with self._database.snapshot() as tx:
             tree.check_alive(tx, self._row.chain)
-            found = history.recent(tx, self._row.chain, limit)
-        return list(map(self._version_of, found))
+            return [self._version_of(tx, past) for past in history.recent(tx, self._row.chain, limit)]
 
     def search(
         self,
@@ -259,7 +258,7 @@ class ScopeReader:
             return Stat(path, True, 0, 0, (), created_at, created_at, scope)  # noqa: FBT003
         return Stat(path, False, size, version, tree.decode_tags(tags), created_at, modified_at, scope)  # noqa: FBT003
 
-    def _version_of(self, past: Past) -> Version:
+    def _version_of(self, tx: Transaction, past: Past) -> Version:
         return Version(
             version=past.version,
             path=past.path,
@@ -268,12 +267,18 @@ class ScopeReader:
             tags=tree.decode_tags(past.tags),
             created_at=past.created_at,
             scope=self._name_of(past.scope_id),
-            source=past.source,
+            source=self._source_of(tx, past),
             promotion=past.promotion,
         )
 
     def _name_of(self, scope_id: int) -> str:
         return self._names[self._row.chain.index(scope_id)]
+
+    def _source_of(self, tx: Transaction, past: Past) -> str | None:
+        """Where a promotion came from, if this scope may know: a sibling's name is not its business."""
+        if past.source is None or past.scope_id == self._row.id or past.source in self._names:
+            return past.source
+        return past.source if scopes.was_below(tx, self._row.id, past.source, past.created_at) else None
 
     def _level_of(self, to: ScopeReader | str | None) -> int:
         """How far up the chain an ancestor is; the parent if none is named."""

@@ -90,13 +90,13 @@ def search(scope: Readable, asked: Search) -> Any:
 def history(scope: Readable, grant: TheGrant, paging: Paging, path: ThePath) -> Any:
     """The kept versions of a path, newest first.
 
-    Where a promotion came from is said of workspaces of the caller's own chain, and to an admin of those under it.
+    Where a promotion came from is said of workspaces of the caller's own chain, and to an admin of those under it and
+    of those that promoted to it.
     """
     names = chain_of(scope)
 
     def told(version: Version) -> Version:
-        own = version.scope == scope.name and "admin" in grant.can
-        return version if own or version.source in names else replace(version, source=None)
+        return version if "admin" in grant.can or version.source in names else replace(version, source=None)
 
     return paging.page(map(told, scope.history(path)), lambda version: (-version.version,))
 

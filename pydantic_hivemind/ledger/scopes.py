@@ -45,6 +45,9 @@ _SESSION = Statement(
         scopes.c.name == param("name"), scopes.c.parent_id == param("parent_id"), scopes.c.session, _ALIVE
     )
 )
+_MADE_BEFORE = Statement(
+    lambda: select(*_COLUMNS).where(scopes.c.name == param("name"), scopes.c.created_at <= param("moment"))
+)
 _BY_ID: Statement[[int]] = Statement(lambda count: select(*_COLUMNS).where(scopes.c.id.in_(slots("id", count))))
 _EXPIRY = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("id"), _ALIVE))
 _INSERT = Statement(lambda: insert_row(scopes, numbered=True))
@@ -216,6 +219,11 @@ def _under(tx: Transaction, scope_id: int) -> list[int]:
 def is_session(tx: Transaction, scope_id: int) -> bool:
     """Whether a scope was made by `spawn`."""
     return any(session for _, session in tx.rows(_SESSION_OF, {"id": scope_id}))
+
+
+def was_below(tx: Transaction, scope_id: int, name: str, moment: float) -> bool:
+    """Whether a scope of that name, which is there still, read through another one at a moment."""
+    return any(scope_id in _row(row).chain[1:] for row in tx.rows(_MADE_BEFORE, {"name": name, "moment": moment}))
 
 
 def exists(tx: Transaction, scope_id: int) -> bool:

@@ -201,6 +201,30 @@ def test_history_names_the_source(user, run):
     assert (version.action, version.source, version.promotion, version.scope) == ("promote", "run", report.id, "user")
 
 
+def test_history_names_no_stranger(hive, project, user, run):
+    """Of what scopes above received, a scope is told only what came from its own chain or from below it."""
+    for scope in (run, user.spawn("helper"), hive.scope("ada@secret.example", parent=project), project.spawn("gone")):
+        scope.write_text("/f", scope.name)
+        scope.promote(project, strategy="theirs")
+    hive.scope("gone", create=False).destroy()
+    hive.scope("gone", parent=user)
+
+    def sources(scope, path="/f"):
+        return [version.source for version in scope.history(path) if version.action == "promote"]
+
+    assert sources(project) == ["gone", "ada@secret.example", "helper", "run"]
+    assert sources(user) == [None, None, "helper", "run"]
+    assert sources(run) == [None, None, None, "run"]
+    assert sources(hive.scope("ada@secret.example")) == [None, "ada@secret.example", None, None]
+    # It knows its own name, though that was another's then.
+    assert sources(hive.scope("gone")) == ["gone", None, None, None]
+    run.write_text("/g", "1")
+    run.promote()
+    user.promote()
+    assert sources(run, "/g") == ["user", "run"]
+    assert sources(hive.scope("gone"), "/g") == ["user", None]
+
+
 def test_revert_undoes_exactly(hive, user, project, run):
     """Additions, edits, deletions, of the target's own files and inherited ones, of files and directories."""
     for scope in (project, user):

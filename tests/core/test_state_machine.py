@@ -17,7 +17,7 @@ from pydantic_hivemind.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from pydantic_hivemind.paths import ancestors_of, parent_of
+from pydantic_hivemind.paths import ancestors_of, is_below, parent_of
 from pydantic_hivemind.testing.model import ScopeModel
 from pydantic_hivemind.testing.strategies import crowded_paths
 
@@ -293,8 +293,13 @@ class PromotionMachine(ChainMachine):
         own = sorted({*model.own, *model.hidden})
         if own:
             chosen = data.draw(st.sets(st.sampled_from(own), min_size=1))
-            self.scopes[level].promote(paths=sorted(chosen), strategy="theirs")
-            model.promote(chosen)
+            if data.draw(st.booleans(), label="with all that is in it"):
+                self.scopes[level].promote(paths=sorted(chosen), strategy="theirs")
+                model.promote({path for path in own if any(is_below(path, one) for one in chosen)})
+            else:
+                globs = [f"/[{path[1]}]{path[2:]}" for path in sorted(chosen)]
+                self.scopes[level].promote(paths=globs, strategy="theirs")
+                model.promote(chosen)
 
 
 SETTINGS = settings(

@@ -101,6 +101,12 @@ def test_a_promotion_is_reported_logged_and_reverted(run, store):
     ]
     assert report["id"] in run("log", "/edited", "-w", "project", people=True).out
 
+    with Hivemind.open(store) as hive:
+        hive.scope("sibling", parent="project")
+    assert run("log", "/edited", "--json", *W).json[0]["source"] == "run"
+    assert [line["source"] for line in run("log", "/edited", "-w", "sibling", "--json").json] == [None, None]
+    assert run("log", "/edited", "-w", "sibling").lines[0].split("\t")[3:5] == ["project", ""]
+
     assert run("revert", report["id"], "-w", "project").lines == ["/edited", "/gone", "/new/file", "/raw", "/same"]
     assert run("cat", "/gone", "-w", "project").out == "one\ntwo\nthree\n"
     assert run("revert", "unknown", "-w", "project").code == 3

@@ -242,9 +242,13 @@ def test_where_a_promotion_came_from_is_said_to_those_who_may_know(api, hive, to
         answer = api.get("/v1/history", params={"path": "/log.md"}, headers=bearer(token))
         return [item["source"] for item in answer.json()["items"] if item["action"] == "promote"]
 
-    assert sources(tokens.create("project/one", can=["read", "admin"])) == [None, "project/one"]
-    assert sources(tokens.create("project", can=["read"])) == [None, None]
-    assert sources(tokens.create("project", can=["read", "admin"])) == ["project/two", "project/one"]
+    hive.scope("project/one").spawn("leaf").write_text("/log.md", "by leaf")
+    hive.scope("leaf").promote("project", strategy="theirs")
+    assert sources(tokens.create("project/one", can=["read", "admin"])) == ["leaf", None, "project/one"]
+    assert sources(tokens.create("project/one", can=["read"])) == [None, None, "project/one"]
+    hive.scope("leaf").destroy()
+    assert sources(tokens.create("project", can=["read"])) == [None, None, None]
+    assert sources(tokens.create("project", can=["read", "admin"])) == ["leaf", "project/two", "project/one"]
 
 
 def test_an_operation_of_another_workspace_is_another_one(api, hive, tokens, tree):
