@@ -168,7 +168,7 @@ class VersionConflict(ConflictError):
 
 
 class MergeConflict(ConflictError, OSError):
-    """The file changed since it was read, in the same lines. Nothing was written."""
+    """The file changed since it was read, in the same lines or in too many places. Nothing was written."""
 
 
 class OperationConflict(ConflictError, ValueError):

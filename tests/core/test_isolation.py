@@ -2,11 +2,15 @@
 
 import time
 from contextlib import suppress
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from layers import rows
+from pydantic_ai.messages import ModelRequest, UserPromptPart
+from twins import TWINS
 
+from pydantic_hivemind.checkpoints import Snapshot
 from pydantic_hivemind.errors import (
     HivemindError,
     InvalidPattern,
@@ -20,25 +24,6 @@ from pydantic_hivemind.errors import (
 )
 from pydantic_hivemind.testing.strategies import paths, scope_names
 
-TWINS = [
-    ("acme", "acme-corp"),
-    ("acme", "ACME"),
-    ("acme", "acme "),
-    ("a%", "ab"),
-    ("a_", "ab"),
-    ("a[b]", "ab"),
-    ("a*", "ab"),
-    ("caf\u00e9", "cafe\u0301"),
-    ("../a", "a"),
-    ("a/../b", "b"),
-    ("a/b", "a"),
-    ("a", "a\n"),
-    ("a'; DROP TABLE scopes; --", "a"),
-    ('a"', "a"),
-    ("\u202ea", "a"),
-    ("x" * 512, "x" * 511),
-]
-
 
 @pytest.mark.parametrize(("one", "other"), TWINS)
 def test_names_that_look_alike_are_strangers(hive, one, other):
@@ -50,6 +35,61 @@ def test_names_that_look_alike_are_strangers(hive, one, other):
     assert [info.name for info in hive.scopes()] == sorted([one, other])
     second.destroy()
     assert hive.scope(one, create=False).read_text("/d/secret.md") == "secret"
+
+
+@pytest.mark.parametrize(("one", "other"), TWINS)
+def test_twins_find_nothing_of_each_other(hive, one, other):
+    """Not by search, not in the collections, whichever is indexed first."""
+    first, second = hive.scope(one), hive.scope(other)
+    first.write_text("/d/secret.md", "the secret recipe", tags=["t"])
+    for scope in (second, first, second):
+        found = [hit.path for hit in scope.search("secret recipe") + scope.search(tags="t")]
+        assert found == ([] if scope == second else ["/d/secret.md"] * 2)
+        assert len(scope.collection("/d").get()["ids"]) == (0 if scope == second else 1)
+    second.write_text("/d/secret.md", "nothing to see")
+    assert [hit.text for hit in first.search("recipe")] == ["the secret recipe"]
+    assert "recipe" not in repr([*second.search("recipe"), second.collection("/d").get()])
+    second.destroy()
+    assert [hit.scope for hit in first.search("recipe")] == [one]
+
+
+@pytest.mark.parametrize(("one", "other"), TWINS)
+def test_twins_remember_nothing_of_each_other(hive, one, other):
+    """Neither conversations nor checkpoints, of the same ids too."""
+    first, second = hive.scope(one), hive.scope(other)
+    said = [ModelRequest(parts=[UserPromptPart("secret")])]
+    snapshot = Snapshot("1", "label", 1, said, 1, datetime(2026, 1, 1, tzinfo=timezone.utc), {})
+    first.conversation("c").append(said)
+    first.checkpoints().save(snapshot)
+    store = second.checkpoints()
+    assert second.conversations() == second.conversation("c").load() == store.list_all() == []
+    assert (store.count(), store.get("1"), store.get_by_label("label")) == (0, None, None)
+    assert not store.remove("1")
+    assert not store.remove_oldest()
+    store.clear()
+    second.conversation("c").clear()
+    store.save(snapshot)
+    second.destroy()
+    assert first.conversation("c").load() == first.checkpoints().list_all()[0].messages == said
+
+
+@pytest.mark.parametrize(("one", "other"), TWINS)
+def test_twins_promote_nothing_of_each_other(hive, one, other):
+    """Of one parent or each of its own; none is the ancestor of the other."""
+    project = hive.scope("project")
+    first, second = project.spawn(one), project.spawn(other)
+    first.write_text("/d/secret.md", "secret", operation_id="1")
+    report = second.promote(operation_id="2")
+    assert (report.applied, report.skipped) == ((), ())
+    for use in (lambda: second.promote(one), lambda: second.diff(one), lambda: second.session(one)):
+        with pytest.raises(ScopeNotFound):
+            use()
+    assert second.diff() == project.glob("**") == []
+    promotion = first.promote(operation_id="2")
+    with pytest.raises(VersionNotFound):
+        second.revert(promotion.id)
+    assert [version.source for version in second.history("/d/secret.md")] == [None]
+    assert [version.source for version in project.history("/d/secret.md")] == [one]
 
 
 @given(one=scope_names(), other=scope_names(), path=paths())
