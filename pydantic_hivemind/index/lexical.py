@@ -105,15 +105,17 @@ class LexicalIndex:
     def __contains__(self, path: str) -> bool:
         return path in self._files
 
-    def replace(self, path: str, chunks: Sequence[str], context: Sequence[str] = ()) -> None:
+    def replace(
+        self, path: str, chunks: Sequence[str], context: Sequence[str] = (), *, name: str | None = None
+    ) -> None:
         """Take the chunks of a file, in order, instead of those it had. Costs the size of the file.
 
-        Each may have a `context` that is not in its text, such as the headings above it. The words of the path
-        are part of it: names and dates of files say what they are about.
+        Each may have a `context` that is not in its text, such as the headings above it. The words of the file's
+        `name` (default: the path) are part of it: names and dates of files say what they are about.
         """
         self.remove(path)
         first = len(self._lengths)
-        above = terms(path)
+        above = terms(path if name is None else name)
         for row, chunk in enumerate(chunks, start=first):
             own = terms(chunk)
             extra = above + terms(context[row - first]) if context else above

@@ -147,7 +147,9 @@ class ScopeIndex:
             passages.append(Passage(hash, start, start + len(chunk.text), chunk.first_line, chunk.last_line))
             start += len(chunk.text)
         document = self.documents[head.path] = Document(head, tuple(passages))
-        self.lexical.replace(head.path, [chunk.text for chunk in chunks], headings(chunks))
+        # What all files of a mount are called by says nothing of one.
+        name = head.path.removeprefix(self._mounts.of(head.path).prefix)
+        self.lexical.replace(head.path, [chunk.text for chunk in chunks], headings(chunks), name=name)
         self._gone(self.dense.replace(head.path, old.hashes() if old else (), document.hashes()))
         if not self.is_stored(head.path):
             for passage, chunk in zip(passages, chunks, strict=True):

@@ -23,6 +23,18 @@ def test_a_passage_is_found_by_meaning_and_by_words(chain):
     assert run.search("puppy")[0].matched == ("dense",)
 
 
+def test_the_words_of_a_path_count_from_its_mount_on(hive):
+    """Those of the mount are in every path."""
+    scope = hive.scope("a")
+    scope.write_text("/.deep/memory/main/MEMORY.md", "I like tea.\n")
+    scope.write_text("/.deep/memory/coffee/beans.md", "Roast them.\n")
+    scope.write_text("/plans/deploy.md", "First this, then that.\n")
+    for query in ("deep", "plans"):
+        assert {hit.matched for hit in scope.search(query)} == {("dense",)}
+    for query, path in (("coffee", "/.deep/memory/coffee/beans.md"), ("deploy", "/plans/deploy.md")):
+        assert [hit.path for hit in scope.search(query) if "lexical" in hit.matched] == [path]
+
+
 def test_a_hit_says_where_it_is(hive):
     scope = hive.scope("a")
     text = "# One\r\n\r\nFirst things.\r\n\r\n# Two\r\n\r\nThe oven is hot: mind it.\r\n"
