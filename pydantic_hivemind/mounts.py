@@ -17,7 +17,7 @@ class Mount:
     """A path prefix and the collection its files belong to.
 
     Attributes:
-        prefix: A directory; the longest matching prefix decides.
+        prefix: A directory; the longest matching prefix decides, and of equal ones the last.
         collection: Its name: `memory`, `plans`, `evicted`, `files`.
         union: Whether a merge keeps the additions of both sides, as for notes that grow by appending.
         indexed_bytes: Largest text file that can be searched; 0 for none. Binary files never can.
@@ -40,14 +40,15 @@ DEFAULT_MOUNTS: tuple[Mount, ...] = (
 
 
 class MountTable:
-    """Finds the mount of a path."""
+    """Finds the mount of a path. Of mounts with one prefix the last counts."""
 
     def __init__(self, mounts: Sequence[Mount] = DEFAULT_MOUNTS) -> None:
-        table = [replace(mount, prefix=normalize(mount.prefix)) for mount in mounts]
-        if not any(mount.prefix == "/" for mount in table):
-            table.append(Mount("/", "files"))
-        self._mounts = tuple(sorted(table, key=lambda mount: len(mount.prefix), reverse=True))
-        self.collections = tuple(dict.fromkeys(mount.collection for mount in table))
+        table = {"/": Mount("/", "files")}
+        for mount in mounts:
+            prefix = normalize(mount.prefix)
+            table[prefix] = replace(mount, prefix=prefix)
+        self._mounts = tuple(sorted(table.values(), key=lambda mount: len(mount.prefix), reverse=True))
+        self.collections = tuple(dict.fromkeys(mount.collection for mount in self._mounts))
 
     def __iter__(self) -> Iterator[Mount]:
         """The longest prefixes first."""

@@ -1,0 +1,28 @@
+"""Which mount a path belongs to."""
+
+from pydantic_hivemind import DEFAULT_MOUNTS, Hivemind, Mount
+from pydantic_hivemind.mounts import MountTable
+
+
+def test_the_last_of_equal_prefixes_counts():
+    """However they are written."""
+    table = MountTable([*DEFAULT_MOUNTS, Mount("/plans/", "ideas", union=True), Mount("", "rest", indexed_bytes=0)])
+    assert table.of("/plans/a.md") == Mount("/plans", "ideas", union=True)
+    assert table.of("/a.md") == Mount("/", "rest", indexed_bytes=0)
+    assert table.of("/.deep/memory/a.md") == DEFAULT_MOUNTS[0]
+    assert sorted(table.collections) == ["evicted", "ideas", "memory", "rest"]
+    assert len({mount.prefix for mount in table}) == len(list(table)) == len(DEFAULT_MOUNTS)
+
+
+def test_defaults_that_are_changed(tmp_path):
+    mounts = [*DEFAULT_MOUNTS, Mount("/plans", "plans", union=True), Mount("/", "files", indexed_bytes=0)]
+    with Hivemind.open(tmp_path, mounts=mounts) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/x.md", "A zebra.\n")
+        scope.write_text("/plans/p.md", "One.\n")
+        assert [hit.path for hit in scope.search("zebra")] == ["/plans/p.md"]
+        first, second = scope.spawn(), scope.spawn()
+        first.edit("/plans/p.md", "One.\n", "One.\nTwo.\n")
+        second.edit("/plans/p.md", "One.\n", "One.\nThree.\n")
+        first.promote()
+        assert second.promote().merged == ("/plans/p.md",)
