@@ -78,11 +78,11 @@ class Finder:
             raise InvalidOption(f"what is in the collection {mount.collection!r} is not indexed; see `mounts=`")
         return self._started().collection(database, row.chain, mount.collection)
 
-    def touched(self, row: ScopeRow) -> None:
+    def touched(self, chain: Chain) -> None:
         """Note that a scope changed."""
         indexer = self._indexer  # which another thread may close at any moment
         if indexer is not None:
-            indexer.touched(row.chain)
+            indexer.touched(chain)
 
     def forget(self, scope_ids: Sequence[int]) -> None:
         """Remove what is kept of destroyed scopes outside the ledger."""
@@ -203,6 +203,20 @@ class Finder:
 
         embedder = Embedder(self._embedder or WordLlama())
         return Indexer(self._database, self._mounts, embedder, ChromaShelf(self._root, embedder, self._mounts))
+
+
+def check_embedder(embedder: object) -> None:
+    """Refuse what turns no texts into vectors.
+
+    Raises:
+        InvalidOption: It cannot be called, or is a class of which none was made.
+    """
+    if embedder is not None and (isinstance(embedder, type) or not callable(embedder)):
+        problem = f"{embedder.__name__}() is missing" if isinstance(embedder, type) else f"{embedder!r} is none"
+        raise InvalidOption(
+            "an embedder is called with a list of texts and returns as many vectors, as Chroma's embedding functions "
+            f"do; {problem}"
+        )
 
 
 def _check(query: object, limit: object) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_hivemind import private
 from pydantic_hivemind.errors import InvalidScope, ScopeNotFound
-from pydantic_hivemind.finder import Finder
+from pydantic_hivemind.finder import Finder, check_embedder
 from pydantic_hivemind.ledger import integrity, scopes
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
@@ -58,10 +58,12 @@ class Hivemind:
                 works offline and takes 0.05 ms a passage.
 
         Raises:
+            InvalidOption: The embedder is none.
             StoreReadOnly, StoreFull: The directory cannot be made or written.
             NotALedger: There is something else.
             LedgerTooNew: A later version of this package made it.
         """
+        check_embedder(embedder)
         table = MountTable(mounts)
         # Absolute: the process may change its directory while the store is open. `Path.expanduser` fails where there
         # is no such user, and then `~` is a character.
@@ -84,7 +86,7 @@ class Hivemind:
             embedder: As for `open`.
 
         Raises:
-            InvalidOption: It is no URL of PostgreSQL's, or psycopg is not installed.
+            InvalidOption: It is no URL of PostgreSQL's, psycopg is not installed, or the embedder is none.
             StoreUnreachable: The server does not answer, or lets nobody in with that URL.
             StoreReadOnly: The user may not make the schema.
             NotALedger: The schema holds something else.
@@ -92,6 +94,7 @@ class Hivemind:
         """
         from pydantic_hivemind.ledger.postgresql import PostgresDriver
 
+        check_embedder(embedder)
         table = MountTable(mounts)
         database = Database(PostgresDriver(url))
         return cls(database, table, Finder(database, table, None, embedder))

@@ -309,19 +309,14 @@ class Scope(ScopeReader):
         """
         promotion.check_strategy(strategy)
         level = self._level_of(to)
+        target = self._row.chain[level:]
         wanted = promotion.Filter.of(tags, paths)
         # Not the operation id: another scope may use the same one for its promotion.
         identity = uuid.uuid4().hex
 
         def promote(tx: Transaction) -> PromotionReport:
             run = promotion.Promotion(
-                tx,
-                self._row,
-                self._row.chain[level:],
-                id=identity,
-                mounts=self._mounts,
-                strategy=strategy,
-                wanted=wanted,
+                tx, self._row, target, id=identity, mounts=self._mounts, strategy=strategy, wanted=wanted
             )
             report = run.run(self._names[level], dry_run=dry_run)
             if dry_run:
@@ -329,7 +324,9 @@ class Scope(ScopeReader):
             return report
 
         arguments = ("promote", self._names[level], tags and files.tag_list(tags), paths, strategy)
-        return self._change(promote, None if dry_run else operation_id, *arguments)
+        report = self._change(promote, None if dry_run else operation_id, *arguments)
+        self._finder.touched(target)
+        return report
 
     def revert(self, promotion_id: str, *, operation_id: str | None = None) -> list[str]:
         """Undo what a promotion did to this scope, all or nothing; the paths.
@@ -381,7 +378,7 @@ class Scope(ScopeReader):
         with self._database.write(self._row.chain) as tx:
             tree.check_alive(tx, self._row.chain)
             outcome = receipts.once(tx, self._row.id, operation_id, arguments, lambda: work(tx))
-        self._finder.touched(self._row)
+        self._finder.touched(self._row.chain)
         return outcome
 
     def _put(

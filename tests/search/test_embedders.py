@@ -9,7 +9,7 @@ from embedders import ANSWERS, Breaking, Counting
 from layers import rows
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.errors import EmbeddingError, SearchDegraded
+from pydantic_hivemind.errors import EmbeddingError, InvalidOption, SearchDegraded
 
 
 def test_a_chunk_is_embedded_once(tmp_path):
@@ -199,3 +199,28 @@ def test_vectors_of_what_is_gone_are_let_go(tmp_path):
             assert time.monotonic() < deadline
             scope.write_text("/b.bin", "\0")
             time.sleep(0.05)
+
+
+def test_what_is_promoted_is_embedded_in_the_background(tmp_path):
+    """Where it went, if that was searched before."""
+    counting = Counting()
+    with Hivemind.open(tmp_path, embedder=counting) as hive:
+        project = hive.scope("project")
+        user = hive.scope("user", parent=project)
+        project.search("x")
+        run = user.spawn()
+        run.write_text("/a.md", "We deploy on Fridays.\n")
+        run.promote(project)
+        deadline = time.monotonic() + 30
+        while "We deploy on Fridays.\n" not in counting.texts and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert "We deploy on Fridays.\n" in counting.texts
+
+
+@pytest.mark.parametrize("embedder", ["all-MiniLM", b"x", 1, {}, Counting])
+@pytest.mark.parametrize("url", [None, "postgresql://nowhere.invalid/x"])
+def test_what_is_no_embedder(tmp_path, embedder, url):
+    """It is said at once, before anything is made."""
+    with pytest.raises(InvalidOption, match="as many vectors"):
+        Hivemind.connect(url, embedder=embedder) if url else Hivemind.open(tmp_path / "hive", embedder=embedder)
+    assert not (tmp_path / "hive").exists()
