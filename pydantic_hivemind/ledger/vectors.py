@@ -1,4 +1,4 @@
-"""The vectors of chunks, kept so that no text is embedded twice."""
+"""The vectors of chunks, kept so that each is embedded once as long as it is there."""
 
 from __future__ import annotations
 
