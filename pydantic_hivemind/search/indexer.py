@@ -18,7 +18,7 @@ from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
 from pydantic_hivemind.index.shelf import ChromaShelf
-from pydantic_hivemind.ledger import scopes, tree, vectors
+from pydantic_hivemind.ledger import feed, scopes, tree, vectors
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.tree import Chain
 from pydantic_hivemind.mounts import MountTable
@@ -194,8 +194,9 @@ class Indexer:
                     needless = {
                         hash for hash in vectors.hashes(tx, row.id, fingerprint) if not index.dense.places(hash)
                     }
+                    followed = index.watermark or 0
                 with self._database.write((row.id,)) as tx:
-                    vectors.forget(tx, row.id, fingerprint, needless)
+                    self._forget(tx, row.id, followed, needless)
                     vectors.forget_others(tx, row.id, fingerprint)
             if progress is not None:
                 progress(done, len(rows))
@@ -265,15 +266,24 @@ class Indexer:
     def _keep(self, index: ScopeIndex, fingerprint: str, made: Mapping[bytes, Vectors]) -> bool:
         """Keep vectors in the ledger, if it can be written: they can be made again. Returns whether it could."""
         with index.lock:
-            dropped = list(index.dropped)
-            index.dropped.clear()
+            dropped, followed = set(index.dropped), index.watermark or 0
         # Of the scope alone: its vectors are written here and nowhere else, and no tree waits for them.
-        with suppress(StoreError, ScopeGone), self._database.write((index.scope_id,)) as tx:
-            if scopes.exists(tx, index.scope_id):
-                vectors.forget(tx, index.scope_id, fingerprint, dropped)
-                vectors.store(tx, index.scope_id, fingerprint, records.encoded(made))
+        with suppress(StoreError, ScopeGone):
+            with self._database.write((index.scope_id,)) as tx:
+                if scopes.exists(tx, index.scope_id):
+                    dropped = self._forget(tx, index.scope_id, followed, dropped)
+                    vectors.store(tx, index.scope_id, fingerprint, records.encoded(made))
+            with index.lock:
+                index.dropped -= dropped
             return True
         return False
+
+    def _forget(self, tx: Transaction, scope_id: int, followed: int, needless: set[bytes]) -> set[bytes]:
+        """Remove vectors that were not needed up to a watermark; none if somebody may need them again since then."""
+        if feed.since(tx, scope_id, followed).heads:
+            return set()
+        vectors.forget(tx, scope_id, self.embedder.fingerprint, needless)
+        return needless
 
     def _keep_up(self, chain: Chain) -> None:
         """In the background: bring a scope's index up to date, and its vectors to Chroma if they are many."""

@@ -1,0 +1,77 @@
+"""Which vectors the ledger keeps, while several processes write the same passages."""
+
+from contextlib import ExitStack
+
+import pytest
+from databases import opened
+
+from pydantic_hivemind.ledger import vectors
+from pydantic_hivemind.search.indexer import Indexer
+
+TEXT = "The cat sleeps.\n"
+
+
+@pytest.fixture
+def two(place, monkeypatch):
+    """A scope as two processes have it, both of which know a passage; nothing is done in the background."""
+    monkeypatch.setattr(Indexer, "touched", lambda indexer, chain: None)
+    with ExitStack() as ending:
+        one, other = (ending.enter_context(opened(place)).scope("a") for _ in range(2))
+        for scope in (one, other):
+            scope.write_text("/a.md", TEXT)
+            scope.search("kitten")
+        yield one, other
+
+
+def kept(scope):
+    indexer = scope._finder._indexer
+    with indexer._database.read() as tx:
+        return len(vectors.hashes(tx, scope.chain_ids[0], indexer.embedder.fingerprint))
+
+
+def test_a_passage_that_is_no_more(two):
+    one, _ = two
+    one.remove("/a.md")
+    one.search("kitten")
+    one._finder._indexer._keep_up(one.chain_ids)
+    assert kept(one) == 0
+
+
+def test_a_passage_that_another_process_wrote_again(two):
+    """What it found there is still needed."""
+    one, other = two
+    one.remove("/a.md")
+    one.search()
+    other.search()
+    other.write_text("/b.md", TEXT)
+    other.search("kitten")
+    indexer = one._finder._indexer
+    index = indexer._indexes[one.chain_ids[0]]
+    indexer.embed(index, one.chain_ids)
+    assert kept(one) == 1
+    other.remove("/b.md")
+    one.search()
+    indexer.embed(index, one.chain_ids)
+    assert kept(one) == 0
+
+
+def test_a_passage_that_is_written_again_while_vectors_are_made_anew(two, monkeypatch):
+    one, other = two
+    one.remove("/a.md")
+    other.search()
+    one.search()
+    hashes = vectors.hashes
+
+    def then_written(*arguments):
+        monkeypatch.setattr(vectors, "hashes", hashes)
+        found = hashes(*arguments)
+        other.write_text("/b.md", TEXT)
+        other.search("kitten")
+        return found
+
+    monkeypatch.setattr(vectors, "hashes", then_written)
+    one._finder.reindex(None)
+    assert kept(one) == 1
+    other.remove("/b.md")
+    one._finder.reindex(None)
+    assert kept(one) == 0
