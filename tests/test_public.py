@@ -57,7 +57,7 @@ def test_importing_it_loads_nothing_heavy():
 
 
 def test_opening_a_hive_loads_no_agents():
-    heavy = ["chromadb", "pydantic_deep", "fastapi", "uvicorn", "hypothesis", "pytest"]
+    heavy = ["chromadb", "pydantic", "pydantic_deep", "fastapi", "uvicorn", "hypothesis", "pytest"]
     program = (
         "import sys, tempfile, pydantic_hivemind as p\n"
         "with tempfile.TemporaryDirectory() as d, p.Hivemind.open(d) as hive: hive.scope('a').write_text('/f', 'x')\n"

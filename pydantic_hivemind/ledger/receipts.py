@@ -6,9 +6,9 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import delete, select
 
 from pydantic_hivemind.errors import OperationConflict
@@ -23,12 +23,18 @@ KEPT_SECONDS = 7 * 24 * 3600
 MAX_ID_CHARS = 512
 """Longest operation id, in characters."""
 
-_OUTCOMES: TypeAdapter[Outcome] = TypeAdapter(
-    Outcome, config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-)
-
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Result = TypeVar("Result", bound=Outcome)
+
+
+@cache
+def _outcomes() -> TypeAdapter[Outcome]:
+    # On first use: to import it takes half as long as to import the rest of what opens a hive.
+    from pydantic import ConfigDict, TypeAdapter
+
+    return TypeAdapter(Outcome, config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64"))
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receip
         return None
     if rows[0][0] != mark:
         raise OperationConflict(f"operation id {operation_id!r} was used before with other arguments; use a new one")
-    return Receipt(_OUTCOMES.validate_json(cast(str, rows[0][1])))
+    return Receipt(_outcomes().validate_json(cast(str, rows[0][1])))
 
 
 def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome: Outcome) -> None:
@@ -97,7 +103,7 @@ def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome:
         "scope_id": scope_id,
         "operation_id": operation_id,
         "fingerprint": mark,
-        "result": _OUTCOMES.dump_json(outcome).decode(),
+        "result": _outcomes().dump_json(outcome).decode(),
         "created_at": now,
     }
     tx.run(_FORGET, {"scope_id": scope_id, "before": now - KEPT_SECONDS})
