@@ -8,21 +8,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pydantic_hivemind.client.exchange import Ask, Steps, every, in_base64, many, one, parse
 from pydantic_hivemind.model import Change, Edited, File, Hit, Match, PromotionReport, Stat, Strategy, Version
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.reading import decoded, encoded
 
+MAX_TAGS_CHARS = 2048
+"""Longest tags in an address, which many servers and proxies take of 8 KB at most; longer ones go with the file."""
+
+MAX_JSON_DATA = 11 << 20
+"""Largest file, in bytes, that fits into JSON: a server takes 16 MiB of it."""
+
 # -- reading -----------------------------------------------------------------------------------
 
 
 def read(path: str) -> Steps[File]:
     """A file's bytes and the stat they belong to."""
-    answer = yield Ask("GET", _address(path))
-    stat = parse(Stat, answer.headers.get("hivemind-stat", ""))
-    return File(stat, answer.content)
+    while True:
+        answer = yield Ask("GET", _address(path))
+        told = answer.headers.get("hivemind-stat")
+        if told is not None:
+            return File(parse(Stat, told), answer.content)
+        # Too long for a header. It may be of another version by now.
+        found = yield from stat(path)
+        if found.version == parse(int, answer.headers.get("etag", "").removeprefix("W/").strip('"')):
+            return File(found, answer.content)
 
 
 def read_bytes(path: str) -> Steps[bytes]:
@@ -100,10 +112,13 @@ def write_bytes(
     operation_id: str | None = None,
 ) -> Steps[Stat]:
     """Write a file, making the directories above it. Without `tags` it keeps those it has."""
-    wanted = _strings(tags)
+    content, wanted = bytes(data), _strings(tags)
+    if len(urlencode({"tags": wanted or []}, doseq=True)) > MAX_TAGS_CHARS and len(content) <= MAX_JSON_DATA:
+        asked = {"path": path, "data": in_base64(content), "tags": wanted}
+        return one(Stat, (yield _change("write", asked, expected_version, operation_id)))
     params = {} if wanted is None else {"tags": wanted or [""]}
     headers = {"Content-Type": "application/octet-stream", **_headers(expected_version, operation_id)}
-    return one(Stat, (yield Ask("PUT", _address(path), params, headers, content=bytes(data))))
+    return one(Stat, (yield Ask("PUT", _address(path), params, headers, content=content)))
 
 
 def write_text(

@@ -32,6 +32,14 @@ MAX_VERSION = 2**63 - 1
 ThePath = Annotated[str, Field(description="An absolute path in the workspace.")]
 
 
+class Write(Asked):
+    """A file to write."""
+
+    path: ThePath
+    data: GivenBase64 = Field(description="What will be in it.")
+    tags: list[str] | None = Field(None, description="Its tags; without them it keeps those it has.")
+
+
 class Edit(Asked):
     """Text to replace in a file."""
 
@@ -94,6 +102,18 @@ class Revert(Asked):
     """A promotion to undo."""
 
     promotion_id: str
+
+
+@router.post("/write", response_model=shape(Stat), responses=documented(404, 409, 412, 507))
+def write(
+    scope: Writable, asked: Write, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
+) -> Any:
+    """Write a file as `PUT` does: the same change, for tags that are too long for an address."""
+    stat = scope.write_bytes(
+        asked.path, asked.data, tags=asked.tags, expected_version=expected, operation_id=operation_id
+    )
+    response.headers["ETag"] = etag_of(stat.version)
+    return stat
 
 
 @router.post("/edit", response_model=shape(Edited), responses=documented(404, 409, 412, 415, 507))

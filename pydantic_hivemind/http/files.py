@@ -51,11 +51,19 @@ CHUNK_BYTES = 1 << 18
 SPOOL_BYTES = 1 << 20
 """Largest body that is kept in memory while it comes in."""
 
+MAX_STAT_CHARS = 2048
+"""Longest stat that comes with a file: proxies take heads of 4 KB, and tags alone can have many times as much."""
+
 _TYPE = "application/octet-stream"
 _BINARY = {_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 _ETAG = {"ETag": {"description": "The file's version.", "schema": {"type": "string"}}}
 _PART = {"Content-Range": {"description": "Which bytes, of how many.", "schema": {"type": "string"}}}
-_STAT = {"Hivemind-Stat": {"description": "The file's Stat, as JSON.", "schema": {"type": "string"}}}
+_STAT = {
+    "Hivemind-Stat": {
+        "description": "The file's Stat, as JSON. Left out where it is long: ask `stat`.",
+        "schema": {"type": "string"},
+    }
+}
 
 
 async def path_of(
@@ -175,11 +183,12 @@ def _is_one_of(known: frozenset[str], stat: Stat) -> bool:
 
 def _headers(stat: Stat) -> dict[str, str]:
     """What comes with a file's bytes."""
+    told = json.dumps(stat._asdict())
     return {
         "ETag": etag_of(stat.version),
         "Content-Length": str(stat.size),
         "Accept-Ranges": "bytes",
-        "Hivemind-Stat": json.dumps(stat._asdict()),
+        **({"Hivemind-Stat": told} if len(told) <= MAX_STAT_CHARS else {}),
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-cache",
     }

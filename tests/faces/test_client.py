@@ -112,6 +112,37 @@ def test_only_the_workspace_or_token_that_was_named_is_removed(client, hive, tok
     assert hive.scopes() == before[0]
 
 
+def test_tags_of_any_length_go_with_their_file(client, scope):
+    tags = sorted(f"{number:02}" + "💡" * 126 for number in range(64))
+    path = "/" + "漢" * 80
+    stat = client.write_text(path, "x", tags=tags, operation_id="op-1")
+    assert stat == scope.stat(path)
+    assert client.write_text(path, "x", tags=tags, operation_id="op-1") == stat
+    assert client.read(path) == scope.read(path)
+    with pytest.raises(errors.VersionConflict):
+        client.write_text(path, "y", tags=tags, expected_version=0)
+    assert scope.stat(path).tags == tuple(tags)
+    with pytest.raises(errors.InvalidTag):
+        client.write_text(path, "y", tags=[*tags, "one too many"])
+    assert client.write_text(path, "y", tags=tags[:1], expected_version=stat.version) == scope.stat(path)
+
+
+def test_what_is_read_is_one_version_though_its_tags_come_apart(client, scope, monkeypatch):
+    tags = [f"{number}" * 60 for number in range(10, 74)]
+    versions = [scope.write_text("/f", str(number), tags=tags).version for number in range(3)]
+    changed = iter([True, False])
+    original = type(scope).stat
+
+    def stat(self, path):
+        if next(changed, False):
+            self.write_text(path, "newest", tags=tags)
+        return original(self, path)
+
+    monkeypatch.setattr(type(scope), "stat", stat)
+    file = client.read("/f")
+    assert (file.data, file.stat.version > versions[-1]) == (b"newest", True)
+
+
 def test_what_is_there(client, scope):
     scope.write_text("/d/one.md", "one\ntwo\n")
     scope.write_text("/d/.two.md", "two\n")

@@ -189,6 +189,15 @@ def test_paths_that_are_not_utf8_do_not_stand_for_others(client, run):
     assert client.get("/v1/files/%EF%BF%BD").text == "another file"
 
 
+def test_heads_stay_small(client, run):
+    run.write_text("/f", "x", tags=["x"])
+    assert json.loads(client.get("/v1/files/f").headers["hivemind-stat"])["tags"] == ["x"]
+    run.tag("/f", [f"{number}" * 40 for number in range(10, 74)])
+    for answer in (client.get("/v1/files/f"), client.head("/v1/files/f")):
+        assert "hivemind-stat" not in answer.headers
+        assert sum(map(len, answer.headers.raw)) < 4096
+
+
 def test_what_is_in_a_file_does_not_become_a_page(client, run):
     run.write_text("/x.html", "<script>alert(1)</script>")
     headers = client.get("/v1/files/x.html").headers
@@ -249,8 +258,8 @@ def test_errors_are_problems(client, run, project):
 def test_what_is_no_base64_is_not_written(client, run, data):
     run.write_text("/f", "kept")
     base = {"version": run.stat("/f").version, "data": data}
-    for body in ({"data": data, "base": None}, {"data": "eA==", "base": base}):
-        answer = client.post("/v1/merge", json={"path": "/f", **body})
+    for how, body in (("merge", {"base": None}), ("merge", {"data": "eA==", "base": base}), ("write", {})):
+        answer = client.post(f"/v1/{how}", json={"path": "/f", "data": data, **body})
         assert is_problem(answer, 422, "UnprocessableContent")
     assert run.read_text("/f") == "kept"
 

@@ -44,6 +44,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 BODIES = {
+    "write": {"path": "/own.md", "data": "eA=="},
     "edit": {"path": "/own.md", "old": "of", "new": "in"},
     "merge": {"path": "/own.md", "data": "eA==", "base": None},
     "make_dir": {"path": "/d"},
@@ -62,7 +63,7 @@ NEEDS = {
     **dict.fromkeys(
         ["read", "head", "exists", "stat", "list_dir", "glob", "grep", "search", "history", "diff"], "read"
     ),
-    **dict.fromkeys(["write_bytes", "remove", "make_dir", "tag", "restore", "revert"], "write"),
+    **dict.fromkeys(["write_bytes", "write", "remove", "make_dir", "tag", "restore", "revert"], "write"),
     "edit": "read write",
     "merge": "read write",
     "promote": "promote",
