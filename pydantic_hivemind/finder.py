@@ -112,10 +112,12 @@ class Finder:
         """What is wrong with what is kept of scopes outside the ledger."""
         from pydantic_hivemind.index import directories
         from pydantic_hivemind.index.chroma import is_low
+        from pydantic_hivemind.index.shelf import made_by_another
 
         try:
             kept, gone = self._directories()
             doubtful = [path for path in kept if directories.is_in_doubt(path)]
+            others = [(path, maker) for path in kept if (maker := made_by_another(path))]
             low = self._root is not None and self._root.exists() and is_low(self._root)
         except OSError:
             problem = "the collections cannot be read, so searches do without"
@@ -129,20 +131,24 @@ class Finder:
             Finding("orphans", f"collections {path.name} belong to no scope", "remove them", mendable=True)
             for path in gone
         ]
+        for path, maker in others:
+            problem = f"collections {path.name} were made by another version, with chromadb {maker}"
+            found.append(Finding("versions", problem, remedy, mendable=True))
         if low:
             problem = "the disk is almost full, so searches do without collections"
             found.append(Finding("collections", problem, "free some space"))
         return found
 
     def sweep(self) -> None:
-        """Remove what is kept outside the ledger of scopes that are no more, or was not closed cleanly."""
+        """Remove what is kept outside the ledger of scopes that are no more, is in doubt, or of another version."""
         from pydantic_hivemind.index import directories
+        from pydantic_hivemind.index.shelf import made_by_another
 
         self._forget_gone()
         with suppress(OSError):
             kept, _ = self._directories()
             for path in kept:
-                if directories.is_in_doubt(path):
+                if directories.is_in_doubt(path) or made_by_another(path):
                     directories.discard(path)
 
     def size(self) -> int:

@@ -237,9 +237,9 @@ class ScopeInfo:
     expires_at: float | None
 
 
-Part = Literal["ledger", "locks", "access", "collections", "orphans"]
+Part = Literal["ledger", "locks", "access", "collections", "orphans", "versions"]
 """What of a store `Hivemind.check` looks at: the database, whether it can be written now, who can read it, Chroma's
-directories, and those that belong to no scope."""
+directories, those that belong to no scope, and those that another version made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
@@ -15,9 +14,6 @@ from pydantic_hivemind.model import Finding, Part
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-PACKAGES = ("pydantic-hivemind", "pydantic-deep", "pydantic-ai-backend", "pydantic-ai-slim", "chromadb", "sqlalchemy")
-"""Whose versions decide how a store behaves."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,16 +51,23 @@ def doctor(
 
     Exit code 1 if anything is wrong.
     """
+    from pydantic_hivemind.cli import versions
+
     with open_store(store) as hive:
         findings = hive.check()
         if fix and any(finding.mendable for finding in findings):
             hive.sweep()
             findings = hive.check()
+    findings += versions.findings()
+    installed = versions.installed()
     output.show(
-        {"versions": _versions(), "findings": findings},
+        {"versions": installed, "findings": findings},
         as_json=as_json,
-        people=lambda _: _report(findings),
-        plain=lambda _: [output.row(finding.part, finding.problem, _remedy(finding)) for finding in findings],
+        people=lambda _: _report(findings, installed),
+        plain=lambda _: [
+            *(output.row(finding.part, finding.problem, _remedy(finding)) for finding in findings),
+            *(output.row("version", *each) for each in installed.items()),
+        ],
     )
     if findings:
         raise typer.Exit(ExitCode.NO)
@@ -100,17 +103,13 @@ def reindex(
     )
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 
 def _remedy(finding: Finding) -> str:
     return "hivemind doctor --fix" if finding.mendable else finding.remedy
 
 
-def _report(findings: list[Finding]) -> RenderableType:
+def _report(findings: list[Finding], installed: dict[str, str]) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
@@ -119,5 +118,5 @@ def _report(findings: list[Finding]) -> RenderableType:
         wrong = [finding for finding in findings if finding.part == part]
         lines.append(Text.assemble(("✗", "bold red") if wrong else ("✓", "green"), f" {part}"))
         lines.extend(Text(f"    {finding.problem}: {_remedy(finding)}") for finding in wrong)
-    told = ", ".join(f"{name} {number}" for name, number in _versions().items())
+    told = ", ".join(f"{name} {number}" for name, number in installed.items())
     return Group(*lines, Text(told, "dim"))

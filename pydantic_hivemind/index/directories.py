@@ -128,6 +128,12 @@ def is_clean(path: Path, stamp: str) -> bool:
     return marker is not None and marker["stamp"] == stamp
 
 
+def stamp_of(path: Path) -> str | None:
+    """The stamp that a directory was closed under; `None` if it is in use or was not."""
+    marker = _read_marker(path)
+    return None if marker is None else str(marker["stamp"])
+
+
 def is_in_doubt(path: Path) -> bool:
     """Whether there is a directory that nobody owns and that its last owner did not close cleanly."""
     try:

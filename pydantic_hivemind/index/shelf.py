@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pydantic_hivemind import forks
 from pydantic_hivemind.index import directories
@@ -133,12 +134,9 @@ class ChromaShelf:
 
     @cached_property
     def _stamp(self) -> str:
-        chroma = importlib.metadata.version("chromadb")
         # What is in which collection depends on the mounts.
         mounts = [(mount.prefix, mount.collection, mount.indexed_bytes) for mount in self._mounts]
-        fingerprint = self._embedder.fingerprint
-        told = {"layout": LAYOUT, "chroma": chroma, "hnsw": HNSW, "embedder": fingerprint, "mounts": mounts}
-        return json.dumps(told, sort_keys=True)
+        return json.dumps(_made_with() | {"embedder": self._embedder.fingerprint, "mounts": mounts}, sort_keys=True)
 
     def _start(self, scope_id: int, stamp: str | None) -> _Open:
         if stamp is not None and (directory := self._own(scope_id, stamp)):
@@ -177,6 +175,22 @@ class ChromaShelf:
             if entry.directory:
                 entry.directory.abandon()
         self._open.clear()
+
+
+def _made_with() -> dict[str, Any]:
+    return {"layout": LAYOUT, "chroma": importlib.metadata.version("chromadb"), "hnsw": HNSW}
+
+
+def made_by_another(path: Path) -> str | None:
+    """The version of Chroma that made a directory, if that or this package was another one; it is made anew if used."""
+    stamp = directories.stamp_of(path)
+    if stamp is None:
+        return None
+    try:
+        told = json.loads(stamp)
+        return None if told.items() >= _made_with().items() else str(told["chroma"])
+    except (ValueError, AttributeError, KeyError):
+        return "of an unknown version"
 
 
 def _most() -> int:

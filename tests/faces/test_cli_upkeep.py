@@ -1,5 +1,7 @@
 """`gc`, `doctor` and `reindex`."""
 
+import importlib.metadata
+import json
 import sqlite3
 import time
 
@@ -14,21 +16,64 @@ def workspace(run):
     run("write", "/a.md", "-w", "run", stdin=b"Otter is the cluster.\n")
 
 
+VERSIONS = ["ledger", "python", "pydantic-hivemind", "pydantic-deep", "pydantic-ai-backend", "pydantic-ai-slim"]
+
+
+def wrong(told):
+    """What a pipe is told beside the versions."""
+    return [line for line in told.lines if not line.startswith("version\t")]
+
+
 def test_a_good_store_is_well(run):
     told = run("doctor")
-    assert (told.code, told.out, told.err) == (0, "", "")
+    assert (told.code, wrong(told), told.err) == (0, [], "")
+    assert [line.split("\t")[1] for line in told.lines][:6] == VERSIONS
     assert run("doctor", "--json").json["findings"] == []
-    assert "pydantic-hivemind" in run("doctor", "--json").json["versions"]
-    assert [line[0] for line in run("doctor", people=True).lines[:4]] == ["✓"] * 4
+    assert list(run("doctor", "--json").json["versions"])[:6] == VERSIONS
+    assert [line[0] for line in run("doctor", people=True).lines[:5]] == ["✓"] * 5
+
+
+def test_packages_that_do_not_fit_are_told(run, monkeypatch):
+    """Those this package needs, and those that pydantic-deep's line does."""
+    versions = importlib.metadata.version
+    old = {"chromadb": "1.0", "pydantic-ai-backend": "0.0.1"}
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: old.get(name) or versions(name))
+    told = run("doctor", "--fix")
+    assert told.code == 1
+    assert any(
+        line.startswith("versions\tchromadb 1.0 is installed, and pydantic-hivemind needs >=1.5\tpip install '")
+        for line in wrong(told)
+    )
+    assert any("pydantic-ai-backend 0.0.1" in line and "pydantic-deep needs" in line for line in wrong(told))
+    assert "✗ versions" in run("doctor", people=True).out
+
+
+def test_collections_of_another_version_are_told_and_mended(run, store):
+    directory = store / "collections" / "1"
+    (directory / "chroma").mkdir(parents=True)
+    stamp = {"layout": 1, "chroma": "0.4", "hnsw": {}, "embedder": "x", "mounts": []}
+    marker = {"stamp": json.dumps(stamp), "synced": 1, "files": {}}
+    (directory / "clean.json").write_text(json.dumps(marker))
+    told = run("doctor")
+    assert told.code == 1
+    problem = "collections 1 were made by another version, with chromadb 0.4"
+    assert wrong(told) == [f"versions\t{problem}\thivemind doctor --fix"]
+    assert run("doctor", "--fix").code == 0
+    assert not directory.exists()
+    with Hivemind.open(store) as hive:
+        hive.scope("run").collection("/")
+    assert list((store / "collections").glob("*/clean.json"))
+    assert run("doctor").code == 0
 
 
 def test_what_is_wrong_is_told_and_mended(run, store):
     (store / "collections" / "4711" / "chroma").mkdir(parents=True)
     told = run("doctor")
-    assert (told.code, told.lines) == (1, ["orphans\tcollections 4711 belong to no scope\thivemind doctor --fix"])
+    assert told.code == 1
+    assert wrong(told) == ["orphans\tcollections 4711 belong to no scope\thivemind doctor --fix"]
     assert "✗ orphans" in run("doctor", people=True).out
     mended = run("doctor", "--fix")
-    assert (mended.code, mended.out) == (0, "")
+    assert (mended.code, wrong(mended)) == (0, [])
     assert not (store / "collections" / "4711").exists()
 
 

@@ -1,0 +1,37 @@
+"""The versions that decide how a store behaves, and whether they fit together."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+
+from packaging.requirements import Requirement
+
+from pydantic_hivemind.ledger.schema import REVISION
+from pydantic_hivemind.model import Finding
+
+PACKAGES = ("pydantic-hivemind", "pydantic-deep", "pydantic-ai-backend", "pydantic-ai-slim", "chromadb", "sqlalchemy")
+"""Those on which it depends most."""
+
+
+def installed() -> dict[str, str]:
+    """The revision of the ledger's schema, to which opening has brought it, and the versions of what runs here."""
+    return {"ledger": REVISION, "python": platform.python_version()} | {
+        package: metadata.version(package) for package in PACKAGES
+    }
+
+
+def findings() -> list[Finding]:
+    """The packages that this one or pydantic-deep cannot do with: something installed them against their word."""
+    return [*_of("pydantic-hivemind"), *_of("pydantic-deep")]
+
+
+def _of(package: str) -> Iterator[Finding]:
+    for needed in map(Requirement, metadata.requires(package) or ()):
+        if needed.name not in PACKAGES or (needed.marker is not None and not needed.marker.evaluate({"extra": ""})):
+            continue
+        version = metadata.version(needed.name)
+        if not needed.specifier.contains(version, prereleases=True):
+            problem = f"{needed.name} {version} is installed, and {package} needs {needed.specifier}"
+            yield Finding("versions", problem, f"pip install '{needed.name}{needed.specifier}'")
