@@ -53,9 +53,9 @@ def hivemind(
     ] = False,
     store: Annotated[
         str | None,
-        typer.Option(callback=named_store, metavar="DIRECTORY", help="The same before the command as after."),
+        typer.Option(callback=named_store, metavar="STORE", help="Where the store is, if the command does not say."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same before the command as after.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read by typer: what comes before the command."""
 

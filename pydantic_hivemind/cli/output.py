@@ -138,6 +138,11 @@ def moment(seconds: float | None) -> str:
         return "out of all time"
 
 
+def number(count: int, thing: str) -> str:
+    """How many of something there are."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def size(count: int) -> str:
     """A number of bytes as people read it."""
     amount = float(count)

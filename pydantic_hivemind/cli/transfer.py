@@ -78,7 +78,7 @@ def _tell(outcome: directories.Outcome, done: str, *, as_json: bool) -> None:
         outcome,
         as_json=as_json,
         people=lambda outcome: (
-            f"{done} {outcome.files} files and {outcome.checkpoints} checkpoints"
+            f"{done} {output.number(outcome.files, 'file')} and {output.number(outcome.checkpoints, 'checkpoint')}"
             + (f"; {outcome.unchanged} were there already." if outcome.unchanged else ".")
         ),
         plain=lambda outcome: output.row(outcome.files, outcome.checkpoints, outcome.unchanged),

@@ -14,6 +14,7 @@ from pydantic_hivemind.model import Finding, Part
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,7 +37,9 @@ def gc(*, store: Store, as_json: Json = False) -> None:
     output.show(
         {"ended": ended, "freed": freed},
         as_json=as_json,
-        people=lambda _: f"Removed {ended} workspaces past their ttl, and gave {output.size(freed)} back.",
+        people=lambda _: (
+            f"Removed {output.number(ended, 'workspace')} past their ttl, and gave {output.size(freed)} back."
+        ),
         plain=lambda _: output.row(ended, freed),
     )
 
@@ -98,7 +101,7 @@ def reindex(
     output.show(
         {"workspaces": count},
         as_json=as_json,
-        people=lambda _: f"Indexed {count} workspaces.",
+        people=lambda _: f"Indexed {output.number(count, 'workspace')}.",
         plain=lambda _: output.row(count),
     )
 
@@ -109,6 +112,12 @@ def _remedy(finding: Finding) -> str:
     return "hivemind doctor --fix" if finding.mendable else finding.remedy
 
 
+def _wrapped(line: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(line, style, no_wrap=False, overflow="fold")
+
+
 def _report(findings: list[Finding], installed: dict[str, str]) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
@@ -117,6 +126,6 @@ def _report(findings: list[Finding], installed: dict[str, str]) -> RenderableTyp
     for part in get_args(Part):
         wrong = [finding for finding in findings if finding.part == part]
         lines.append(Text.assemble(("✗", "bold red") if wrong else ("✓", "green"), f" {part}"))
-        lines.extend(Text(f"    {finding.problem}: {_remedy(finding)}") for finding in wrong)
+        lines.extend(_wrapped(f"    {finding.problem}: {_remedy(finding)}") for finding in wrong)
     told = ", ".join(f"{name} {number}" for name, number in installed.items())
-    return Group(*lines, Text(told, "dim"))
+    return Group(*lines, _wrapped(told, "dim"))
