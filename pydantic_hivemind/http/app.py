@@ -75,7 +75,7 @@ def create_app(
         app.state.tokens.list()  # Asks the store.
         return {"status": "ok"}
 
-    @app.head("/health", tags=["server"], responses=problems.documented(403, 421, 503))
+    @app.head("/health", tags=["server"], response_class=Response, responses=problems.documented(403, 421, 503))
     def health_head() -> Response:
         """As GET, without saying anything."""
         health()

@@ -131,8 +131,9 @@ def read(
 
 @router.head(
     "/{path:file}",
+    response_class=StreamingResponse,
     responses={
-        200: {"description": "What comes with the bytes of the file.", "headers": {**_ETAG, **_STAT}},
+        200: {"description": "What comes with the bytes.", "content": _BINARY, "headers": {**_ETAG, **_STAT}},
         304: {"description": "The version is one of those in If-None-Match.", "headers": _ETAG},
         **documented(404, 409),
     },
