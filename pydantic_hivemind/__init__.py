@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.model import Edited as Edited
     from pydantic_hivemind.model import File as File
     from pydantic_hivemind.model import Hit as Hit
+    from pydantic_hivemind.model import Hits as Hits
     from pydantic_hivemind.model import Match as Match
     from pydantic_hivemind.model import PromotionReport as PromotionReport
     from pydantic_hivemind.model import ScopeInfo as ScopeInfo
@@ -44,6 +45,7 @@ _HOMES = {
     "Edited": "model",
     "File": "model",
     "Hit": "model",
+    "Hits": "model",
     "Hivemind": "hivemind",
     "HivemindBackend": "adapters.backend",
     "HivemindCheckpointStore": "adapters.checkpoints",
@@ -73,6 +75,7 @@ __all__ = [
     "Edited",
     "File",
     "Hit",
+    "Hits",
     "Hivemind",
     "HivemindBackend",
     "HivemindCheckpointStore",

@@ -19,7 +19,7 @@ from pydantic_hivemind.ledger import scopes, vectors
 from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain
-from pydantic_hivemind.model import Finding, Hit
+from pydantic_hivemind.model import Finding, Hits
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.paths import normalize
 
@@ -56,7 +56,7 @@ class Finder:
         tags: str | Sequence[str] | None,
         where: Mapping[str, Any] | None,
         since: float | datetime | None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """As `Scope.search`, in the scopes of `chain`."""
         from pydantic_hivemind.search import filters
         from pydantic_hivemind.search.query import Search

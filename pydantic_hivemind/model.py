@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -94,6 +95,8 @@ class Hit:
         text: The passage, exactly as it is in the file.
         lines: Its first and last line, from 1.
         score: From 0 to 1, within one search: 1 is both the nearest and the one with the best words.
+        similarity: How near it is in meaning, whatever else was found: the cosine of its vector and that of the query,
+            from -1 to 1. What is near depends on the embedder. `None` where one of them has no vector.
         scope: Name of the scope of the chain that holds it.
         matched: Why it was found; empty for a search without a query.
         version: The file version's number.
@@ -105,11 +108,24 @@ class Hit:
     text: str
     lines: tuple[int, int]
     score: float
+    similarity: float | None
     scope: str
     matched: tuple[Matched, ...]
     version: int
     tags: tuple[str, ...]
     modified_at: float
+
+
+class Hits(list[Hit]):
+    """What `Scope.search` found, best first.
+
+    Attributes:
+        degraded: Why the search went by words alone; `None` for one that did not.
+    """
+
+    def __init__(self, hits: Iterable[Hit] = (), degraded: str | None = None) -> None:
+        super().__init__(hits)
+        self.degraded = degraded
 
 
 @dataclass(frozen=True, slots=True)

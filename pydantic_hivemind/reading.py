@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind.diff import changes
-from pydantic_hivemind.errors import InvalidOption, IsADirectory, NotText, PathNotFound, ScopeNotFound
+from pydantic_hivemind.errors import (
+    InvalidOption,
+    IsADirectory,
+    NotText,
+    PathNotFound,
+    ScopeNotFound,
+    SearchDegraded,
+)
 from pydantic_hivemind.finder import Finder
 from pydantic_hivemind.ledger import history, scopes, tree
 from pydantic_hivemind.ledger.database import Database, Transaction
@@ -16,7 +24,7 @@ from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Head, View
-from pydantic_hivemind.model import Change, File, Hit, Match, Stat, Version
+from pydantic_hivemind.model import Change, File, Hits, Match, Stat, Version
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.patterns import Budget, glob_matcher, is_hidden, line_search
@@ -178,7 +186,7 @@ class ScopeReader:
         where: Mapping[str, Any] | None = None,
         since: float | datetime | None = None,
         chain: bool = True,
-    ) -> list[Hit]:
+    ) -> Hits:
         """The passages that say most about something, by meaning and by words, best first.
 
         It finds everything that was written before, in this process or another, as reading would show it.
@@ -198,10 +206,10 @@ class ScopeReader:
             InvalidOption: `limit`, `where` or `since` makes no sense.
 
         Warns:
-            SearchDegraded: The embedder failed, and the search went by words alone.
+            SearchDegraded: The embedder failed, and the search went by words alone; `Hits.degraded` says so too.
         """
         depth = None if chain else 1
-        return self._finder.search(
+        hits = self._finder.search(
             self._database,
             self._row.chain[:depth],
             self._names[:depth],
@@ -212,6 +220,9 @@ class ScopeReader:
             where=where,
             since=since,
         )
+        if hits.degraded is not None:
+            warnings.warn(f"searching by words only: {hits.degraded}", SearchDegraded, stacklevel=2)
+        return hits
 
     def collection(self, path: str) -> Collection:
         """The Chroma collection of the mount that a path belongs to, with what this scope itself has there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pydantic_hivemind.adapters.patches import printable
-from pydantic_hivemind.model import Hit
+from pydantic_hivemind.model import Hit, Hits
 
 MAX_SHOWN = 4000
 """Most characters that a search shows, about 1,000 tokens: as many as the harness's `search_memory`."""
@@ -13,8 +13,16 @@ MAX_SHOWN = 4000
 MAX_HITS = 50
 """Most passages of a search: more would not fit into what is shown."""
 
+WORDS_ONLY = "(The meaning could not be looked for just now. Other words may find more.)"
+"""What is added to an answer for which the embedder failed."""
+
 _LEAST_SHOWN = 40
 """Fewest characters of a passage that are worth showing."""
+
+
+def told(answer: str, found: Hits) -> str:
+    """An answer with what a model should know of how it came about."""
+    return answer if found.degraded is None else f"{answer}\n\n{WORDS_ONLY}"
 
 
 def shown(hits: Sequence[Hit], own: str) -> str:

@@ -14,11 +14,11 @@ from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset
 
-from pydantic_hivemind.adapters.hits import MAX_HITS, shown
+from pydantic_hivemind.adapters.hits import MAX_HITS, shown, told
 from pydantic_hivemind.adapters.notes import MEMORY, add, add_in_branch, file_name
 from pydantic_hivemind.adapters.runs import Branch, RunScope, scope_of_run
 from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, InvalidTag, PathError
-from pydantic_hivemind.model import Hit
+from pydantic_hivemind.model import Hit, Hits
 from pydantic_hivemind.scopes import Scope
 
 INSTRUCTIONS = (
@@ -100,19 +100,18 @@ class HivemindToolset(FunctionToolset[Any]):
             raise ModelRetry("There is nothing to look for: `query` is empty.")
         run = self._run(ctx)
 
-        def search() -> tuple[str, list[Hit]]:
+        def search() -> tuple[str, Hits]:
             scope = run.open()
             return scope.name, scope.search(query, limit=limit, under=under, tags=tags or None)
 
         try:
-            name, hits = await run_sync(search)
-            if run.branch is not None:
-                hits = [hit for hit in hits if await _is_in(run.branch, hit)]
+            name, found = await run_sync(search)
+            hits = [hit for hit in found if run.branch is None or await _is_in(run.branch, hit)]
         except (HivemindError, OSError) as error:
             return _failure(error)
-        if not hits:
-            return "Nothing was found" + (" there." if under != "/" or tags else ".")
-        return shown(hits, name)
+        if hits:
+            return told(shown(hits, name), found)
+        return told("Nothing was found" + (" there." if under != "/" or tags else "."), found)
 
     def _run(self, ctx: RunContext[Any]) -> RunScope:
         scope = self._scope

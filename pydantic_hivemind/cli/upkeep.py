@@ -106,8 +106,6 @@ def reindex(
     )
 
 
-
-
 def _remedy(finding: Finding) -> str:
     return "hivemind doctor --fix" if finding.mendable else finding.remedy
 

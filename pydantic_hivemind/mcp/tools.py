@@ -15,7 +15,7 @@ import mcp_types as types
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
-from pydantic_hivemind.adapters.hits import MAX_HITS, shown
+from pydantic_hivemind.adapters.hits import MAX_HITS, shown, told
 from pydantic_hivemind.adapters.notes import MEMORY, add, file_name
 from pydantic_hivemind.auth import Action
 from pydantic_hivemind.errors import InvalidOption
@@ -70,7 +70,7 @@ class Search(Call):
         if not self.query.strip():
             raise InvalidOption("there is nothing to look for: `query` is empty")
         hits = scope.search(self.query, limit=self.limit, under=self.under, tags=self.tags or None)
-        return shown(hits, scope.name) if hits else "Nothing was found."
+        return told(shown(hits, scope.name) if hits else "Nothing was found.", hits)
 
 
 class Read(Call):

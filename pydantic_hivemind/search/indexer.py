@@ -50,6 +50,7 @@ class Indexer:
         self.shelf = shelf
         self.mounts = mounts
         self._database = database
+        self._fails = False
         self._renew()
         self._gate = Gate(self)
 
@@ -200,6 +201,14 @@ class Indexer:
                     vectors.forget_others(tx, row.id, fingerprint)
             if progress is not None:
                 progress(done, len(rows))
+
+    def note(self, failure: EmbeddingError | None) -> None:
+        """Log when the embedder begins to fail searches, and when it no longer does."""
+        if failure is not None and not self._fails:
+            _log.warning("searches go by words alone: %s", failure)
+        elif failure is None and self._fails:
+            _log.info("searches go by meaning again")
+        self._fails = failure is not None
 
     def close(self) -> None:
         """Let go of everything; who makes vectors, or stores them, stops after the batch that was begun."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import heapq
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
-from pydantic_hivemind.errors import EmbeddingError, SearchDegraded
+from pydantic_hivemind.errors import EmbeddingError
 from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.index.dense import Place
 from pydantic_hivemind.index.embedding import Vectors
@@ -21,7 +20,7 @@ from pydantic_hivemind.index.words import terms
 from pydantic_hivemind.ledger import tree, vectors
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.tree import Chain, View
-from pydantic_hivemind.model import Hit
+from pydantic_hivemind.model import Hit, Hits
 from pydantic_hivemind.search import records
 from pydantic_hivemind.search.filters import Condition
 from pydantic_hivemind.search.indexer import Indexer
@@ -62,16 +61,19 @@ class Search:
     wanted: Condition
     limit: int
 
-    def run(self, query: str) -> list[Hit]:
+    def run(self, query: str) -> Hits:
         """The best passages for a query, best first; without a query, those of the files that changed last."""
         if not query.strip():
-            return self._newest()
-        vector = self._vector(query)
+            return Hits(self._newest())
+        vector: Vectors | None = None
         try:
-            return self._answer(query, vector, embed=vector is not None)
+            vector = self.indexer.embedder.embed_query(query[:EMBEDDED_CHARACTERS])
+            found = self._answer(query, vector, embed=True)
         except EmbeddingError as error:
-            _warn(error)
-            return self._answer(query, vector, embed=False)
+            self.indexer.note(error)
+            return Hits(self._answer(query, vector, embed=False), degraded=str(error))
+        self.indexer.note(None)
+        return Hits(found)
 
     def _answer(self, query: str, vector: Vectors | None, *, embed: bool) -> list[Hit]:
         try:
@@ -83,13 +85,6 @@ class Search:
             # What its collections held comes from the ledger then.
             self.indexer.discard(unusable.index)
         return self._answer(query, vector, embed=embed)
-
-    def _vector(self, query: str) -> Vectors | None:
-        try:
-            return self.indexer.embedder.embed_query(query[:EMBEDDED_CHARACTERS])
-        except EmbeddingError as error:
-            _warn(error)
-            return None
 
     def _newest(self) -> list[Hit]:
         with self.indexer.current(self.database, self.chain, embed=False) as (tx, indexes):
@@ -106,7 +101,8 @@ class Search:
                 for level, document in found
                 for ordinal in range(len(document.passages))
             )
-            return self._hits(tx, indexes, [Fused(key, 0.0, ()) for key in islice(keys, min(self.limit, sys.maxsize))])
+            found_last = [Fused(key, 0.0, ()) for key in islice(keys, min(self.limit, sys.maxsize))]
+            return self._hits(tx, indexes, found_last, {})
 
     def _ranked(
         self, tx: Transaction, indexes: Sequence[ScopeIndex], words: Sequence[str], vector: Vectors | None
@@ -131,7 +127,27 @@ class Search:
                 key = Key(level, *place)
                 dense[key] = similarity
                 lexical[key] = scores.of(*place)
-        return self._hits(tx, indexes, fuse(dense, lexical, limit))
+        fused = fuse(dense, lexical, limit)
+        if vector is not None:
+            dense |= self._similarities(tx, indexes, [one.key for one in fused if one.key not in dense], vector)
+        return self._hits(tx, indexes, fused, dense)
+
+    def _similarities(
+        self, tx: Transaction, indexes: Sequence[ScopeIndex], keys: Sequence[Key], vector: Vectors
+    ) -> dict[Key, float]:
+        """How near passages are that were found by their words; those without a vector are left out."""
+        similarities: dict[Key, float] = {}
+        for level, index in enumerate(indexes):
+            passages = {key: index.documents[key.path].passages[key.ordinal] for key in keys if key.level == level}
+            hashes = {passage.hash for passage in passages.values()}
+            known = index.dense.vectors(hashes)
+            if index.released and len(known) < len(hashes):
+                rest = hashes - known.keys()
+                found = vectors.find(tx, self.chain[level:], self.indexer.embedder.fingerprint, rest)
+                known |= records.decoded(found, len(vector))
+            near = {hash: float(one @ vector) for hash, one in known.items()}
+            similarities |= {key: near[one.hash] for key, one in passages.items() if one.hash in near}
+        return similarities
 
     def _masks(self, indexes: Sequence[ScopeIndex]) -> list[Callable[[str], bool]]:
         """For each scope, which of its files are visible through the chain, and wanted."""
@@ -146,7 +162,13 @@ class Search:
 
         return [mask(index.scope_id) for index in indexes]
 
-    def _hits(self, tx: Transaction, indexes: Sequence[ScopeIndex], found: Sequence[Fused[Key]]) -> list[Hit]:
+    def _hits(
+        self,
+        tx: Transaction,
+        indexes: Sequence[ScopeIndex],
+        found: Sequence[Fused[Key]],
+        similarities: Mapping[Key, float],
+    ) -> list[Hit]:
         documents = {fused.key[:2]: indexes[fused.key.level].documents[fused.key.path] for fused in found}
         heads = list({document.head.version: document.head for document in documents.values()}.values())
         texts = {head.version: data.decode() for head, data in tree.contents(tx, heads)}
@@ -160,6 +182,7 @@ class Search:
                     text=texts[head.version][passage.start : passage.end],
                     lines=(passage.first_line, passage.last_line),
                     score=fused.score,
+                    similarity=similarities.get(fused.key),
                     scope=self.names[fused.key.level],
                     matched=fused.matched,
                     version=head.version,
@@ -180,10 +203,6 @@ class _Unusable(Exception):
 
 class _Changed(_Unusable):
     """The collections of a scope are not those that its index goes with: another index, or process, had them."""
-
-
-def _warn(error: EmbeddingError) -> None:
-    warnings.warn(f"searching by words only: {error}", SearchDegraded, stacklevel=5)
 
 
 def _floor(found: Mapping[Key, float], count: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from pydantic_deep.features.forking.isolation import BranchOverlay
 from scripted import EVERYTHING, call, script, scripted_model
 
 from pydantic_hivemind import Hivemind, HivemindBackend, HivemindSearch, HivemindToolset, Scope
-from pydantic_hivemind.adapters.hits import MAX_SHOWN
+from pydantic_hivemind.adapters.hits import MAX_SHOWN, WORDS_ONLY
 from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgentDeps
 
 pytestmark = pytest.mark.anyio
@@ -170,6 +171,20 @@ async def test_it_says_when_nothing_was_found(scope: Scope) -> None:
     scope.write_text("/a.md", "tea")
     for place in ({"under": "/b"}, {"under": "/a.md/c"}, {"tags": ["x"]}):
         assert await use(toolset, call("search_memory", query="tea", **place)) == ["Nothing was found there."]
+
+
+@pytest.mark.filterwarnings("ignore::pydantic_hivemind.errors.SearchDegraded")
+async def test_it_says_when_the_meaning_could_not_be_looked_for(tmp_path: Path) -> None:
+    def fail(input: list[str]) -> Any:
+        raise ConnectionError
+
+    with Hivemind.open(tmp_path, embedder=fail) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/a.md", "Ada drinks tea.\n")
+        tools = HivemindToolset(scope)
+        found, nothing = await use(tools, call("search_memory", query="tea"), call("search_memory", query="coffee"))
+    assert found == f"/a.md:1\nAda drinks tea.\n\n{WORDS_ONLY}"
+    assert nothing == f"Nothing was found.\n\n{WORDS_ONLY}"
 
 
 async def test_receipts_of_what_was_done_to_memory_are_not_found(scope: Scope) -> None:

@@ -6,6 +6,7 @@ import pytest
 from mcp import Client, MCPError
 
 from pydantic_hivemind import Hivemind, Scope
+from pydantic_hivemind.adapters.hits import WORDS_ONLY
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.mcp import create_server
 
@@ -177,6 +178,19 @@ async def test_notes_are_kept_and_found(run, project):
             assert "cannot be the name" in await tell(client, "remember", content="x", file=file, fails=True)
         for tool, argument in (("remember", "content"), ("search", "query")):
             assert f"`{argument}` is empty" in await tell(client, tool, **{argument: " "}, fails=True)
+
+
+@pytest.mark.filterwarnings("ignore::pydantic_hivemind.errors.SearchDegraded")
+async def test_it_is_told_when_the_meaning_could_not_be_looked_for(tmp_path):
+    def fail(input):
+        raise ConnectionError
+
+    with Hivemind.open(tmp_path, embedder=fail) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/a.md", "Release on Thursdays.\n")
+        async with Client(create_server(scope)) as client:
+            assert await tell(client, "search", query="release") == f"/a.md:1\nRelease on Thursdays.\n\n{WORDS_ONLY}"
+            assert await tell(client, "search", query="tea") == f"Nothing was found.\n\n{WORDS_ONLY}"
 
 
 async def test_changes_are_shown_and_promoted(run, project):
