@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
-from steps import EMBEDDER, check, take
+from steps import EMBEDDER, SIZE, check, points, take
 
-from pydantic_hivemind.index.chroma import LOW_SPACE, ChromaUnavailable
+from pydantic_hivemind.index.chroma import HNSW, LOW_SPACE, ChromaUnavailable
 from pydantic_hivemind.index.directories import CONTENT, LOCK, MARKER
 from pydantic_hivemind.index.shelf import ChromaShelf
 
@@ -49,6 +52,51 @@ theirs.add(ids=["y"], embeddings=[[1.0, 0.0]])
     assert mine.count() == 2
     assert mine.query(query_embeddings=[[1.0, 0.0]], n_results=9)["ids"] == [["x"]]
     client.close()
+
+
+def test_threads_that_open_one_directory(chromadb, root):
+    """Some of Chroma's clients are broken; those that ask us get one that works."""
+    failed = []
+
+    def open(directory):
+        try:
+            chromadb.PersistentClient(directory).list_collections()
+        except Exception as error:
+            failed.append(error)
+
+    for number in range(100):
+        at_once(lambda directory=root / f"chroma{number}": open(directory))
+        if failed:
+            break
+    assert failed
+
+    opened = []
+
+    def open_ours():
+        with ChromaShelf(root / "ours", EMBEDDER).open(1, lasting=True) as chroma:
+            take(chroma)
+            check(chroma, 1)
+            opened.append(chroma.lasting)
+
+    at_once(open_ours)
+    assert sorted(opened) == [False] * (THREADS - 1) + [True]
+
+
+THREADS = 10
+
+
+def at_once(work):
+    barrier = threading.Barrier(THREADS)
+
+    def begin():
+        barrier.wait()
+        work()
+
+    threads = [threading.Thread(target=begin) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_two_clients_of_chroma_in_memory_share_everything(chromadb, shelf):
@@ -96,7 +144,11 @@ def lock_out(path):
 
 
 DAMAGE = [
-    *((harm, pattern) for harm in (truncate, garble, remove) for pattern in (f"1/{CONTENT}/*/*.bin", "1/*/*.sqlite3")),
+    *(
+        (harm, f"1/{CONTENT}/{pattern}")
+        for harm in (truncate, garble, remove)
+        for pattern in ("*/*.bin", "*/*.pickle", "*.sqlite3")
+    ),
     *((harm, f"1/{MARKER}") for harm in (truncate, garble, remove, become_directory)),
     *((harm, f"1/{CONTENT}") for harm in (remove, become_file, lock_out)),
     *((harm, "1") for harm in (remove, become_file, lock_out)),
@@ -106,11 +158,14 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize(("harm", "pattern"), DAMAGE, ids=lambda part: getattr(part, "__name__", part))
-def test_damage_between_runs(root, shelf, again, harm, pattern):
+def test_damage_between_runs(root, shelf, again, harm, pattern, monkeypatch):
+    monkeypatch.setitem(HNSW, "hnsw:sync_threshold", SIZE)  # so that there are files of all kinds
     with shelf.open(1, lasting=True) as chroma:
         take(chroma, until=3)
     shelf.close()
-    for path in [root] if pattern == "." else list(root.glob(pattern)):
+    paths = [root] if pattern == "." else list(root.glob(pattern))
+    assert paths
+    for path in paths:
         harm(path)
     for opened in (again(), again()):
         with opened.open(1, lasting=True) as chroma:
@@ -119,6 +174,25 @@ def test_damage_between_runs(root, shelf, again, harm, pattern):
             check(chroma)
         opened.discard(2)
         opened.close()
+
+
+@pytest.mark.parametrize("harm", [garble, truncate])
+def test_torn_files_of_chroma(chromadb, tmp_path, harm):
+    """A process that is killed can leave them, and what was in the collection cannot even be read then."""
+    client = chromadb.PersistentClient(tmp_path)
+    settings = {"hnsw:sync_threshold": 10, "hnsw:batch_size": 10}
+    collection = client.create_collection("memory", embedding_function=None, metadata=settings)
+    vectors = EMBEDDER.embed([f"text {number}" for number in range(26)])
+    collection.add(ids=[str(number) for number in range(26)], embeddings=vectors)
+    client.close()
+    (path,) = tmp_path.glob("*/*.pickle")
+    harm(path)
+    client = chromadb.PersistentClient(tmp_path)
+    collection = client.get_collection("memory", embedding_function=None)
+    for use in (collection.get, lambda: collection.query(query_embeddings=vectors[:1])):
+        with pytest.raises(chromadb.errors.InternalError, match="pickle"):
+            use()
+    client.close()
 
 
 def test_a_marker_that_says_something_else(root, again):
@@ -159,11 +233,11 @@ def test_a_copy_is_not_believed(root, tmp_path, shelf):
 
 
 @pytest.fixture
-def disk(tmp_path):
-    """A file system of a little more than Chroma needs."""
+def disk(request, tmp_path):
+    """A file system of a little more than Chroma needs, or of as many bytes as the test says."""
     directory = tmp_path / "disk"
     directory.mkdir()
-    size = LOW_SPACE + (16 << 20)
+    size = getattr(request, "param", LOW_SPACE + (16 << 20))
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)]
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small file system is not allowed here")
@@ -171,8 +245,48 @@ def disk(tmp_path):
     subprocess.run(["umount", "-l", str(directory)], check=True)
 
 
+FILLING = """
+import sys, threading, time
+import chromadb
+import numpy as np
+
+settings = {"hnsw:sync_threshold": 50, "hnsw:batch_size": 50}
+client = chromadb.PersistentClient(sys.argv[1])
+collection = client.create_collection("memory", embedding_function=None, metadata=settings)
+vectors = np.random.default_rng(0).normal(size=(25, 256))
+
+def write(number):
+    ids = [f"{number}.{row}" for row in range(25)]
+    collection.add(ids=ids, embeddings=vectors, documents=["text " * 20] * 25)
+
+def tick():
+    while True:
+        print(".", end="", flush=True)
+        time.sleep(0.1)
+
+threading.Thread(target=tick, daemon=True).start()
+for number in range(1000):
+    try:
+        write(number)
+        collection.query(query_embeddings=vectors[:1])
+    except Exception:
+        print("x", end="", flush=True)
+"""
+
+
+@pytest.mark.parametrize("disk", [6 << 20], indirect=True)
+def test_chroma_on_a_disk_that_fills_up(disk):
+    """It fails, and then hangs, and every thread with it."""
+    with subprocess.Popen([sys.executable, "-c", FILLING, str(disk / "chroma")], stdout=subprocess.PIPE) as process:
+        told = b""
+        while b"x" not in told or select.select([process.stdout], [], [], 3)[0]:
+            more = os.read(process.stdout.fileno(), 1 << 16)
+            assert more, "it came to its end"
+            told += more
+        process.kill()
+
+
 def test_a_disk_that_fills_up(disk):
-    """Chroma itself fails and then hangs, and every thread with it."""
     ballast = disk / "ballast"
     shelf = ChromaShelf(disk / "chroma", EMBEDDER)
     with shelf.open(1, lasting=True) as chroma:
@@ -192,6 +306,41 @@ def test_a_disk_that_fills_up(disk):
         check(chroma, 1)
         take(chroma)
         check(chroma, 2)
+    shelf.close()
+
+
+def test_writes_cost_the_same_however_many_there_were(chromadb, disk):
+    """Each of Chroma's reads again what was written since its index files were, which by default is rare."""
+    records = points("/many", 0, 1020)
+
+    def cost(write, start):
+        times: list[float] = []
+        for number in range(start, start + 20):
+            begun = time.perf_counter()
+            write(records[number : number + 1])
+            times.append(time.perf_counter() - begun)
+        return min(times)
+
+    client = chromadb.PersistentClient(disk / "raw")
+    raw = client.create_collection("memory", embedding_function=None)
+
+    def upsert(some):
+        raw.upsert(
+            ids=[record.id for record in some],
+            embeddings=[record.vector for record in some],
+            documents=[record.text for record in some],
+        )
+
+    few = cost(upsert, 0)
+    for start in range(20, 960, 20):
+        upsert(records[start : start + 20])
+    many = cost(upsert, 960)
+    client.close()
+    assert many > 2 * few
+    shelf = ChromaShelf(disk / "chroma", EMBEDDER)
+    with shelf.open(1, lasting=True) as chroma:
+        chroma.add("memory", records[:1000])
+        assert cost(lambda some: chroma.add("memory", some), 1000) < many / 1.5
     shelf.close()
 
 
