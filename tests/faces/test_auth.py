@@ -234,7 +234,7 @@ def test_tokens_of_an_older_store_stay(hive, tokens, tmp_path):
             "CREATE TABLE old AS SELECT id, scope_id, can, created_at, expires_at FROM tokens; DROP TABLE tokens;"
             "CREATE TABLE tokens (id TEXT PRIMARY KEY, scope_id INTEGER NOT NULL REFERENCES scopes ON DELETE CASCADE,"
             " can TEXT NOT NULL, created_at FLOAT NOT NULL, expires_at FLOAT NOT NULL);"
-            "INSERT INTO tokens SELECT * FROM old; DROP TABLE old; UPDATE alembic_version SET version_num = '0004'"
+            "INSERT INTO tokens SELECT * FROM old; DROP TABLE old; UPDATE alembic_version SET version_num = '0005'"
         )
     ledger.close()
     with Hivemind.open(tmp_path / "hive") as again:

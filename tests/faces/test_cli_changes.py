@@ -105,7 +105,7 @@ def test_a_promotion_is_reported_logged_and_reverted(run, store):
         hive.scope("sibling", parent="project")
     assert run("log", "/edited", "--json", *W).json[0]["source"] == "run"
     assert [line["source"] for line in run("log", "/edited", "-w", "sibling", "--json").json] == [None, None]
-    assert run("log", "/edited", "-w", "sibling").lines[0].split("\t")[3:5] == ["project", ""]
+    assert run("log", "/edited", "-w", "sibling").lines[0].split("\t")[3:6] == ["project", "/edited", ""]
 
     assert run("revert", report["id"], "-w", "project").lines == ["/edited", "/gone", "/new/file", "/raw", "/same"]
     assert run("cat", "/gone", "-w", "project").out == "one\ntwo\nthree\n"

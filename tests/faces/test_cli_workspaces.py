@@ -88,7 +88,7 @@ def test_no_store_is_made_by_looking(run, store):
         assert (told.code, told.out) == (3, "")
         assert "hivemind workspace create" in told.err
     assert not store.exists()
-    assert run("workspace", "list", "--store", "postgresql://host/name").code == 2
+    assert run("workspace", "list", "--store", "mysql://host/name").code == 2
 
 
 def test_the_store_is_the_users_unless_told(run, store, tmp_path, monkeypatch):

@@ -70,8 +70,8 @@ def test_a_passage_that_is_written_again_while_vectors_are_made_anew(two, monkey
         return found
 
     monkeypatch.setattr(vectors, "hashes", then_written)
-    one._finder.reindex(None)
+    one._finder.reindex(None, drop_others=True)
     assert kept(one) == 1
     other.remove("/b.md")
-    one._finder.reindex(None)
+    one._finder.reindex(None, drop_others=True)
     assert kept(one) == 0
