@@ -70,16 +70,20 @@ def test_threads_that_open_one_directory(chromadb, root):
             break
     assert failed
 
-    opened = []
+    shelves, lasting = [], []
 
     def open_ours():
-        with ChromaShelf(root / "ours", EMBEDDER).open(1, lasting=True) as chroma:
+        shelf = ChromaShelf(root / "ours", EMBEDDER)
+        shelves.append(shelf)
+        with shelf.open(1, lasting=True) as chroma:
             take(chroma)
             check(chroma, 1)
-            opened.append(chroma.lasting)
+            lasting.append(chroma.lasting)
 
     at_once(open_ours)
-    assert sorted(opened) == [False] * (THREADS - 1) + [True]
+    for shelf in shelves:
+        shelf.close()
+    assert sorted(lasting) == [False] * (THREADS - 1) + [True]
 
 
 THREADS = 10
