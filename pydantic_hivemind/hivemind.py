@@ -9,7 +9,7 @@ from types import NoneType, TracebackType
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind import private
-from pydantic_hivemind.errors import InvalidScope, ScopeNotFound
+from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
 from pydantic_hivemind.finder import Finder, check_embedder
 from pydantic_hivemind.ledger import integrity, scopes
 from pydantic_hivemind.ledger.database import Database, Transaction
@@ -17,6 +17,7 @@ from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.sqlite import LEDGER_FILE, Durability, SqliteDriver
 from pydantic_hivemind.model import Finding, ScopeInfo
 from pydantic_hivemind.mounts import DEFAULT_MOUNTS, Mount, MountTable
+from pydantic_hivemind.paths import is_url
 from pydantic_hivemind.scopes import Scope
 
 if TYPE_CHECKING:
@@ -58,12 +59,14 @@ class Hivemind:
                 works offline and takes 0.05 ms a passage.
 
         Raises:
-            InvalidOption: The embedder is none.
+            InvalidOption: The embedder is none, or the place is a URL.
             StoreReadOnly, StoreFull: The directory cannot be made or written.
             NotALedger: There is something else.
             LedgerTooNew: A later version of this package made it.
         """
         check_embedder(embedder)
+        if is_url(directory):
+            raise InvalidOption("a store at a URL is opened by `Hivemind.connect`; `open` takes a directory")
         table = MountTable(mounts)
         # Absolute: the process may change its directory while the store is open. `Path.expanduser` fails where there
         # is no such user, and then `~` is a character.

@@ -89,3 +89,8 @@ def below(directory: str) -> tuple[str, str]:
 def is_below(path: str, directory: str) -> bool:
     """Whether `path` is `directory` or lies under it."""
     return directory == "/" or path == directory or path.startswith(directory + "/")
+
+
+def is_url(store: object) -> bool:
+    """Whether the place of a store is a database's URL, and no directory."""
+    return isinstance(store, str) and "://" in store

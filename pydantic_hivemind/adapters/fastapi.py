@@ -23,6 +23,7 @@ from pydantic_hivemind.adapters.deep import DeepAgentDeps
 from pydantic_hivemind.adapters.names import escape
 from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.paths import is_url
 from pydantic_hivemind.scopes import Scope
 
 STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
@@ -50,6 +51,7 @@ STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
     errors.StoreFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.StoreBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreClosed: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StoreUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The status of each error; the nearest base of an error decides, and any other is a 500."""
 
@@ -76,7 +78,7 @@ def hivemind_lifespan(
     """
     if callable(store):
         open_hive = store
-    elif "://" in str(store):
+    elif is_url(store):
         open_hive = partial(Hivemind.connect, str(store))
     else:
         open_hive = partial(Hivemind.open, store)

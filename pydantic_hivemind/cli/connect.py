@@ -19,12 +19,12 @@ from pydantic_hivemind.cli.options import (
     Store,
     Workspace,
     find,
-    is_url,
     open_store,
 )
 from pydantic_hivemind.cli.tokens import Can, TokenTtl, actions, lifetime
 from pydantic_hivemind.cli.work_trees import how_to_keep_out
 from pydantic_hivemind.errors import HivemindError, InvalidToken
+from pydantic_hivemind.paths import is_url
 
 if TYPE_CHECKING:
     from pydantic_hivemind.cli.connect_files import Server

@@ -13,6 +13,7 @@ import typer
 
 from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.errors import HivemindError, ScopeNotFound
+from pydantic_hivemind.paths import is_url
 
 if TYPE_CHECKING:
     from pydantic_hivemind.hivemind import Hivemind
@@ -90,11 +91,6 @@ OperationId = Annotated[
 ]
 
 
-def is_url(store: str) -> bool:
-    """Whether a store is in a database, not in a directory."""
-    return "://" in store
-
-
 @contextmanager
 def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
     """The hive in a directory or a database, closed afterwards. Only with `make` a directory becomes a store.
@@ -109,7 +105,7 @@ def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
         with Hivemind.connect(store) as hive:
             yield hive
         return
-    directory = Path(store).expanduser()
+    directory = Path(os.path.expanduser(store))  # noqa: PTH111 - `~` of nobody is a character
     if not make and not (directory / LEDGER_FILE).exists():
         raise Refused(
             f"there is no store in {store}; `hivemind workspace create` makes one, --store or {STORE_VARIABLE} "

@@ -7,6 +7,7 @@ import pytest
 
 from pydantic_hivemind import Hivemind, private
 from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.errors import InvalidOption
 
 
 @pytest.fixture
@@ -119,3 +120,12 @@ def test_a_secret_that_is_too_short_is_found(tmp_path):
     (tmp_path / "token-secret").write_bytes(b"short")
     with Hivemind.open(tmp_path) as hive:
         assert [finding.part for finding in hive.check()] == ["access"]
+
+
+def test_the_url_of_a_database_is_no_directory(tmp_path, monkeypatch):
+    """It would become one, with the password in its name."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidOption, match=r"Hivemind\.connect") as raised:
+        Hivemind.open("postgresql://me:secret@host/hive")
+    assert "secret" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
