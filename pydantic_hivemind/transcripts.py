@@ -6,13 +6,14 @@ pydantic-ai is imported on first use: it takes half a second.
 from __future__ import annotations
 
 import gc
-import threading
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import is_
 from typing import TYPE_CHECKING, cast
 
 from pydantic_hivemind.errors import CheckpointError
+from pydantic_hivemind.forks import Lock
 from pydantic_hivemind.ledger import turns
 from pydantic_hivemind.ledger.turns import Stored, Turn
 
@@ -69,7 +70,11 @@ class HistoryCache:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
         self._encoded: list[_Encoded] = []
         self._turns: list[Turn] = []
         # What follows from `_encoded`, so that it is known at once whether any of it changed.
@@ -80,6 +85,9 @@ class HistoryCache:
     def encode(self, messages: Sequence[ModelMessage]) -> list[Turn]:
         """The turns of a whole history. Raises `CheckpointError` for a message that is no JSON."""
         with self._lock:
+            if self._process != os.getpid():
+                # Another thread of the parent may have been in the middle of this.
+                self._forget()
             same = self._unchanged(messages)
             # What is encoded keeps its message alive, so no other can have the same id.
             moved = {id(past.message): past for past in self._encoded[same:]}

@@ -14,6 +14,7 @@ import pytest
 from histories import MOMENT, as_json, ask, checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import fork, join
 from pydantic import BaseModel
 from pydantic_ai.messages import (
     BinaryContent,
@@ -201,3 +202,26 @@ def test_what_cannot_be_compared_is_refused_as_no_json(scope: Scope) -> None:
     call.args["a"] = NotComparable()
     with pytest.raises(CheckpointError):
         asyncio.run(store.save(checkpoint("2", history)))
+
+
+def test_a_child_that_is_forked_while_others_save_goes_on(scope: Scope) -> None:
+    """Whatever the thread that is not there had begun."""
+    store = HivemindCheckpointStore(scope)
+    history = conversation()
+    done = threading.Event()
+
+    def save() -> None:
+        while not done.is_set():
+            asyncio.run(store.save(checkpoint("1", history)))
+            history[-1] = ModelResponse(parts=[TextPart("other")], timestamp=MOMENT)
+
+    def save_in_child() -> None:
+        asyncio.run(store.save(checkpoint("child", history)))
+        assert asyncio.run(store.get("child")) is not None
+
+    thread = threading.Thread(target=save)
+    thread.start()
+    children = [fork(save_in_child) for _ in range(10)]
+    done.set()
+    thread.join()
+    assert join(children)
