@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import chromadb
+from chromadb.config import Settings
 from pydantic_ai_backends import LocalBackend
 from timing import Result, race
 
@@ -36,6 +38,7 @@ def measure() -> list[Result]:
             write(user.spawn(), directory),
             write_local(user.spawn(), local),
             *reads(project, user, local),
+            *beside_chroma(project, user, directory),
             promote(user, local),
             memory(user),
         ]
@@ -114,6 +117,37 @@ def reads(project: Scope, user: Scope, local: LocalBackend) -> Iterator[Result]:
         "LocalBackend",
         rounds=100,
     )
+
+
+def beside_chroma(project: Scope, user: Scope, directory: Path) -> Iterator[Result]:
+    """The same in collections without anything in front, with a vector that costs nothing."""
+    client = chromadb.PersistentClient(str(directory / "chroma"), Settings(anonymized_telemetry=False))
+    files = client.create_collection("files", embedding_function=None)
+    vector = [[1.0, *[0.0] * 255]]
+    data = TEXT.encode()
+    run = user.spawn()
+    yield race(
+        "make a session",
+        lambda _: user.spawn(),
+        lambda i: client.create_collection(f"session-{i}", embedding_function=None),
+        "a raw Chroma collection each",
+        rounds=150,
+    )
+    yield race(
+        "write 2 KB, durable",
+        lambda i: run.write_bytes(f"/notes/{i}.md", data),
+        lambda i: files.upsert(ids=[f"/notes/{i}.md"], documents=[TEXT], embeddings=vector),
+        "raw Chroma upsert",
+    )
+    project.write_bytes("/shared.md", data)
+    files.upsert(ids=["/shared.md"], documents=[TEXT], embeddings=vector)
+    yield race(
+        "read 2 KB through a chain of three",
+        lambda _: run.read_text("/shared.md"),
+        lambda _: files.get(ids=["/shared.md"]),
+        "raw Chroma get",
+    )
+    client.close()
 
 
 def promote(user: Scope, local: LocalBackend) -> Result:
