@@ -136,7 +136,7 @@ class ChromaShelf:
     def _stamp(self) -> str:
         # What is in which collection depends on the mounts.
         mounts = [(mount.prefix, mount.collection, mount.indexed_bytes) for mount in self._mounts]
-        return json.dumps(_MADE_WITH | {"embedder": self._embedder.fingerprint, "mounts": mounts}, sort_keys=True)
+        return json.dumps(_made_with() | {"embedder": self._embedder.fingerprint, "mounts": mounts}, sort_keys=True)
 
     def _start(self, scope_id: int, stamp: str | None) -> _Open:
         if stamp is not None and (directory := self._own(scope_id, stamp)):
@@ -178,7 +178,11 @@ class ChromaShelf:
 
 
 # Once, when this is imported: to ask for a version imports, and a child that is forked meanwhile waits forever.
-_MADE_WITH: dict[str, Any] = {"layout": LAYOUT, "chroma": importlib.metadata.version("chromadb"), "hnsw": HNSW}
+_CHROMA = importlib.metadata.version("chromadb")
+
+
+def _made_with() -> dict[str, Any]:
+    return {"layout": LAYOUT, "chroma": _CHROMA, "hnsw": HNSW}
 
 
 def made_by_another(path: Path) -> str | None:
@@ -188,7 +192,7 @@ def made_by_another(path: Path) -> str | None:
         return None
     try:
         told = json.loads(stamp)
-        return None if told.items() >= _MADE_WITH.items() else str(told["chroma"])
+        return None if told.items() >= _made_with().items() else str(told["chroma"])
     except (ValueError, AttributeError, KeyError):
         return "of an unknown version"
 
