@@ -84,6 +84,7 @@ def test_a_token_signed_with_something_else(hive, tokens):
     assert refused(tokens, resigned(token, "k" * 64, "HS512"))
 
 
+@pytest.mark.sqlite
 def test_what_a_token_may_do_is_not_in_the_hands_of_who_has_it(hive, tokens):
     """Not even with the secret: the ledger decides."""
     hive.scope("ada"), hive.scope("bo")
