@@ -26,21 +26,24 @@ MOST_CHARS = 10_000
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.FORCEUNIX
 
 
-class Budget:
-    """The time that one search may look.
+Pattern = re.Pattern[str] | regex.Pattern[str]
+"""`re` cannot be stopped, and lets no other thread work meanwhile; it is for patterns that cannot take long."""
 
-    Its patterns are matched by `regex`, as `re` can neither be stopped nor lets other threads work meanwhile.
-    """
+
+class Budget:
+    """The time that one search may look."""
 
     def __init__(self) -> None:
         self._left = MOST_SECONDS
 
-    def search(self, pattern: regex.Pattern[str], text: str, start: int = 0) -> regex.Match[str] | None:
+    def search(self, pattern: Pattern, text: str, start: int = 0) -> re.Match[str] | regex.Match[str] | None:
         """As `pattern.search`.
 
         Raises:
             InvalidPattern: It takes too long.
         """
+        if isinstance(pattern, re.Pattern):
+            return pattern.search(text, start)
         try:
             began = time.monotonic()
             found = pattern.search(text, start, timeout=self._left, concurrent=True)
@@ -118,9 +121,8 @@ class LineSearch:
         _check_length(pattern)
         try:
             flags = re.compile(pattern).flags
-            same = _as_in_re(pattern)
-            self._line = regex.compile(same)
-            self._text = regex.compile(same, regex.MULTILINE) if not _BOUND_TO_LINE.search(pattern) else None
+            self._line = _compiled(pattern, 0)
+            self._text = None if _BOUND_TO_LINE.search(pattern) else _compiled(pattern, re.MULTILINE)
         except (re.error, regex.error, OverflowError, RecursionError) as error:
             raise InvalidPattern(f"not a regular expression: {error}") from None
         self._start = "" if flags & _LOOSE else _literal_start(pattern)
@@ -147,7 +149,7 @@ class LineSearch:
         search, pattern = budget.search, self._line
         return [(number, line) for number, line in lines if search(pattern, line)]
 
-    def _leap(self, text: str, whole: regex.Pattern[str], budget: Budget) -> list[tuple[int, str]]:
+    def _leap(self, text: str, whole: Pattern, budget: Budget) -> list[tuple[int, str]]:
         """The matching lines of a text, leaping to where the next one may be: none comes before it."""
         found: list[tuple[int, str]] = []
         at, number = 0, 1
@@ -171,6 +173,17 @@ class LineSearch:
 
 line_search = lru_cache(maxsize=256)(LineSearch)
 """Makes a `LineSearch`, or takes the one there is."""
+
+
+def _compiled(pattern: str, flags: int) -> Pattern:
+    """A pattern that `re` takes, for the library that it needs."""
+    if _MAY_TAKE_LONG.search(pattern):
+        return regex.compile(_as_in_re(pattern), flags)
+    return re.compile(pattern, flags)
+
+
+_MAY_TAKE_LONG = re.compile(r"[*+?{|(]")
+"""Without any of these there is one way to match at each place: no going back and forth."""
 
 
 def _as_in_re(pattern: str) -> str:

@@ -196,6 +196,7 @@ FOREVER = {
     "many": "a*" * 30 + "b",
     "optional": "a?" * 40 + "a" * 40 + "b",
     "by line": r"(?=x|(a|aa)+$)",
+    "no repetition": "(a|aa)" * 40 + "$",
 }
 
 
