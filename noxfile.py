@@ -20,6 +20,9 @@ MOST_LINES = 400
 LINES = {"A": "pydantic-deep==0.3.44", "B": "pydantic-deep"}
 """The two lines of pydantic-deep, which cannot share an environment."""
 
+AT_ONCE = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
+"""Many tests wait for disks, processes and each other: one more than there are processors keeps them busy."""
+
 
 def interpreters() -> list[str]:
     """The Python interpreters on this machine that the package supports, oldest first."""
@@ -47,8 +50,7 @@ def install(session: nox.Session, line: str, *groups: str) -> None:
 
 def run_tests(session: nox.Session, line: str) -> None:
     install(session, line, "test")
-    # Many tests wait for disks, processes and each other: two at a time take little more than half the time.
-    session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
+    session.run("python", "-m", "pytest", *AT_ONCE, *session.posargs)
 
 
 @nox.session(name="tests-A", python=OLDEST)
@@ -70,7 +72,7 @@ def tests_postgresql(session: nox.Session) -> None:
     if not installed and "CI" not in os.environ:
         session.skip("PostgreSQL is not installed; on Debian: apt-get install postgresql")
     install(session, "B", "test")
-    session.run("python", "-m", "pytest", "-n", "2", "--dist", "worksteal", "--postgresql", *session.posargs)
+    session.run("python", "-m", "pytest", *AT_ONCE, "--postgresql", *session.posargs)
 
 
 @nox.session(python=NEWEST)
