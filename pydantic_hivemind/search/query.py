@@ -252,6 +252,8 @@ def _from_collection(
         found = chroma.nearest(collection, vector, taken)
         near: dict[Place, float] = {}
         for id, similarity in found:
+            if len(near) >= limit:
+                break  # they come best first
             path, hash = records.parsed(id)
             # What changed since is in memory; what the collection says of it is old.
             if index.is_stored(path) and visible(path):
