@@ -65,7 +65,7 @@ def check_text(text: str, what: str) -> None:
 class HistoryCache:
     """Remembers how the messages of the last history were encoded, so that the next one costs what is new.
 
-    To encode a message takes 20 microseconds, to find that it did not change a fifth of one. pydantic-ai changes
+    To encode a message takes 20 microseconds, to find that it did not change half of one. pydantic-ai changes
     messages in place, so each is compared, every time, with what it was made of when it was encoded.
     """
 

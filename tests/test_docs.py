@@ -81,8 +81,7 @@ def services(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.getfixturevalue("page").stem != "postgresql":
         yield
         return
-    if not databases.is_installed() and "CI" not in os.environ:
-        pytest.skip("PostgreSQL is not installed")
+    databases.skip_if_not_installed()
     server = databases.server()
     for name, value in {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres"}.items():
         monkeypatch.setenv(name, value)
