@@ -126,7 +126,7 @@ class Indexer:
 
     def discard(self, index: ScopeIndex) -> None:
         """Forget an index together with its collections, which failed."""
-        # Even if they cannot be removed, they are not to be tried again.
+        # Not to be tried again: they may fail each time, or may not have been removed.
         self._failed.add(index.scope_id)
         self.drop(index)
         self.shelf.discard(index.scope_id)
@@ -301,7 +301,7 @@ class Indexer:
             with self.current(self._database, chain, embed=True) as (_, (index, *_)):
                 pass
             self.embed(index, chain)
-            if index.lasting and index.dense.held_bytes > EXACT_BYTES:
+            if index.lasting and index.dense.held_bytes > EXACT_BYTES and index.scope_id not in self._failed:
                 with self.shelf.open(chain[0], lasting=True) as chroma:
                     if chroma.lasting:
                         self._bring_up(chroma, index, self._database, chain)

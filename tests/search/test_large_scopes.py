@@ -261,6 +261,13 @@ def test_chroma_that_fails_while_it_is_searched(tmp_path, small, monkeypatch):
         moved(hive, scope)
         monkeypatch.setattr(ScopeChroma, "nearest", fail)
         compare(hive, scope)
+        # They are not filled again, only to fail again.
+        kept_up = threading.Event()
+        hive._finder._indexer.touched(scope.chain_ids)
+        hive._finder._indexer._worker.submit(kept_up.set)
+        kept_up.wait()
+        assert not index_of(hive, scope).released
+        compare(hive, scope)
 
 
 def test_killed_while_indexing(tmp_path, small):
