@@ -101,18 +101,18 @@ class _Snapshot(Transaction):
 
 
 class _Write(Transaction):
-    __slots__ = ("_chain", "_driver", "_left", "_turn")
+    __slots__ = ("_chain", "_driver", "_left", "_patience", "_turn")
 
-    def __init__(self, connections: Connections, driver: Driver, chain: Sequence[int]) -> None:
+    def __init__(self, connections: Connections, driver: Driver, chain: Sequence[int], patience: float) -> None:
         super().__init__(connections, driver.dialect)
         self._driver = driver
         self._chain = chain
+        self._patience = patience
 
     def __enter__(self) -> Self:
         with ExitStack() as turn:
-            patience = self._driver.patience
-            left = turn.enter_context(self._driver.line(self._chain, patience))
-            self._left = patience if left is None else left
+            left = turn.enter_context(self._driver.line(self._chain, self._patience))
+            self._left = self._patience if left is None else left
             super().__enter__()
             self._turn = turn.pop_all()
         return self
@@ -153,13 +153,13 @@ class Database:
         """For several queries that must see the same moment."""
         return _Snapshot(self._connections, self._driver)
 
-    def write(self, chain: Sequence[int] = ()) -> Transaction:
+    def write(self, chain: Sequence[int] = (), *, patience: float | None = None) -> Transaction:
         """One transaction: all of it is durable when the block ends, or none of it happened.
 
         `chain` is that of the scope that changes. No other write to the tree it is in is under way meanwhile; without
-        one, none else that makes a root or concerns no tree.
+        one, none else that makes a root or concerns no tree. `patience` is how many seconds it waits for others.
         """
-        return _Write(self._connections, self._driver, chain)
+        return _Write(self._connections, self._driver, chain, self._driver.patience if patience is None else patience)
 
     def watched(self, used: Callable[[], None]) -> Database:
         """The same database, calling `used` before each transaction."""
@@ -251,9 +251,9 @@ class _WatchedDatabase(Database):
         self._used()
         return self._database.snapshot()
 
-    def write(self, chain: Sequence[int] = ()) -> Transaction:
+    def write(self, chain: Sequence[int] = (), *, patience: float | None = None) -> Transaction:
         self._used()
-        return self._database.write(chain)
+        return self._database.write(chain, patience=patience)
 
     def close(self) -> None:
         self._database.close()

@@ -39,6 +39,9 @@ EXACT_BYTES = 32 << 20
 """Vectors of one scope that are searched exactly: 32,768 of 256 dimensions in 3 ms. Those of a larger scope go to
 its collections in the background, and are searched there."""
 
+KEEP_PATIENCE = 0.1
+"""Seconds that a search waits for other writes to keep the vectors it made; then that is done in the background."""
+
 _log = logging.getLogger("pydantic_hivemind")
 
 
@@ -154,8 +157,8 @@ class Indexer:
     def embed(self, index: ScopeIndex, chain: Chain, *, keep: bool = True) -> bool:
         """Give every pending chunk of a scope its vector: from the ledger, or else from the embedder.
 
-        Those of chunks that are there no more are let go. With `keep`, vectors are kept in the ledger until that
-        fails; returns whether it did not.
+        Those of chunks that are there no more are let go. With `keep`, vectors are kept in the ledger until that has
+        to wait, and the rest in the background; returns whether it did not have to.
         """
         with index.embedding:
             with index.lock:
@@ -165,7 +168,7 @@ class Indexer:
                 return keep
             fingerprint = self.embedder.fingerprint
             if not texts:
-                return keep and self._keep(index, fingerprint, {})
+                return keep and self._keep(index, fingerprint, {}, patience=KEEP_PATIENCE)
             with self._database.read() as tx:
                 found = records.decoded(vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
             with index.lock:
@@ -176,8 +179,9 @@ class Indexer:
                     raise StoreClosed("the hive is closed; open it again")
                 batch = rest[start : start + BATCH]
                 made = dict(zip(batch, self.embedder.embed([texts[hash] for hash in batch]), strict=True))
-                # A store that is busy is waited for once.
-                keep = keep and self._keep(index, fingerprint, made)
+                keep = keep and self._keep(index, fingerprint, made, patience=KEEP_PATIENCE)
+                if not keep:
+                    self._worker.submit(partial(self._keep, index, fingerprint, made))
                 with index.lock:
                     index.add(made)
         if index.dense.held_bytes > EXACT_BYTES:
@@ -272,16 +276,20 @@ class Indexer:
                 self._chunks += len(index.dense) - index.counted
                 index.counted = len(index.dense)
 
-    def _keep(self, index: ScopeIndex, fingerprint: str, made: Mapping[bytes, Vectors]) -> bool:
+    def _keep(
+        self, index: ScopeIndex, fingerprint: str, made: Mapping[bytes, Vectors], *, patience: float | None = None
+    ) -> bool:
         """Keep vectors in the ledger, if it can be written: they can be made again. Returns whether it could."""
         with index.lock:
             dropped, followed = set(index.dropped), index.watermark or 0
+            # Nobody would let go of those of chunks that went meanwhile.
+            needed = {hash: vector for hash, vector in made.items() if index.dense.places(hash)}
         # Of the scope alone: its vectors are written here and nowhere else, and no tree waits for them.
         with suppress(StoreError, ScopeGone):
-            with self._database.write((index.scope_id,)) as tx:
+            with self._database.write((index.scope_id,), patience=patience) as tx:
                 if scopes.exists(tx, index.scope_id):
                     dropped = self._forget(tx, index.scope_id, followed, dropped)
-                    vectors.store(tx, index.scope_id, fingerprint, records.encoded(made))
+                    vectors.store(tx, index.scope_id, fingerprint, records.encoded(needed))
             with index.lock:
                 index.dropped -= dropped
             return True

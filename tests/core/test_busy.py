@@ -10,9 +10,10 @@ from databases import opened
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.index.embedding import BATCH
-from pydantic_hivemind.ledger import postgresql, sqlite
+from pydantic_hivemind.ledger import postgresql, sqlite, vectors
 from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.lines import Line
+from pydantic_hivemind.search.indexer import KEEP_PATIENCE
 
 TIMEOUT = 1
 
@@ -103,24 +104,33 @@ def test_a_line_tells_what_is_left_of_the_time():
 
 
 @pytest.mark.sqlite
-def test_a_search_waits_once_to_keep_its_vectors(place, hive, monkeypatch):
+def test_a_search_does_not_wait_for_writers(place, hive, monkeypatch):
+    """Where it cannot keep the vectors it made, that is done later."""
     parent = hive.scope("a")
     child = parent.spawn()
     for scope in (parent, child):
         for number in range(BATCH + 1):
             scope.write_text(f"/{scope.name}-{number}.md", f"note {number} of {scope.name}")
-    tried = []
+    assert child.search(under="/") != []
+    database, indexer = parent._database, hive._finder._started()
+    written, kept_all = threading.Event(), threading.Event()
+    indexer._worker.submit(written.wait)
+    waited = []
     begin = Database.write
 
-    def write(database, chain=()):
-        tried.append(chain)
-        return begin(database, chain)
+    def write(database, chain=(), *, patience=None):
+        waited.append(patience)
+        return begin(database, chain, patience=patience)
 
-    monkeypatch.setattr(Database, "write", write)
-    with kept(place, parent):
-        assert child.search("note")
-    assert len(tried) == 1
-    tried.clear()
-    parent.write_text("/new.md", "a note of later")
-    assert child.search("later")[0].path == "/new.md"
-    assert len(tried) == 2
+    try:
+        with monkeypatch.context() as patched, kept(place, parent):
+            patched.setattr(Database, "write", write)
+            assert child.search("note")
+    finally:
+        written.set()
+    assert waited == [KEEP_PATIENCE]
+    indexer._worker.submit(kept_all.set)
+    kept_all.wait()
+    with database.read() as tx:
+        for scope in (parent, child):
+            assert vectors.count(tx, scope.chain_ids[0], indexer.embedder.fingerprint) == BATCH + 1
