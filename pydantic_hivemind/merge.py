@@ -38,12 +38,14 @@ def merge(
     union: bool,
     strategy: Strategy = "merge",
 ) -> Merged:
-    """Merge the two sides of a file that began as `base`; `None` stands for "no file".
+    """Merge the two sides of a file that began as `base`; `None` stands for "no file". One that both made began empty.
 
     Lines that both sides changed are a conflict, settled by the strategy (`merge` leaves `ours` in place).
     With `union` the additions of both are kept instead, `ours` first, and once what both say in one place.
     Where the sides differ in so many places that comparing them would take long, they are a conflict too.
     """
+    if base is None and ours is not None and theirs is not None:
+        base = b""
     if ours == theirs or base == theirs:
         return Merged(ours, conflict=False)
     if base == ours:

@@ -181,11 +181,12 @@ class ScopeModel:
     def _give(self, path: str, mine: ModelFile, there: ModelFile | None) -> None:
         assert self.parent is not None
         began = self.began.get(path)
-        touched = began is None or began.data != mine.data
         if there is None:
-            if touched:
+            if began is None or began.data != mine.data:
                 self.parent.write(path, mine.data, mine.tags)
             return
+        # A file that both made began empty.
+        touched = mine.data != (began.data if began is not None else b"")
         base = began.tags if began is not None else frozenset[str]()
         tags = (mine.tags & there.tags) | ((mine.tags | there.tags) - base)
         data = mine.data if touched else there.data

@@ -15,6 +15,15 @@ ODD = "".join(f"odd {number}\n" if number % 2 else f"{number}\n" for number in r
 
 
 @pytest.mark.parametrize("union", [False, True])
+@pytest.mark.parametrize("strategy", ["merge", "ours", "theirs"])
+@pytest.mark.parametrize("data", [b"1\n", b"\xff"])
+def test_what_both_made_and_one_left_empty_is_that_of_the_other(data, strategy, union):
+    for ours, theirs in ((data, b""), (b"", data)):
+        merged = merge(MEMORY, None, ours, theirs, union=union, strategy=strategy)
+        assert (merged.data, merged.conflict) == (data, False)
+
+
+@pytest.mark.parametrize("union", [False, True])
 def test_versions_that_differ_in_many_places_are_a_conflict(union):
     """Every second line of many is more than a merge looks at; some of as many lines are not."""
     merged = merge(MEMORY, BASE.encode(), EVEN.encode(), ODD.encode(), union=union)

@@ -252,6 +252,8 @@ class PromotionMachine(ChainMachine):
             for path, (began, there) in collisions.items():
                 mine = model.own.get(path)
                 sides = [side.data if side is not None else None for side in (began, mine, there)]
+                if None not in sides[1:]:
+                    sides[0] = sides[0] or b""
                 # Not seen, and yet nothing was lost: both sides agree, or one had not changed the bytes.
                 assert sides[2] in sides[:2] or sides[0] == sides[1]
             self.has_changed(self.scopes[level - 1], before, changes)
