@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from databases import opened
@@ -177,15 +176,16 @@ def test_two_processes_that_ask_for_one_session_get_one_scope(place, user):
         assert mine.read("/a.txt").startswith("Error: ")
 
 
-def test_a_session_that_another_process_uses_is_not_idle(place, hive, user):
+def test_a_session_that_another_process_uses_is_not_idle(place, hive, user, clock):
     async def run(elsewhere):
-        manager = SessionManager(hive, user, default_idle_timeout=1)
-        theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=1)
+        manager = SessionManager(hive, user, default_idle_timeout=60)
+        theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=60)
         mine = await manager.get_or_create("chat")
-        for _ in range(6):
-            await asyncio.sleep(0.3)
-            theirs.write("/a.txt", str(time.time()))
-        assert time.time() - mine.last_activity > 1
+        for number in range(6):
+            clock.forward(18)
+            theirs.write("/a.txt", str(number))
+            renewed()
+        assert clock() - mine.last_activity > 60
         assert await manager.cleanup_idle() == 0
         assert mine.is_alive()
         assert theirs.is_alive()
@@ -194,21 +194,21 @@ def test_a_session_that_another_process_uses_is_not_idle(place, hive, user):
         asyncio.run(run(elsewhere))
 
 
-def test_a_shorter_time_spares_the_sessions_that_other_processes_use(place, hive, user):
+def test_a_shorter_time_spares_the_sessions_that_other_processes_use(place, hive, user, clock):
     """Uses are written now and then only, so less time than that has passed since the last one that is known."""
 
     async def attached(manager, elsewhere):
         theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=60)
         theirs.start()
         await manager.get_or_create("chat")
-        await asyncio.sleep(0.2)
+        clock.forward(0.2)
         return theirs
 
     async def attached_to(manager, elsewhere):
         await manager.get_or_create("chat")
         theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=60)
         theirs.start()
-        await asyncio.sleep(0.2)
+        clock.forward(0.2)
         return theirs
 
     async def renewed_here(manager, elsewhere):
@@ -216,7 +216,7 @@ def test_a_shorter_time_spares_the_sessions_that_other_processes_use(place, hive
         theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=60)
         theirs.start()
         mine._renew(mine.scope)
-        await asyncio.sleep(0.2)
+        clock.forward(0.2)
         return theirs
 
     async def run(elsewhere):
@@ -246,22 +246,22 @@ def expiry(hive, session):
     return next(scope.expires_at for scope in hive.scopes() if scope.name == session.name)
 
 
-def test_use_is_written_to_the_ledger_now_and_then(hive, user):
-    with Session(user, idle_timeout=2) as session:
+def test_use_is_written_to_the_ledger_now_and_then(hive, user, clock):
+    with Session(user, idle_timeout=60) as session:
         first = expiry(hive, session)
         for number in range(20):
             session.write("/a.txt", str(number))
         assert expiry(hive, session) == first
-        time.sleep(0.5)
+        clock.forward(15)
         assert session.read_bytes("/a.txt")
         assert expiry(hive, session) > first
 
 
 @pytest.mark.parametrize("use", ["backend", "scope", "conversation", "workspace"])
-def test_every_use_counts(hive, user, use):
-    with Session(user, idle_timeout=1) as session:
+def test_every_use_counts(hive, user, clock, use):
+    with Session(user, idle_timeout=60) as session:
         first = expiry(hive, session)
-        time.sleep(0.25)
+        clock.forward(15)
         if use == "backend":
             session.ls_info("/")
         elif use == "scope":
@@ -285,11 +285,11 @@ def read_the_workspace(session):
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("read", [read_the_backend, read_the_workspace])
-def test_a_read_waits_for_no_write(hive, user, tmp_path, read):
-    with Session(user, idle_timeout=1) as session:
+def test_a_read_waits_for_no_write(hive, user, tmp_path, clock, read):
+    with Session(user, idle_timeout=60) as session:
         session.write("/a.txt", "x")
         first = expiry(hive, session)
-        time.sleep(0.25)
+        clock.forward(15)
         other = sqlite3.connect(tmp_path / "hive" / "ledger.sqlite3", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         assert read(session) == b"x"
@@ -300,10 +300,10 @@ def test_a_read_waits_for_no_write(hive, user, tmp_path, read):
 
 
 @pytest.mark.sqlite
-def test_a_renewal_leaves_nothing_behind_when_the_hive_closes(hive, user, tmp_path):
-    session = Session(user, idle_timeout=1)
+def test_a_renewal_leaves_nothing_behind_when_the_hive_closes(hive, user, tmp_path, clock):
+    session = Session(user, idle_timeout=60)
     session.start()
-    time.sleep(0.25)
+    clock.forward(15)
     other = sqlite3.connect(tmp_path / "hive" / "ledger.sqlite3", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     release = threading.Timer(0.1, lambda: other.execute("ROLLBACK"))
@@ -316,10 +316,10 @@ def test_a_renewal_leaves_nothing_behind_when_the_hive_closes(hive, user, tmp_pa
     assert session.read("/a.txt").startswith("Error: ")
 
 
-def test_a_renewal_of_a_session_that_is_gone_is_quiet(hive, user):
-    session = Session(user, idle_timeout=1)
+def test_a_renewal_of_a_session_that_is_gone_is_quiet(hive, user, clock):
+    session = Session(user, idle_timeout=60)
     session.start()
-    time.sleep(0.25)
+    clock.forward(15)
     user.session(session.name).destroy()
     assert session.read("/a.txt").startswith("Error: ")
     renewed()
@@ -329,7 +329,7 @@ CRASH = """
 import os, signal, sys
 from pydantic_hivemind.adapters.sessions import Session
 from pydantic_hivemind.hivemind import Hivemind
-session = Session(Hivemind.open(sys.argv[1]).scope("user/ada"), "crashed", idle_timeout=1)
+session = Session(Hivemind.open(sys.argv[1]).scope("user/ada"), "crashed", idle_timeout=600)
 session.write("/a.txt", "half done")
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -337,11 +337,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("look", ["cleanup", "spawn", "cleanup_idle"])
-def test_what_a_crashed_process_left_expires(hive, user, tmp_path, look):
+def test_what_a_crashed_process_left_expires(hive, user, tmp_path, clock, look):
     died = subprocess.run([sys.executable, "-c", CRASH, str(tmp_path / "hive")], check=False)
     assert died.returncode == -signal.SIGKILL
     assert session_names(hive) == ["user/ada#crashed"]
-    time.sleep(1.3)
+    clock.forward(900)
     if look == "cleanup":
         assert hive.cleanup() == 1
     elif look == "spawn":

@@ -1,21 +1,12 @@
 """How long scopes live."""
 
-import time
-
 import pytest
 
 from pydantic_hivemind import errors
 
-SHORT = 0.05
-
 
 def expiries(hive):
     return {info.name: info.expires_at for info in hive.scopes()}
-
-
-def wait_for(moment):
-    while time.time() <= moment:
-        time.sleep(0.005)
 
 
 def test_a_child_ends_with_its_parent(hive):
@@ -56,13 +47,13 @@ def test_a_child_cannot_be_renewed_past_its_parent(hive):
     assert expiries(hive) == ends
 
 
-def test_an_expired_scope_is_gone_before_anybody_cleans_up(hive):
+def test_an_expired_scope_is_gone_before_anybody_cleans_up(hive, clock):
     """For every handle and by name; its name can be used again."""
     root = hive.scope("root")
-    parent = root.spawn("parent", ttl=SHORT)
+    parent = root.spawn("parent", ttl=60)
     child = parent.spawn("child")
     child.write_text("/f", "x")
-    wait_for(expiries(hive).get("parent", 0))
+    clock.forward(60)
     for scope in (parent, child):
         for use in (
             lambda scope: scope.read("/f"),
@@ -79,14 +70,13 @@ def test_an_expired_scope_is_gone_before_anybody_cleans_up(hive):
     assert not hive.scope("child", parent=root).exists("/f")
 
 
-def test_cleanup(hive):
+def test_cleanup(hive, clock):
     """Counts what it removed, and has nothing to do the second time."""
     root = hive.scope("root")
     for _ in range(3):
-        root.spawn(ttl=SHORT)
-    end = time.time() + SHORT
+        root.spawn(ttl=60)
     kept = root.spawn(ttl=100)
-    wait_for(end)
+    clock.forward(60)
     assert hive.cleanup() == 3
     assert hive.cleanup() == 0
     assert root.children == (kept,)
