@@ -41,12 +41,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[str]:
-    """For a store: the directory `hive`, or the URL of a database."""
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """For a store: the directory `hive`, or the URL of a database. For `hive` there is one already, an empty one."""
+    is_made = "hive" in request.fixturenames
     if databases.kept_in_postgresql:
-        with databases.empty_database() as url:
+        with databases.new_store() if is_made else databases.empty_database() as url:
             yield url
     else:
+        if is_made:
+            databases.make_store(tmp_path / "hive")
         yield str(tmp_path / "hive")
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import new_store, opened
 from histories import MOMENT, ask, checkpoint, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,7 +87,7 @@ def test_answers_what_the_in_memory_store_answers(plan: list[tuple[Any, ...]]) -
             ]
             assert await ours.count() == await oracle.count()
 
-    with tempfile.TemporaryDirectory() as directory, Hivemind.open(directory, durability="normal") as hive:
+    with new_store() as place, opened(place) as hive:
         asyncio.run(run(hive.scope("s")))
 
 

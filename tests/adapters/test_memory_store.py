@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import new_store, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_ai import Agent
@@ -130,7 +131,7 @@ def test_answers_what_the_harness_s_stores_answer(plan: list[tuple[Any, ...]]) -
             for peer in peers:
                 assert await peer.answer("read", path, 100) == answer
 
-    with tempfile.TemporaryDirectory() as directory, Hivemind.open(directory, durability="normal") as hive:
+    with tempfile.TemporaryDirectory() as directory, new_store() as place, opened(place) as hive:
         sqlite = harness.SqliteMemoryStore(database=Path(directory) / "peer.db")
         asyncio.run(run(HivemindMemoryStore(hive.scope("s")), harness.InMemoryStore(), sqlite))
 
@@ -265,7 +266,7 @@ def test_search_finds_what_the_harness_finds_within_its_bounds(
             assert words <= {match.path for match in found.matches}
             assert found.truncated == theirs.truncated
 
-    with tempfile.TemporaryDirectory() as directory, Hivemind.open(directory, durability="normal") as hive:
+    with new_store() as place, opened(place) as hive:
         asyncio.run(run(HivemindMemoryStore(hive.scope("s")), harness.InMemoryStore(files)))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pydantic_ai.messages as parts
 import pytest
-from databases import new_place, opened
+from databases import new_store, opened
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -267,7 +267,7 @@ class SharedTurns(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.kept = ExitStack()
-        self.hive = self.kept.enter_context(opened(self.kept.enter_context(new_place())))
+        self.hive = self.kept.enter_context(opened(self.kept.enter_context(new_store())))
         below = self.hive.scope("a")
         self.scopes = [below, self.hive.scope("b", parent=below)]
         self.stores: list[Checkpoints] = [scope.checkpoints() for scope in self.scopes]

@@ -1,11 +1,11 @@
 """The laws of promotion."""
 
 import pytest
+from databases import new_store, opened
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layers import check_layers, dump
 
-from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import HivemindError, OperationConflict, PromotionConflict, ScopeNotFound
 
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -29,14 +29,14 @@ def lists(report):
 
 @given(data=st.data())
 @SETTINGS
-def test_disjoint_edits_in_either_order(tmp_path_factory, data):
+def test_disjoint_edits_in_either_order(data):
     """Two runs that changed different lines and different files promote to the same tree whoever is first."""
     lines = [f"line {number}" for number in range(12)]
     first = data.draw(st.sets(st.sampled_from([0, 1, 2, 3])), label="first run's lines")
     second = data.draw(st.sets(st.sampled_from([6, 7, 8, 9, 10])), label="second run's lines")
     removed = data.draw(st.sets(st.sampled_from(["/x/1", "/x/2"])), label="first run removes")
     trees = []
-    with Hivemind.open(tmp_path_factory.mktemp("hive"), durability="normal") as hive:
+    with new_store() as place, opened(place) as hive:
         for order in ((0, 1), (1, 0)):
             target = hive.scope(f"target {order}")
             target.write_text("/shared.txt", "\n".join(lines) + "\n")

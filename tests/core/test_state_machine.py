@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 
 import pytest
-from databases import new_place, opened
+from databases import new_store, opened
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -33,7 +33,7 @@ class ChainMachine(RuleBasedStateMachine):
     @initialize()
     def start(self):
         self.kept = ExitStack()
-        self.hive = self.kept.enter_context(opened(self.kept.enter_context(new_place())))
+        self.hive = self.kept.enter_context(opened(self.kept.enter_context(new_store())))
         self.scopes, self.models = [], []
         self.versions = [{}, {}, {}]
         self.states = [{}, {}, {}]

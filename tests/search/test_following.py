@@ -5,7 +5,7 @@ import threading
 from contextlib import ExitStack
 
 import pytest
-from databases import new_place, opened
+from databases import new_store, opened
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -32,7 +32,7 @@ class Following(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self._kept = ExitStack()
-        self._place = self._kept.enter_context(new_place())
+        self._place = self._kept.enter_context(new_store())
         self.hive = self._kept.enter_context(opened(self._place))
         project = self.hive.scope("project")
         user = self.hive.scope("user", parent=project)
