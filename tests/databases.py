@@ -6,7 +6,6 @@ import functools
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from ports import free_port
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
@@ -51,9 +51,7 @@ class Server:
             shutil.chown(self._directory, "postgres", "postgres")
         self._data = self._directory / "data"
         self._run("initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-N")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._numbers = itertools.count()
         self.start()
 

@@ -16,7 +16,7 @@ from pydantic_hivemind.errors import VersionConflict
 from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
 
 MEMORY = "/.deep/memory/main/MEMORY.md"
-PROCESSES, THREADS, ROUNDS = 8, 16, 8
+PROCESSES, THREADS, READERS, ROUNDS = 8, 16, 3, 8
 
 
 def work(hive, worker):
@@ -93,9 +93,11 @@ def test_readers_see_whole_states(place):
     """Two files that are always promoted together are never seen apart by one grep."""
     with opened(place) as hive:
         project = hive.scope("project")
-        stop = threading.Event()
+        begun, stop = threading.Semaphore(0), threading.Event()
 
         def promote():
+            for _ in range(READERS):
+                begun.acquire()
             run = project.spawn()
             for number in range(60):
                 run.write_text("/x", f"n {number}")
@@ -104,17 +106,14 @@ def test_readers_see_whole_states(place):
             stop.set()
 
         def read():
-            seen = 0
+            begun.release()
             while not stop.is_set():
                 lines = {match.line for match in project.grep("^n ")}
                 assert len(lines) <= 1
-                seen += 1
-            return seen
 
-        with ThreadPoolExecutor(4) as pool:
-            readers = [pool.submit(read) for _ in range(3)]
-            pool.submit(promote).result()
-            assert all(reader.result() for reader in readers)
+        with ThreadPoolExecutor(READERS + 1) as pool:
+            for done in [pool.submit(promote), *(pool.submit(read) for _ in range(READERS))]:
+                done.result()
 
 
 @pytest.mark.sqlite

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from ports import free_port
 
 from pydantic_hivemind import Hivemind, cli, errors
 from pydantic_hivemind.cli.exits import EXIT_CODES, exit_code
@@ -109,9 +110,7 @@ def test_people_get_a_table(home):
 
 def test_serving_until_told_to_end(home):
     shell("hivemind workspace create run")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with subprocess.Popen([HIVEMIND, "serve", "--port", str(port)], stderr=subprocess.PIPE) as server:
         try:
             while True:

@@ -141,7 +141,7 @@ def test_a_large_call_of_a_tool_is_taken(served, token, run):
 def test_of_too_many_at_once_the_last_is_told_to_come_again(served, token, run, monkeypatch):
     monkeypatch.setattr(bodies, "MAX_HELD_BYTES", 200_000)
     first = begin(served, "PUT", "/v1/files/first", token=token, length=150_001, sent=b"x" * 150_000)
-    put = {"content": b"y" * 100_000, "headers": {"Authorization": f"Bearer {token}"}}
+    put = {"content": b"y" * 100_000, "headers": {"Authorization": f"Bearer {token}"}, "timeout": 60}
     # The first was sent before, but need not have been received yet.
     while (answer := httpx.put(f"{served}/v1/files/second", **put)).status_code == 200:
         time.sleep(0.01)
@@ -166,14 +166,15 @@ def test_a_body_that_does_not_come_is_not_waited_for(served, token, monkeypatch)
 
 
 def test_a_body_that_comes_at_some_speed_is(served, token, run, monkeypatch):
-    monkeypatch.setattr(bodies, "GRACE_SECONDS", 1)
-    monkeypatch.setattr(bodies, "LEAST_RATE", 1)
-    begun = begin(served, "PUT", "/v1/files/f", token=token, length=13, sent=b"0")
-    for _ in range(12):
+    monkeypatch.setattr(bodies, "GRACE_SECONDS", 0.3)
+    # A byte is worth half a minute, which no machine is late by.
+    monkeypatch.setattr(bodies, "LEAST_RATE", 1 / 30)
+    begun = begin(served, "PUT", "/v1/files/f", token=token, length=5, sent=b"0")
+    for _ in range(4):
         time.sleep(0.1)
         begun.sendall(b"1")
     assert answer_on(begun)[0] == 200
-    assert run.read_bytes("/f") == b"0" + b"1" * 12
+    assert run.read_bytes("/f") == b"0" + b"1" * 4
 
 
 def test_a_head_that_does_not_come_is_not_waited_for(served, token, monkeypatch):
@@ -192,9 +193,9 @@ def test_a_head_that_does_not_come_is_not_waited_for(served, token, monkeypatch)
 
 
 def test_a_request_takes_its_time(served, token, monkeypatch):
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
     begun = begin(served, "PUT", "/v1/files/f", token=token, length=2, sent=b"0")
-    time.sleep(0.5)
+    time.sleep(0.7)
     begun.sendall(b"1")
     assert answer_on(begun)[0] == 200
 
@@ -207,7 +208,7 @@ def test_connections_beyond_what_a_server_has_room_for_are_closed(served, monkey
         assert (status, headers["connection"], problem["error"]) == (503, "close", "ServiceUnavailable")
     for connection in open_now:
         connection.close()
-    while httpx.get(f"{served}/health").status_code != 200:
+    while httpx.get(f"{served}/health", timeout=60).status_code != 200:
         time.sleep(0.01)
 
 
@@ -234,7 +235,7 @@ def test_the_server_ends_though_somebody_is_sending(tmp_path, hive, token):
             begin(address[0], "PUT", "/v1/files/f", token=token, length=100, sent=b"0"),
             begin(address[0], "", "", head=b"GET /"),
         ]
-        httpx.get(f"{address[0]}/health").raise_for_status()
+        httpx.get(f"{address[0]}/health", timeout=60).raise_for_status()
         os.kill(server.pid, signal.SIGTERM)
         server.stderr.read()
         # As uvicorn ends when it is told to.
@@ -254,7 +255,7 @@ def test_large_files_stream_both_ways(served, token):
         for start in range(0, len(data), 100_000):
             yield data[start : start + 100_000]
 
-    with httpx.Client(base_url=served, headers={"Authorization": f"Bearer {token}"}) as client:
+    with httpx.Client(base_url=served, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
         assert client.put("/v1/files/big", content=parts()).json()["size"] == len(data)
         with client.stream("GET", "/v1/files/big") as answer:
             assert answer.headers["content-length"] == str(len(data))
@@ -274,7 +275,7 @@ def test_what_was_sent_of_a_large_file_is_not_in_memory(served, token, monkeypat
 
     monkeypatch.setattr(files, "SpooledTemporaryFile", Watched)
     headers = {"Authorization": f"Bearer {token}"}
-    httpx.put(f"{served}/v1/files/small", content=b"x" * 1000, headers=headers).raise_for_status()
+    httpx.put(f"{served}/v1/files/small", content=b"x" * 1000, headers=headers, timeout=60).raise_for_status()
     assert not rolled.is_set()
     begun = begin(served, "PUT", "/v1/files/f", token=token, length=files.SPOOL_BYTES + 2)
     begun.sendall(b"x" * (files.SPOOL_BYTES + 1))
@@ -285,6 +286,7 @@ def test_what_was_sent_of_a_large_file_is_not_in_memory(served, token, monkeypat
 
 def test_who_goes_away_while_sending_leaves_nothing(served, token, run, caplog):
     begin(served, "PUT", "/v1/files/f", token=token, length=1000, sent=b"x").close()
-    httpx.put(f"{served}/v1/files/g", content=b"x", headers={"Authorization": f"Bearer {token}"}).raise_for_status()
+    headers = {"Authorization": f"Bearer {token}"}
+    httpx.put(f"{served}/v1/files/g", content=b"x", headers=headers, timeout=60).raise_for_status()
     assert [stat.path for stat in run.list_dir("/")] == ["/g"]
     assert not [record for record in caplog.records if record.exc_info]

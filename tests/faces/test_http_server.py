@@ -121,7 +121,7 @@ def test_logs_name_nobody(tmp_path, hive, tokens, run):
         while not (address := re.search(r"http://127.0.0.1:\d+", "".join(log[-1:]))):
             log.append(server.stderr.readline())
             assert log[-1], "it ended"
-        with httpx.Client(base_url=address[0], headers={"Authorization": f"Bearer {token}"}) as client:
+        with httpx.Client(base_url=address[0], headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
             assert client.get("/v1/files/private.md").text == "x"
             client.get("/v1/grep", params={"pattern": "s3cret", "token": token})
             client.get("/v1/grep", params={"pattern": "s3cret"}, headers={"Authorization": "Bearer s3cret"})

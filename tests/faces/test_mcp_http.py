@@ -35,7 +35,7 @@ def run(project):
 @asynccontextmanager
 async def connected(served, token, mode="auto"):
     async with (
-        httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}) as http,
+        httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=60) as http,
         Client(streamable_http_client(f"{served}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client
@@ -50,7 +50,7 @@ async def tell(client, tool, *, fails=False, **arguments):
 def ask(served, authorization=None, *, method="POST", body=LIST_TOOLS, path="/mcp", **headers):
     if authorization is not None:
         headers["authorization"] = authorization
-    return httpx.request(method, f"{served}{path}", json=body, headers={**HEADERS, **headers})
+    return httpx.request(method, f"{served}{path}", json=body, headers={**HEADERS, **headers}, timeout=60)
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
@@ -165,7 +165,7 @@ async def test_only_requests_are_answered_and_only_for_this_host(served, tokens,
     assert ask(served, token, body={**LIST_TOOLS, "params": {"x": "x" * (16 << 20)}}).status_code == 413
     assert ask(served, token, **{"content-type": "text/plain"}).status_code == 400
     assert ask(served, token, body={"not": "rpc"}).status_code == 400
-    assert httpx.get(f"{served}/health").status_code == 200
+    assert httpx.get(f"{served}/health", timeout=60).status_code == 200
 
 
 async def test_many_clients_at_once(served, tokens, hive):

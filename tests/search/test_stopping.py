@@ -65,12 +65,13 @@ def test_closing_while_vectors_move(tmp_path, added, monkeypatch):
         noting(chroma, collection, records)
         if len(added) > FILES * PASSAGES * 3 / 4:
             moving.set()
-            while not hive._finder._indexer._worker.stopping:
+            while not worker.stopping:
                 time.sleep(0.01)
 
     with Hivemind.open(tmp_path, durability="normal") as hive:
         scope = hive.scope("a")
         fill(scope)
+        worker = hive._finder._started()._worker
         with monkeypatch.context() as slowly:
             slowly.setattr(ScopeChroma, "add", add)
             scope.search("x")
