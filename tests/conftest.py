@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import databases
 import pytest
+from hypothesis import Phase, settings
 
 from pydantic_hivemind import Hivemind, Scope
+
+# Machines are slow now and then.
+settings.register_profile("developer", deadline=None)
+# The same examples each time: a change does not fail by the luck of a seed. They are told as they were found, since
+# to make one smaller may take the five minutes that a test has.
+settings.register_profile(
+    "ci", deadline=None, derandomize=True, database=None, print_blob=True, phases=[Phase.explicit, Phase.generate]
+)
+settings.load_profile("ci" if "CI" in os.environ else "developer")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

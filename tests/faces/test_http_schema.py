@@ -24,7 +24,7 @@ from pydantic_hivemind.auth import ACTIONS, Tokens
 from pydantic_hivemind.http import create_app
 
 EXAMPLES = 20
-"""Requests of each operation that are right, and that are wrong; others each time; they take half a minute in all."""
+"""Requests of each operation that are right, and that are wrong; they take half a minute in all."""
 
 CHECKS = [
     not_a_server_error,
