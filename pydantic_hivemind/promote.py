@@ -309,8 +309,31 @@ class Promotion:
         return data is None or data != tree.content(self._tx, seen)
 
     def _base(self, head: Head, seen: Head | None) -> tuple[Past, bytes] | None:
-        """The version that both sides share: the origin, followed up to the target's chain or to what it has."""
-        version = head.origin
+        """The version that both sides share: what the source's file began as, and what the target's comes from too."""
+        base = self._shared(head, head.origin, seen)
+        if base is None or seen is None or self._comes_from(seen, base[0]):
+            return base
+        # Promoted past the target, it became a change of what was received there, which the target's has not seen.
+        for past in history.states(self._tx, self._source.chain[:1], head.path):
+            if past.kind not in (Kind.FILE, Kind.WHITEOUT):
+                break
+            earlier = self._shared(head, past.origin, seen)
+            if past.origin is None or (earlier is not None and self._comes_from(seen, earlier[0])):
+                return earlier
+        return base
+
+    def _comes_from(self, seen: Head, past: Past) -> bool:
+        """Whether the target's file is no nearer than a version is, or a change of that or of a later one."""
+        scope_id, version, origin = seen.scope_id, seen.version, seen.origin
+        while seen.kind == Kind.FILE and past.scope_id in self._target[self._target.index(scope_id) + 1 :]:
+            found = None if origin is None else history.one(self._tx, self._target, origin)
+            if found is None:
+                return False
+            scope_id, version, origin = found[0].scope_id, found[0].version, found[0].origin
+        return scope_id != past.scope_id or version >= past.version
+
+    def _shared(self, head: Head, version: int | None, seen: Head | None) -> tuple[Past, bytes] | None:
+        """A version the source saw, followed up to the target's chain or to what it has."""
         while version is not None:
             past, data = history.one(self._tx, self._source.chain, version) or (None, None)
             if past is None or data is None or past.path != head.path:

@@ -146,6 +146,26 @@ def test_to_a_grandparent_past_another_version(hive, project, user, run):
     check_layers(hive)
 
 
+def test_to_the_parent_after_a_grandparent(project, user, run):
+    """The scope between, which hides what its parent received, is still to get it."""
+    project.write_text("/f", "1\n2\n3\n4\n5\n")
+    user.edit("/f", "1", "user")
+    user.write_text("/own", "1\n")
+    user.write_text("/.deep/memory/a.md", "- mine\n")
+    run.edit("/f", "3", "run")
+    run.write_text("/own", "1\n2\n")
+    run.write_text("/.deep/memory/a.md", "- mine\n- learned\n")
+    run.promote("project")
+    user.write_text("/.deep/memory/a.md", "- meanwhile\n- mine\n")
+    foretold = {change.path: change.after for change in run.diff()}
+    assert run.promote().conflicts == ()
+    assert user.read_text("/f") == "user\n2\nrun\n4\n5\n"
+    assert user.read_text("/own") == "1\n2\n"
+    assert user.read_text("/.deep/memory/a.md") == "- meanwhile\n- mine\n- learned\n"
+    assert foretold == {path: user.read_bytes(path) for path in ("/f", "/own", "/.deep/memory/a.md")}
+    assert run.read_text("/f") == user.read_text("/f")
+
+
 def test_tags_that_the_scope_between_gave(project, user, run):
     """They are the run's, and new to the target, though the bytes that the run began with are the target's too."""
     project.write_text("/b", "x", tags=["old"])
