@@ -40,13 +40,15 @@ class _Preview(Promotion):
         view, before = tree.file(self._tx, self._target, path)
         seen = view.find(path)
         after = tree.content(self._tx, head)
-        base = self._base(head, seen)
+        base = self._origins.base(head, seen)
         blocker = self._file_above(view, path)
         blocked = blocker is not None and not self._was_removed(blocker)
         if seen is not None and seen.kind == Kind.DIRECTORY:
-            if blocked or base is not None or self._newer(path, head.origin):
+            # What is around it may be a directory that the source removed too, which has told what goes.
+            removed = max((above.origin or 0 for above in self._remade(path)[1]), default=None)
+            if blocked or base is not None or self._newer(path, max(head.origin or 0, removed or 0)):
                 blocked = True
-            else:
+            elif removed is None:
                 yield from self._inside(path, head.origin, frozenset())
             seen = None
         if blocked:
@@ -65,9 +67,9 @@ class _Preview(Promotion):
     def _of_whiteout(self, head: Head) -> Iterator[Change]:
         view, before = tree.file(self._tx, self._target, head.path)
         seen = None if self._file_above(view, head.path) else view.find(head.path)
-        base = self._base(head, seen)
+        base = self._origins.base(head, seen)
         if seen is not None and before is not None:
-            unchanged = self._unchanged(base, seen)
+            unchanged = self._origins.is_unchanged(base, seen)
             yield Change(head.path, "deleted", before, None, (), "applied" if unchanged else "conflict")
         elif seen is not None and base is None:
             yield from self._inside(head.path, head.origin, frozenset())
@@ -97,5 +99,5 @@ class _Preview(Promotion):
         found = sorted(tree.subtree(self._tx, self._target, directory).inside(directory), key=lambda head: head.path)
         gone = [head for head in found if head.kind == Kind.FILE and head.path not in mine]
         for head, data in tree.contents(self._tx, gone):
-            changed = self._changed(head, since)
+            changed = self._origins.has_changed(head, since)
             yield Change(head.path, "deleted", data, None, (), "conflict" if changed else "applied")

@@ -17,6 +17,7 @@ from pydantic_hivemind.ledger.tree import Chain, Head, View
 from pydantic_hivemind.merge import Merged, merge, merge_tags
 from pydantic_hivemind.model import Conflict, PromotionReport, Strategy
 from pydantic_hivemind.mounts import MountTable
+from pydantic_hivemind.origins import Origins
 from pydantic_hivemind.paths import ancestors_of, is_below
 from pydantic_hivemind.patterns import any_path
 
@@ -92,6 +93,7 @@ class Promotion:
         self._strategy: Strategy = strategy
         self._wanted = wanted
         self._cause = Cause("promote", source.name, id)
+        self._origins = Origins(tx, source.chain, target)
         self._tally = _Tally()
 
     def run(self, target_name: str, *, dry_run: bool) -> PromotionReport:
@@ -148,7 +150,7 @@ class Promotion:
         view = tree.entry(self._tx, self._target, path)
         seen = view.find(path)
         theirs = tree.content(self._tx, head)
-        base = self._base(head, seen)
+        base = self._origins.base(head, seen)
         blocker = self._file_above(view, path)
         if blocker is not None and self._was_removed(blocker):
             self._remove(blocker.path)
@@ -188,14 +190,14 @@ class Promotion:
         path = head.path
         view = tree.entry(self._tx, self._target, path)
         seen = None if self._file_above(view, path) else view.find(path)
-        base = self._base(head, seen)
+        base = self._origins.base(head, seen)
         if seen is None or (seen.kind == Kind.DIRECTORY and base is not None):
             # Gone already; or the file that was removed is now a directory that nobody here has seen.
             self._tally.skipped.append(path)
         elif seen.kind == Kind.DIRECTORY:
             self._delete_directory(path, head.origin)
         else:
-            unchanged = self._unchanged(base, seen)
+            unchanged = self._origins.is_unchanged(base, seen)
             if not unchanged:
                 self._conflict(path, base, tree.content(self._tx, seen), None)
             if unchanged or self._strategy == "theirs":
@@ -254,7 +256,7 @@ class Promotion:
         """Remove what the target has in a directory but for some paths; whether all of that could go."""
         view = tree.subtree(self._tx, self._target, directory)
         inside = sorted((head for head in view.inside(directory) if head.path not in spare), key=lambda head: head.path)
-        changed = [head for head in inside if head.kind == Kind.FILE and self._changed(head, since)]
+        changed = [head for head in inside if head.kind == Kind.FILE and self._origins.has_changed(head, since)]
         for head in changed:
             self._conflict(head.path, None, tree.content(self._tx, head), None)
         kept = [head.path for head in changed] if self._strategy != "theirs" else []
@@ -283,69 +285,21 @@ class Promotion:
 
     def _was_removed(self, seen: Head) -> bool:
         """Whether the source removed a file that the target still has as it was then, by itself or with a directory."""
-        own = tree.entry(self._tx, self._source.chain[:1], seen.path).own
-        instead = own.get(seen.path)
-        if instead is not None and instead.opaque and self._unchanged(self._base(instead, seen), seen):
+        instead, above = self._remade(seen.path)
+        if instead is not None and self._origins.is_unchanged(self._origins.base(instead, seen), seen):
             return True
-        above = (own.get(parent) for parent in ancestors_of(seen.path))
-        return any(head is not None and head.opaque and not self._changed(seen, head.origin) for head in above)
+        return any(not self._origins.has_changed(seen, head.origin) for head in above)
 
-    def _unchanged(self, base: tuple[Past, bytes] | None, seen: Head) -> bool:
-        """Whether the target's file is still what both sides began with."""
-        return base is not None and (seen.version == base[0].version or base[1] == tree.content(self._tx, seen))
+    def _remade(self, path: str) -> tuple[Head | None, list[Head]]:
+        """The directories that the source made where it had removed something: at a path, and above it."""
+        own = tree.entry(self._tx, self._source.chain[:1], path).own
+        made = {head.path: head for head in own.values() if head.opaque}
+        return made.pop(path, None), list(made.values())
 
     def _newer(self, directory: str, since: int | None) -> bool:
         """Whether a directory of the target has files that the source had not seen when it removed it."""
         inside = tree.subtree(self._tx, self._target, directory).inside(directory)
-        return any(head.kind == Kind.FILE and self._changed(head, since) for head in inside)
-
-    def _changed(self, seen: Head, since: int | None) -> bool:
-        """Whether a file of the target is another than the source saw when a version was the newest."""
-        moment = since or 0
-        if seen.version <= moment:
-            return False
-        # It may have come up the chain since then, unchanged.
-        data = history.seen_at(self._tx, self._source.chain[1:], seen.path, moment)
-        return data is None or data != tree.content(self._tx, seen)
-
-    def _base(self, head: Head, seen: Head | None) -> tuple[Past, bytes] | None:
-        """The version that both sides share: what the source's file began as, and what the target's comes from too."""
-        base = self._shared(head, head.origin, seen)
-        if base is None or seen is None or self._comes_from(seen, base[0]):
-            return base
-        # Promoted past the target, it became a change of what was received there, which the target's has not seen.
-        for past in history.states(self._tx, self._source.chain[:1], head.path):
-            if past.kind not in (Kind.FILE, Kind.WHITEOUT):
-                break
-            earlier = self._shared(head, past.origin, seen)
-            if past.origin is None or (earlier is not None and self._comes_from(seen, earlier[0])):
-                return earlier
-        return base
-
-    def _comes_from(self, seen: Head, past: Past) -> bool:
-        """Whether the target's file is no nearer than a version is, or a change of that or of a later one."""
-        scope_id, version, origin = seen.scope_id, seen.version, seen.origin
-        while seen.kind == Kind.FILE and past.scope_id in self._target[self._target.index(scope_id) + 1 :]:
-            found = None if origin is None else history.one(self._tx, self._target, origin)
-            if found is None:
-                return False
-            scope_id, version, origin = found[0].scope_id, found[0].version, found[0].origin
-        return scope_id != past.scope_id or version >= past.version
-
-    def _shared(self, head: Head, version: int | None, seen: Head | None) -> tuple[Past, bytes] | None:
-        """A version the source saw, followed up to the target's chain or to what it has."""
-        while version is not None:
-            past, data = history.one(self._tx, self._source.chain, version) or (None, None)
-            if past is None or data is None or past.path != head.path:
-                return None
-            if past.scope_id in self._target:
-                return past, data
-            if seen is not None and seen.kind == Kind.FILE and data == tree.content(self._tx, seen):
-                # The target has it with tags of its own.
-                shared, _ = history.one(self._tx, self._target, seen.version) or (past, data)
-                return shared, data
-            version = past.origin
-        return None
+        return any(head.kind == Kind.FILE and self._origins.has_changed(head, since) for head in inside)
 
     # -- afterwards ----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from sqlalchemy import Column, Select, Update, func, or_, select, update
 from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 from pydantic_hivemind.ledger.schema import Kind, versions
 from pydantic_hivemind.ledger.statements import Row, Statement, fill, param, slots
 from pydantic_hivemind.ledger.tree import Chain
@@ -111,22 +112,23 @@ def one(tx: Transaction, chain: Chain, version: int) -> tuple[Past, bytes | None
     return Past(*rows[0][:-1]), cast("bytes | None", rows[0][-1])
 
 
-def seen_at(tx: Transaction, chain: Chain, path: str, moment: int) -> bytes | None:
+def seen_at(tx: Transaction, chain: Chain, path: str, moment: int) -> Past | None:
     """The file that a chain showed at a path when a version was the newest, as far as that is still kept."""
-    around = {
-        place: [past for past in states(tx, chain, place) if past.version <= moment]
-        for place in (path, *ancestors_of(path))
-    }
+    around = {place: states(tx, chain, place) for place in (path, *ancestors_of(path))}
     for scope_id in chain:
-        # Each list is newest first, so what is kept of it here is the last state of that time.
-        then = {
-            place: next((past for past in kept if past.scope_id == scope_id), None) for place, kept in around.items()
-        }
-        own = then.pop(path)
+        then: dict[str, Past] = {}
+        for place, kept in around.items():
+            # Newest first, so that the first one from before is the last of that time.
+            mine = [past for past in kept if past.scope_id == scope_id]
+            before = next((past for past in mine if past.version <= moment), None)
+            if before is None and len(mine) >= KEPT_VERSIONS:
+                return None
+            if before is not None:
+                then[place] = before
+        own = then.pop(path, None)
         if own is not None and own.kind is not None:
-            found = one(tx, (scope_id,), own.version) if own.kind == Kind.FILE else None
-            return None if found is None else found[1]
-        if any(above is not None and above.blocks for above in then.values()):
+            return own if own.kind == Kind.FILE else None
+        if any(above.blocks for above in then.values()):
             return None
     return None
 

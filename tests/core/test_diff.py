@@ -83,3 +83,20 @@ def test_a_file_in_place_of_a_directory_takes_what_was_in_it_along(sides):
     }
     parent.write_text("/d/more", "2")
     assert told(run)["/d"][1] == "conflict"
+
+
+def test_a_file_where_a_removed_directory_had_a_directory(sides):
+    """What goes is told once, with the directory that was removed."""
+    parent, run = sides
+    parent.write_text("/d/sub/in", "1")
+    run.remove("/d")
+    run.write_text("/d/sub", "x")
+    assert told(run) == {
+        "/d/in": ("deleted", "applied", b"1", None),
+        "/d/sub": ("added", "applied", None, b"x"),
+        "/d/sub/in": ("deleted", "applied", b"1", None),
+    }
+    assert run.promote(dry_run=True).conflicts == ()
+    parent.write_text("/d/sub/in", "2")
+    assert told(run)["/d/sub"] == ("added", "conflict", None, b"x")
+    assert [conflict.path for conflict in run.promote(dry_run=True).conflicts] == ["/d/sub/in", "/d/sub"]

@@ -166,6 +166,35 @@ def test_to_the_parent_after_a_grandparent(project, user, run):
     assert run.read_text("/f") == user.read_text("/f")
 
 
+def test_to_the_parent_that_has_seen_only_what_is_farther_up(project, user, run):
+    """As before: what the scopes between received, it did not begin with."""
+    project.write_text("/f", "1\n2\n3\n4\n5\n")
+    child = run.spawn("child")
+    child.edit("/f", "3", "child")
+    run.edit("/f", "1", "run")
+    child.promote(user)
+    assert child.promote().merged == ("/f",)
+    assert run.read_text("/f") == "run\n2\nchild\n4\n5\n"
+
+
+def test_to_the_parent_that_removed_the_directory_before(project, user, run):
+    """What it never saw it did not remove."""
+    project.write_text("/d/other", "x")
+    project.write_text("/d/f", "x")
+    run.write_text("/d/new", "1")
+    run.write_text("/d/f", "changed")
+    user.remove("/d")
+    assert set(run.promote("project").applied) == {"/d/f", "/d/new"}
+    assert [change.path for change in run.diff() if change.outcome == "conflict"] == ["/d/f"]
+    assert run.promote(strategy="ours").applied == ("/d/new",)
+    assert user.read_text("/d/new") == run.read_text("/d/new") == "1"
+    assert not user.exists("/d/f")
+    seen = run.spawn("child")
+    seen.write_text("/d/new", "2")
+    run.remove("/d")
+    assert [conflict.path for conflict in seen.promote(dry_run=True).conflicts] == ["/d/new"]
+
+
 def test_tags_that_the_scope_between_gave(project, user, run):
     """They are the run's, and new to the target, though the bytes that the run began with are the target's too."""
     project.write_text("/b", "x", tags=["old"])

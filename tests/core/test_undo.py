@@ -5,7 +5,14 @@ from layers import check_layers
 from test_promotion import tree
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.errors import InvalidScope, IsADirectory, ScopeNotFound, VersionConflict, VersionNotFound
+from pydantic_hivemind.errors import (
+    InvalidScope,
+    IsADirectory,
+    PromotionConflict,
+    ScopeNotFound,
+    VersionConflict,
+    VersionNotFound,
+)
 from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 
 
@@ -286,6 +293,32 @@ def test_a_file_that_a_removed_directory_did_not_show(project, user, run):
 
 
 # -- named errors ----------------------------------------------------------------------------------
+
+
+def test_a_removed_directory_of_which_the_scope_between_showed_another_file(project, user, run):
+    """What the run never saw is not removed without a word, however old it is; what the user began with is."""
+    project.write_text("/d/changed", "x")
+    user.edit("/d/changed", "x", "xy")
+    for path in ("/d/hidden", "/e/hidden"):
+        user.write_text(path, "mine")
+        project.write_text(path, "precious")
+    for _ in range(KEPT_VERSIONS):
+        user.tag("/e/hidden", [])
+    run.remove("/d")
+    run.remove("/e")
+    for _ in range(KEPT_VERSIONS):
+        user.tag("/e/hidden", [])
+    preview = run.promote(project, dry_run=True)
+    assert [conflict.path for conflict in preview.conflicts] == ["/d/hidden", "/e/hidden"]
+    assert {change.path: change.outcome for change in run.diff(project)} == {
+        "/d/changed": "applied",
+        "/d/hidden": "conflict",
+        "/e/hidden": "conflict",
+    }
+    with pytest.raises(PromotionConflict):
+        run.promote(project)
+    assert run.promote(project, strategy="ours").deleted == ("/d/changed",)
+    assert project.read_text("/d/hidden") == project.read_text("/e/hidden") == "precious"
 
 
 def test_an_ancestor_of_the_same_name_in_another_hive(tmp_path, project, user):
