@@ -42,9 +42,9 @@ class Origins:
     def has_changed(self, seen: Head, since: int | None) -> bool:
         """Whether a file of the target is another than the source saw when a version was the newest."""
         moment = since or 0
-        if seen.version <= moment and self._source[1:] == self._target:
+        if seen.version <= moment and seen.scope_id == self._source[1]:
             return False
-        # It may have come up the chain since then, unchanged; or a scope between may have shown another.
+        # It may have come up the chain since then, unchanged; or a nearer scope may have shown another then.
         shown = history.seen_at(self._tx, self._source[1:], seen.path, moment)
         return shown is None or not self.is_unchanged(self._shared(seen.path, shown.version, seen), seen)
 

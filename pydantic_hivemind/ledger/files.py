@@ -213,10 +213,12 @@ def _seen_until(tx: Transaction, chain: Chain, directory: str) -> int:
     What lower scopes changed behind the scope's own changes it has not seen.
     """
     view = tree.subtree(tx, chain, directory)
-    newest = history.newest(tx)
-    for own in view.own.values():
-        lower = view.find(own.path, above=1)
-        changed = lower is not None and lower.kind == Kind.FILE and lower.version > (own.origin or 0)
-        if lower is not None and changed and own.kind != Kind.DIRECTORY:
-            newest = min(newest, lower.version - 1)
-    return newest
+    own = {path: head.origin or 0 for path, head in view.own.items() if head.blocks}
+    hidden = [
+        lower.version
+        for layer in (view.layers[1:] if own else ())
+        for lower in layer.values()
+        if lower.kind == Kind.FILE
+        and any(lower.version > own[place] for place in (lower.path, *ancestors_of(lower.path)) if place in own)
+    ]
+    return min([history.newest(tx), *(version - 1 for version in hidden)])

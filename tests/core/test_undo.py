@@ -321,6 +321,36 @@ def test_a_removed_directory_of_which_the_scope_between_showed_another_file(proj
     assert project.read_text("/d/hidden") == project.read_text("/e/hidden") == "precious"
 
 
+def test_a_removed_directory_in_which_the_runs_own_hid_another_file(project, user, run):
+    """A file of an ancestor farther up, and one under a name that was a file in the run."""
+    run.write_text("/d/f", "run")
+    run.write_text("/e/f", "run")
+    run.write_text("/g/sub/f", "run")
+    project.write_text("/d/f", "precious")
+    project.write_text("/e/f/in", "precious")
+    user.write_text("/d/f", "user")
+    user.write_text("/g/sub/f", "before")
+    run.remove("/g/sub")
+    run.make_dir("/g/sub")
+    user.write_text("/g/sub/new", "precious")
+    for path in ("/d", "/e", "/g"):
+        run.remove(path)
+    assert [conflict.path for conflict in run.promote(project, dry_run=True).conflicts] == ["/d/f", "/e/f/in"]
+    assert [conflict.path for conflict in run.promote(dry_run=True).conflicts][:2] == ["/d/f", "/e/f/in"]
+    assert "/g/sub/new" in [conflict.path for conflict in run.promote(dry_run=True).conflicts]
+
+
+def test_a_removed_directory_that_shows_an_older_file_since(project, user, run):
+    """The target let go of the one that the run removed."""
+    project.write_text("/d/f", "1")
+    user.edit("/d/f", "1", "2")
+    project.write_text("/d/f", "precious")
+    run.remove("/d")
+    user.restore("/d/f")
+    assert user.read_text("/d/f") == "precious"
+    assert [conflict.path for conflict in run.promote(dry_run=True).conflicts] == ["/d/f"]
+
+
 def test_an_ancestor_of_the_same_name_in_another_hive(tmp_path, project, user):
     user.write_text("/f", "1")
     with Hivemind.open(tmp_path / "other") as other:
