@@ -213,12 +213,16 @@ def _seen_until(tx: Transaction, chain: Chain, directory: str) -> int:
     What lower scopes changed behind the scope's own changes it has not seen.
     """
     view = tree.subtree(tx, chain, directory)
-    own = {path: head.origin or 0 for path, head in view.own.items() if head.blocks}
-    hidden = [
-        lower.version
-        for layer in (view.layers[1:] if own else ())
-        for lower in layer.values()
-        if lower.kind == Kind.FILE
-        and any(lower.version > own[place] for place in (lower.path, *ancestors_of(lower.path)) if place in own)
-    ]
-    return min([history.newest(tx), *(version - 1 for version in hidden)])
+    newest = history.newest(tx)
+    layers = view.layers[1:] if view.own else ()
+    for lower in (head for layer in layers for head in layer.values() if head.kind == Kind.FILE):
+        # What the scope has in its place, or around it, from before it was written.
+        around = (view.own.get(place) for place in ancestors_of(lower.path))
+        hiding = (view.own.get(lower.path), *(own for own in around if own is not None and own.blocks))
+        since = min((own.origin or 0 for own in hiding if own is not None), default=lower.version)
+        if lower.version > since:
+            # Farther down it may have been there before, the same.
+            past = history.states(tx, chain[1:], lower.path)
+            unseen = [state.version for state in past if state.kind == Kind.FILE and state.version > since]
+            newest = min(newest, *(version - 1 for version in unseen))
+    return newest
