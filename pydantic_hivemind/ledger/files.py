@@ -215,7 +215,7 @@ def _seen_until(tx: Transaction, chain: Chain, directory: str) -> int:
     view = tree.subtree(tx, chain, directory)
     newest = history.newest(tx)
     layers = view.layers[1:] if view.own else ()
-    for lower in (head for layer in layers for head in layer.values() if head.kind == Kind.FILE):
+    for lower in (head for heads in layers for head in heads.values() if head.kind == Kind.FILE):
         # What the scope has in its place, or around it, from before it was written.
         around = (view.own.get(place) for place in ancestors_of(lower.path))
         hiding = (view.own.get(lower.path), *(own for own in around if own is not None and own.blocks))

@@ -340,6 +340,19 @@ def test_a_removed_directory_in_which_the_runs_own_hid_another_file(project, use
     assert "/g/sub/new" in [conflict.path for conflict in run.promote(dry_run=True).conflicts]
 
 
+def test_a_removed_directory_in_which_a_directory_hid_a_file(project, user, run):
+    """And a file of the run's own one that came up the chain since."""
+    run.write_text("/d/m/in", "run")
+    run.write_text("/e/f", "run")
+    user.write_text("/e/f", "precious")
+    project.write_text("/d/m", "precious")
+    user.promote()
+    for path in ("/d", "/e"):
+        run.remove(path)
+    for target in (user, project):
+        assert [conflict.path for conflict in run.promote(target, dry_run=True).conflicts] == ["/d/m", "/e/f"]
+
+
 def test_a_removed_directory_that_shows_an_older_file_since(project, user, run):
     """The target let go of the one that the run removed."""
     project.write_text("/d/f", "1")
