@@ -36,9 +36,13 @@ class Transaction:
         self.connection = self._connections.take()
         try:
             self._cursor: DBAPICursor = self.connection.cursor()
-            self._begin()
         except BaseException as error:
             self._connections.give_back(self.connection, error)
+            raise
+        try:
+            self._begin()
+        except BaseException as error:
+            self._leave(error)
             raise
         return self
 
@@ -49,8 +53,14 @@ class Transaction:
             try:
                 self._end()
             except BaseException as failure:
-                self._connections.give_back(self.connection, failure)
+                self._leave(failure)
                 raise
+        self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        # An error can keep the cursor alive. Who frees it, with a statement that is not through, would wait in SQLite
+        # for whoever waits for other writes with the same connection then.
+        self._cursor.close()
         self._connections.give_back(self.connection, error)
 
     def _begin(self) -> None:

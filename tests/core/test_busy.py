@@ -1,5 +1,6 @@
 """A store that others keep from being written: every thread waits as long as one, and no longer."""
 
+import gc
 import sqlite3
 import threading
 import time
@@ -135,3 +136,34 @@ def test_a_search_does_not_wait_for_writers(place, hive, monkeypatch):
     with database.read() as tx:
         for scope in (parent, child):
             assert vectors.count(tx, scope.chain_ids[0], indexer.embedder.fingerprint) == BATCH + 1
+
+
+@pytest.mark.sqlite
+def test_what_is_left_of_a_write_waits_for_no_other(place, hive):
+    """SQLite lets nobody at a connection that waits, not even who collects garbage with a cursor in it."""
+    scope = hive.scope("a")
+    database, done = scope._database, []
+
+    def write():
+        with database.write(scope.chain_ids, patience=20):
+            done.append(1)
+
+    waiting = threading.Thread(target=write)
+    gc.disable()
+    try:
+        with kept(place, scope):
+            with pytest.raises(errors.StoreBusy) as busy, database.write(scope.chain_ids, patience=0):
+                pass
+            garbage = [busy]
+            garbage.append(garbage)
+            del busy, garbage
+            waiting.start()
+            while database._connections._idle:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            gc.collect()
+            assert waiting.is_alive()
+    finally:
+        gc.enable()
+    waiting.join()
+    assert done == [1]
