@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreClosed, StoreError
+from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreBusy, StoreClosed, StoreError
 from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
-from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
+from pydantic_hivemind.index.embedding import BATCH, Embedder
 from pydantic_hivemind.index.shelf import ChromaShelf
 from pydantic_hivemind.ledger import feed, scopes, tree, vectors
 from pydantic_hivemind.ledger.database import Database, Transaction
@@ -40,7 +41,10 @@ EXACT_BYTES = 32 << 20
 its collections in the background, and are searched there."""
 
 KEEP_PATIENCE = 0.1
-"""Seconds that a search waits for other writes to keep the vectors it made; then that is done in the background."""
+"""Seconds that a search, or closing, waits for other writes to keep the vectors that were made."""
+
+KEPT_TOGETHER = 256
+"""Vectors that are kept in one write, which takes a few milliseconds."""
 
 _log = logging.getLogger("pydantic_hivemind")
 
@@ -157,18 +161,16 @@ class Indexer:
     def embed(self, index: ScopeIndex, chain: Chain, *, keep: bool = True) -> bool:
         """Give every pending chunk of a scope its vector: from the ledger, or else from the embedder.
 
-        Those of chunks that are there no more are let go. With `keep`, vectors are kept in the ledger until that has
-        to wait, and the rest in the background; returns whether it did not have to.
+        Those of chunks that are there no more are let go. Vectors that were made are kept in the ledger, for which it
+        waits with `keep`, and the rest in the background; returns whether it may wait again.
         """
         with index.embedding:
             with index.lock:
                 texts = dict(index.pending)
-                needless = bool(index.dropped)
-            if not texts and not needless:
+                waits = bool(index.dropped or index.unkept)
+            if not texts and not waits:
                 return keep
             fingerprint = self.embedder.fingerprint
-            if not texts:
-                return keep and self._keep(index, fingerprint, {}, patience=KEEP_PATIENCE)
             with self._database.read() as tx:
                 found = records.decoded(vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
             with index.lock:
@@ -179,11 +181,11 @@ class Indexer:
                     raise StoreClosed("the hive is closed; open it again")
                 batch = rest[start : start + BATCH]
                 made = dict(zip(batch, self.embedder.embed([texts[hash] for hash in batch]), strict=True))
-                keep = keep and self._keep(index, fingerprint, made, patience=KEEP_PATIENCE)
-                if not keep:
-                    self._worker.submit(partial(self._keep, index, fingerprint, made))
                 with index.lock:
-                    index.add(made)
+                    index.add(made, kept=False)
+                keep = self._keep(index, chain, patience=KEEP_PATIENCE if keep else 0) and keep
+            if not rest:
+                keep = self._keep(index, chain, patience=KEEP_PATIENCE if keep else 0) and keep
         if index.dense.held_bytes > EXACT_BYTES:
             self.touched(chain)
         return keep
@@ -200,6 +202,7 @@ class Indexer:
                         hash for hash in vectors.hashes(tx, row.id, fingerprint) if not index.dense.places(hash)
                     }
                     followed = index.watermark or 0
+                self._keep(index, row.chain)
                 with self._database.write((row.id,)) as tx:
                     self._forget(tx, row.id, followed, needless)
                     vectors.forget_others(tx, row.id, fingerprint)
@@ -218,8 +221,13 @@ class Indexer:
         """Let go of everything; who makes vectors, or stores them, stops after the batch that was begun."""
         self._worker.stop()
         with self._changing:
+            unkept = [index for index in self._indexes.values() if index.unkept]
             self._indexes.clear()
             self._chunks = 0
+        # What is not kept is made again the next time, for which services are paid.
+        for index in unkept:
+            if not self._keep(index, (index.scope_id,), patience=KEEP_PATIENCE):
+                break
         self.shelf.close()
 
     # -- helpers -------------------------------------------------------------------------------
@@ -276,24 +284,38 @@ class Indexer:
                 self._chunks += len(index.dense) - index.counted
                 index.counted = len(index.dense)
 
-    def _keep(
-        self, index: ScopeIndex, fingerprint: str, made: Mapping[bytes, Vectors], *, patience: float | None = None
-    ) -> bool:
-        """Keep vectors in the ledger, if it can be written: they can be made again. Returns whether it could."""
+    def _keep(self, index: ScopeIndex, chain: Chain, *, patience: float | None = None) -> bool:
+        """Keep the vectors that were made in the ledger; what has to wait for others, in the background.
+
+        Returns whether that succeeded. If not, they can be made again.
+        """
+        try:
+            while self._keep_some(index, patience):
+                pass
+        except StoreBusy:
+            self.touched(chain)
+        except (StoreError, ScopeGone):
+            pass
+        else:
+            return True
+        return False
+
+    def _keep_some(self, index: ScopeIndex, patience: float | None) -> bool:
+        """Returns whether there are more."""
         with index.lock:
             dropped, followed = set(index.dropped), index.watermark or 0
-            # Nobody would let go of those of chunks that went meanwhile.
-            needed = {hash: vector for hash, vector in made.items() if index.dense.places(hash)}
+            some = list(islice(index.unkept, KEPT_TOGETHER))
+            made = index.dense.vectors(some)
         # Of the scope alone: its vectors are written here and nowhere else, and no tree waits for them.
-        with suppress(StoreError, ScopeGone):
+        if made or dropped:
             with self._database.write((index.scope_id,), patience=patience) as tx:
                 if scopes.exists(tx, index.scope_id):
                     dropped = self._forget(tx, index.scope_id, followed, dropped)
-                    vectors.store(tx, index.scope_id, fingerprint, records.encoded(needed))
-            with index.lock:
-                index.dropped -= dropped
-            return True
-        return False
+                    vectors.store(tx, index.scope_id, self.embedder.fingerprint, records.encoded(made))
+        with index.lock:
+            index.dropped -= dropped
+            index.unkept.difference_update(some)
+            return bool(index.unkept)
 
     def _forget(self, tx: Transaction, scope_id: int, followed: int, needless: set[bytes]) -> set[bytes]:
         """Remove vectors that were not needed up to a watermark; none if somebody may need them again since then."""

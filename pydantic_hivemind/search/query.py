@@ -272,12 +272,13 @@ def _compared(
     vector: Vectors,
     visible: Callable[[str], bool],
 ) -> dict[Place, float]:
-    """How near every visible passage is of those that the collections have, by the vectors in the ledger."""
+    """How near every visible passage is of those that only the collections have, by the vectors in the ledger."""
     places: dict[bytes, list[Place]] = {}
     for path, document in index.documents.items():
         if index.is_stored(path) and visible(path):
             for ordinal, hash in enumerate(document.hashes()):
-                places.setdefault(hash, []).append((path, ordinal))
+                if hash not in index.dense:
+                    places.setdefault(hash, []).append((path, ordinal))
     stored = vectors.find(tx, chain, indexer.embedder.fingerprint, places)
     found = records.decoded(stored, len(vector))
     if len(found) < len(places):

@@ -54,6 +54,7 @@ class ScopeIndex:
         lexical: Their words.
         dense: Their vectors, as far as they are in memory.
         pending: The text of the chunks that are to get a vector.
+        unkept: Chunks whose vectors are in memory and not yet in the ledger.
         dropped: Chunks that were there and are not any more, of which the ledger still has vectors.
         unstored: Paths that changed since the collections were brought up to date.
         stored: The watermark up to which they are.
@@ -71,6 +72,7 @@ class ScopeIndex:
         self.lexical = LexicalIndex()
         self.dense = Dense()
         self.pending: dict[bytes, str] = {}
+        self.unkept: set[bytes] = set()
         self.dropped: set[bytes] = set()
         self.unstored: set[str] = set()
         self.stored = stored
@@ -110,11 +112,13 @@ class ScopeIndex:
         small = head.kind == Kind.FILE and head.size <= self._mounts.of(head.path).indexed_bytes
         return small and not is_journal(head.path)
 
-    def add(self, vectors: Mapping[bytes, Vectors]) -> None:
-        """Hold vectors of pending chunks."""
+    def add(self, vectors: Mapping[bytes, Vectors], *, kept: bool = True) -> None:
+        """Hold vectors of pending chunks, which the ledger keeps or is to keep."""
         self.dense.add(vectors)
         for hash in vectors:
-            self.pending.pop(hash, None)
+            # Nobody would let go of those of chunks that went meanwhile.
+            if self.pending.pop(hash, None) is not None and not kept:
+                self.unkept.add(hash)
 
     def is_stored(self, path: str) -> bool:
         """Whether a file's passages are to be looked for in the collections."""
@@ -128,10 +132,14 @@ class ScopeIndex:
         self.stored = watermark
 
     def release(self) -> None:
-        """Let go of the vectors that the collections have."""
+        """Let go of the vectors that the collections have, and the ledger for what they cannot answer."""
         self.released = True
         places = self.dense.places
-        self.dense.release(hash for hash in self.dense.held() if all(self.is_stored(path) for path, _ in places(hash)))
+        self.dense.release(
+            hash
+            for hash in self.dense.held()
+            if hash not in self.unkept and all(self.is_stored(path) for path, _ in places(hash))
+        )
 
     def _take(self, head: Head, data: bytes) -> None:
         text = _text_of(data)
@@ -166,6 +174,7 @@ class ScopeIndex:
     def _gone(self, hashes: Iterable[bytes]) -> None:
         for hash in hashes:
             self.pending.pop(hash, None)
+            self.unkept.discard(hash)
             self.dropped.add(hash)
 
 
