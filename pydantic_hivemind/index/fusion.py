@@ -52,14 +52,14 @@ def fuse(dense: Mapping[Key, float], lexical: Mapping[Key, float], limit: int) -
     words = {key: score / best for key, score in lexical.items() if score > 0}
     total = 1 + DENSE_WEIGHT
     scores = {key: (words.get(key, 0.0) + DENSE_WEIGHT * near.get(key, 0.0)) / total for key in [*near, *words]}
-    # Of equals, the nearer one, then the one that was named first.
-    first = heapq.nsmallest(limit, scores, key=lambda key: (-scores[key], -dense.get(key, -2.0)))
+    # Of equals, the nearer one, then the one whose key comes first.
+    first = heapq.nsmallest(limit, scores, key=lambda key: (-scores[key], -dense.get(key, -2.0), key))
     return [Fused(key, scores[key], _reasons(near=key in near, words=key in words)) for key in first]
 
 
 def _nearness(dense: Mapping[Key, float], count: int) -> dict[Key, float]:
     """How near the candidates are, from 0 to 1 within them: embedders differ in what a similarity of 0.5 means."""
-    kept = heapq.nlargest(count, dense, key=dense.__getitem__)
+    kept = heapq.nsmallest(count, dense, key=lambda key: (-dense[key], key))
     if not kept:
         return {}
     top, low = dense[kept[0]], dense[kept[-1]]

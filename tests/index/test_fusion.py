@@ -64,3 +64,11 @@ def test_a_better_passage_is_never_below_a_worse_one(dense, lexical):
     for above, below in combinations(order, 2):
         nearer = dense.get(below, -2) > dense.get(above, -2)
         assert not (nearer and lexical.get(below, 0) >= lexical.get(above, 0))
+
+
+def test_equals_are_in_one_order():
+    """However they were found, which differs from process to process."""
+    keys = [(0, "/b.md", 0), (0, "/a.md", 1), (0, "/a.md", 0)]
+    for dense in (keys, keys[::-1]):
+        found = fuse(dict.fromkeys(dense, 0.5), {}, 2)
+        assert [one.key for one in found] == [(0, "/a.md", 0), (0, "/a.md", 1)]
