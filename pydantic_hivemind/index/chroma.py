@@ -72,6 +72,10 @@ class ChromaUnavailable(Exception):
     """Chroma cannot be used for this now; go on without it."""
 
 
+class ChromaNotOpened(ChromaUnavailable):
+    """It was not even opened, so that nothing is said of what it holds."""
+
+
 class Record(NamedTuple):
     """A chunk as a collection holds it. An id is never used again for other content."""
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic_hivemind import forks
 from pydantic_hivemind.index import directories
-from pydantic_hivemind.index.chroma import HNSW, ChromaUnavailable, ScopeChroma, is_low, usable
+from pydantic_hivemind.index.chroma import HNSW, ChromaNotOpened, ChromaUnavailable, ScopeChroma, is_low, usable
 from pydantic_hivemind.index.directories import Directory
 from pydantic_hivemind.index.embedding import Embedder
 from pydantic_hivemind.mounts import MountTable
@@ -72,20 +72,20 @@ class ChromaShelf:
         """A scope's Chroma, which stays open meanwhile. What it holds, `synced` says.
 
         Raises:
-            ChromaUnavailable: It cannot be opened, too many others are in use, the shelf is closed, or the process was
+            ChromaNotOpened: It cannot be opened, too many others are in use, the shelf is closed, or the process was
                 forked from one that had opened any.
             EmbeddingError: It is not known by whose vectors to look for; not for a session.
         """
         if not usable():
-            raise ChromaUnavailable("Chroma cannot be used in a process forked from one that used it")
+            raise ChromaNotOpened("Chroma cannot be used in a process forked from one that used it")
         stamp = self._stamp if lasting else None
         with _lock:
             if self._closed:
-                raise ChromaUnavailable("the hive is closed")
+                raise ChromaNotOpened("the hive is closed")
             if scope_id not in self._open:
                 self._shut_oldest(down_to=_most() - 1)
                 if len(self._open) >= _most_in_use():
-                    raise ChromaUnavailable("too many are in use")
+                    raise ChromaNotOpened("too many are in use")
                 self._open[scope_id] = self._start(scope_id, stamp)
             self._open.move_to_end(scope_id)
             entry = self._open[scope_id]

@@ -16,7 +16,7 @@ import numpy as np
 
 from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreBusy, StoreClosed, StoreError
 from pydantic_hivemind.forks import Gate
-from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
+from pydantic_hivemind.index.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.index.embedding import BATCH, Embedder
 from pydantic_hivemind.index.shelf import ChromaShelf
 from pydantic_hivemind.ledger import feed, scopes, tree, vectors
@@ -153,8 +153,10 @@ class Indexer:
                     self._bring_up(chroma, index, database, chain)
                     return chroma.handle(name)
             except ChromaUnavailable as error:
-                self.discard(index)
-                if last:
+                unopened = isinstance(error, ChromaNotOpened)
+                if not unopened:
+                    self.discard(index)
+                if last or unopened:
                     raise StoreError(f"the collection cannot be used: {error}") from None
         raise AssertionError
 
@@ -332,15 +334,24 @@ class Indexer:
                 pass
             self.embed(index, chain)
             if index.lasting and index.dense.held_bytes > EXACT_BYTES and index.scope_id not in self._failed:
-                with self.shelf.open(chain[0], lasting=True) as chroma:
-                    if chroma.lasting:
-                        self._bring_up(chroma, index, self._database, chain)
-                        with index.lock:
-                            index.release()
+                self._move(index, chain)
         except ChromaUnavailable as error:
             _log.warning("a scope is searched without its collections: %s", error)
         except HivemindError:
             pass  # the next search says what is wrong
+
+    def _move(self, index: ScopeIndex, chain: Chain) -> None:
+        """Let a scope be searched in its collections."""
+        with self.shelf.open(chain[0], lasting=True) as chroma:
+            if chroma.lasting:
+                try:
+                    self._bring_up(chroma, index, self._database, chain)
+                except ChromaUnavailable:
+                    if chroma.failed:
+                        self.discard(index)
+                    raise
+                with index.lock:
+                    index.release()
 
     def _bring_up(self, chroma: ScopeChroma, index: ScopeIndex, database: Database, chain: Chain) -> None:
         with database.read() as tx:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from pydantic_hivemind.errors import EmbeddingError
-from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
+from pydantic_hivemind.index.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.index.dense import Place
 from pydantic_hivemind.index.embedding import Vectors
 from pydantic_hivemind.index.fusion import CANDIDATES, Fused, fuse
@@ -202,7 +202,7 @@ class _Unusable(Exception):
 
 
 class _Changed(_Unusable):
-    """The collections of a scope are not those that its index goes with: another index, or process, had them."""
+    """The collections of a scope are not those that its index goes with, or not to be had: others have or had them."""
 
 
 def _floor(found: Mapping[Key, float], count: int) -> float:
@@ -233,6 +233,8 @@ def _nearest(
                 if found is None:
                     return near | _compared(indexer, tx, chain, index, vector, visible)
                 near |= found
+    except ChromaNotOpened:
+        raise _Changed(index) from None
     except ChromaUnavailable:
         raise _Unusable(index) from None
     return near

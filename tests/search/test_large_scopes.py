@@ -13,7 +13,7 @@ from held import held
 from pydantic_hivemind import Hivemind, Mount
 from pydantic_hivemind.index import shelf
 from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
-from pydantic_hivemind.search import indexer
+from pydantic_hivemind.search import indexer, query
 
 KILLS = int(os.environ.get("HIVEMIND_KILLS", "12"))
 """How many processes are killed while they index; 200 were, before a release."""
@@ -268,6 +268,61 @@ def test_chroma_that_fails_while_it_is_searched(tmp_path, small, monkeypatch):
         kept_up.wait()
         assert not index_of(hive, scope).released
         compare(hive, scope)
+
+
+def test_chroma_that_fails_while_it_is_filled(tmp_path, small, monkeypatch):
+    """It is not tried again at each change, from the beginning."""
+    fills = []
+
+    def fail(chroma, *_):
+        fills.append(1)
+        chroma.failed = True
+        raise ChromaUnavailable("for a test")
+
+    monkeypatch.setattr(ScopeChroma, "ids_of", fail)
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope)
+        scope.search("x")
+        for number in range(5):
+            scope.write_text("/touched.md", f"{number}\n")
+            kept_up = threading.Event()
+            hive._finder._indexer._worker.submit(kept_up.set)
+            kept_up.wait()
+            scope.search("x")
+        assert len(fills) == 1
+        compare(hive, scope)
+
+
+@pytest.mark.parametrize("why", ["closed", "in use"])
+def test_chroma_that_cannot_be_opened_for_a_search(tmp_path, small, monkeypatch, why):
+    """Nothing is wrong with what it holds, and that took minutes to make."""
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        fill(scope)
+        moved(hive, scope)
+    nearest, found = query._nearest, []
+
+    def and_not_opened(*arguments):
+        monkeypatch.setattr(query, "_nearest", nearest)
+        with monkeypatch.context() as patched:
+            if why == "closed":
+                hive._finder.close()
+            else:
+                patched.setattr(shelf, "_most_in_use", lambda: 0)
+            return nearest(*arguments)
+
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        scope.search("x")
+        assert index_of(hive, scope).released
+        hive._finder._indexer.shelf._shut_oldest(down_to=0)
+        monkeypatch.setattr(query, "_nearest", and_not_opened)
+        found.extend(hit.path for hit in scope.search("about chess", limit=5))
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        assert found == [hit.path for hit in scope.search("about chess", limit=5)]
+        assert index_of(hive, scope).released
 
 
 def test_killed_while_indexing(tmp_path, small):
