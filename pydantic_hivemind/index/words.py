@@ -66,7 +66,7 @@ def terms(text: str) -> tuple[str, ...]:
     """The terms of a text in order: case, accents and endings folded, words of grammar left out.
 
     Numbers lose their separators and ordinal endings, and `2026-03-04` reads as `2026 march 4`, so that however
-    a day is written it is found. Scripts without spaces are cut into overlapping pairs of characters.
+    a day is written it is found. Scripts without spaces are cut into characters and overlapping pairs of them.
     """
     return _cached_terms(text) if len(text) <= _MOST_CACHED_CHARACTERS else _terms(text)
 
@@ -77,9 +77,8 @@ def _terms(text: str) -> tuple[str, ...]:
         if word:
             if word not in STOP_WORDS:
                 found.append(_stem(word[:MOST_TERM_CHARACTERS]))
-        elif len(run) == 1:
-            found.append(run)
         else:
+            found.extend(run)
             found.extend(run[start : start + 2] for start in range(len(run) - 1))
     return tuple(found)
 
@@ -91,7 +90,7 @@ def _fold(text: str) -> str:
     if text.isascii():
         text = text.lower()
     else:
-        text = unicodedata.normalize("NFKD", text.casefold())
+        text = unicodedata.normalize("NFKD", text).casefold()
         text = unicodedata.normalize("NFC", _ACCENTS.sub("", text))
     text = _ISO_DATE.sub(lambda date: f"{date[1]} {_MONTHS.split()[int(date[2]) - 1]} {date[3]} ", text)
     return _ORDINAL.sub("", _THOUSANDS.sub("", _CLITIC.sub("", text)))

@@ -15,6 +15,8 @@ def test_endings_case_and_accents_are_folded():
     assert same("Caf\u00e9", "cafe")
     assert same("cafe\u0301", "caf\u00e9")
     assert same("Stra\u00dfe", "STRASSE")
+    assert same("\u0130stanbul", "istanbul")
+    assert same("\U0001d407\U0001d41e\U0001d425\U0001d425\U0001d428 \uff21\uff22", "hello ab")
     assert same("Ada's plan", "ada plan")
     assert same("Ada\u2019s plan", "Ada's plan")
     assert same("make_deploy", "make deploy")
@@ -32,10 +34,10 @@ def test_numbers_and_dates_are_found_however_they_are_written():
     assert same("log_2023-05-08T10:30", "log 2023 May 8 10 30")
 
 
-def test_scripts_without_spaces_are_cut_into_pairs():
-    assert terms("\u6771\u4eac\u90fd") == ("\u6771\u4eac", "\u4eac\u90fd")
+def test_scripts_without_spaces_are_cut_into_characters_and_pairs():
+    assert terms("\u6771\u4eac\u90fd") == ("\u6771", "\u4eac", "\u90fd", "\u6771\u4eac", "\u4eac\u90fd")
     assert terms("\u732b") == ("\u732b",)
-    assert terms("Tokyo\u6771\u4eac") == (*terms("Tokyo"), "\u6771\u4eac")
+    assert terms("Tokyo\u6771\u4eac") == (*terms("Tokyo"), "\u6771", "\u4eac", "\u6771\u4eac")
 
 
 def test_vowel_signs_do_not_cut_words():
