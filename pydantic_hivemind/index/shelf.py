@@ -25,7 +25,7 @@ from pydantic_hivemind.index.embedding import Embedder
 from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.private import make_directory
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised whenever records are made in another way: other chunks, ids or metadata. Older directories are rebuilt."""
 
 MOST_OPEN = 16

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from threading import Lock, RLock
 from typing import NamedTuple
 
-from pydantic_hivemind.index.chunking import headings, split
+from pydantic_hivemind.index.chunking import Chunk, headings, split
 from pydantic_hivemind.index.dense import Dense
 from pydantic_hivemind.index.embedding import Vectors
 from pydantic_hivemind.index.lexical import LexicalIndex
@@ -143,17 +143,20 @@ class ScopeIndex:
 
     def _take(self, head: Head, data: bytes) -> None:
         text = _text_of(data)
-        chunks = split(text) if text is not None else []
-        if not chunks:
+        start = 0
+        chunks: list[Chunk] = []
+        passages: list[Passage] = []
+        for chunk in split(text) if text is not None else ():
+            # Blank ones say nothing: embedders refuse them, or make zeros of them.
+            if not chunk.text.isspace():
+                hash = blake2b(chunk.text.encode(), digest_size=HASH_BYTES).digest()
+                passages.append(Passage(hash, start, start + len(chunk.text), chunk.first_line, chunk.last_line))
+                chunks.append(chunk)
+            start += len(chunk.text)
+        if not passages:
             self._forget(head.path)
             return
         old = self.documents.get(head.path)
-        start = 0
-        passages: list[Passage] = []
-        for chunk in chunks:
-            hash = blake2b(chunk.text.encode(), digest_size=HASH_BYTES).digest()
-            passages.append(Passage(hash, start, start + len(chunk.text), chunk.first_line, chunk.last_line))
-            start += len(chunk.text)
         document = self.documents[head.path] = Document(head, tuple(passages))
         # What all files of a mount are called by says nothing of one.
         name = head.path.removeprefix(self._mounts.of(head.path).prefix)

@@ -249,3 +249,28 @@ def test_a_scope_that_is_gone_and_a_closed_hive(tmp_path):
     hive.close()
     with pytest.raises(StoreClosed):
         scope.search("zebra")
+
+
+def test_a_file_of_blank_lines_is_no_passage(tmp_path):
+    """Embedders refuse it, or make zeros of it, and then every other passage would go without a vector."""
+
+    def embed(texts):
+        return [[1.0, len(text.strip())] if text.strip() else [0.0, 0.0] for text in texts]
+
+    with Hivemind.open(tmp_path, embedder=embed) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/blank.md", " \n\r\n\t\n")
+        scope.write_text("/long.md", "\n" * 3000 + "The cat sleeps.\n")
+        found = scope.search("dog", limit=10)
+        assert found.degraded is None
+        assert [(hit.text, hit.lines) for hit in found] == [("The cat sleeps.\n", (3001, 3001))]
+        assert [hit.path for hit in scope.search()] == ["/long.md"]
+        assert scope.collection("/").count() == 1
+
+
+def test_one_character_is_a_word(tmp_path):
+    """In scripts without spaces, also where meaning is not looked for."""
+    with Hivemind.open(tmp_path) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/a.md", "\u79c1\u306e\u732b\u304c\u597d\u304d\n")
+        assert scope.search("\u732b")[0].matched == ("dense", "lexical")
