@@ -1,6 +1,7 @@
 """Who asks: the workspace of their token, and what they say of an operation in headers.
 
-None of these dependencies asks the store; they are `async`, which spares them the way to a thread.
+None of these dependencies asks the store, unless the body took its time; they are `async`, which spares them the way to
+a thread.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fastapi import Depends, Header, Request
 from pydantic_hivemind.auth import Action, Grant, Tokens
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.http.route import bearer
+from pydantic_hivemind.http.route import bearer, look_at_token
 from pydantic_hivemind.scopes import Scope
 
 _ETAG = re.compile(r'"(\d{1,18})"', re.ASCII)
@@ -36,6 +37,8 @@ TheTokens = Annotated[Tokens, Depends(tokens_of)]
 
 async def grant_of(request: Request, _: Annotated[object, Depends(bearer)]) -> Grant:
     """Dependency: what the caller's token gives."""
+    # JSON has come in by now.
+    await look_at_token(request)
     return request.state.caller[0]
 
 

@@ -24,7 +24,7 @@ from pydantic_hivemind.http.access import (
     etag_of,
 )
 from pydantic_hivemind.http.problems import documented
-from pydantic_hivemind.http.route import TokenRoute
+from pydantic_hivemind.http.route import TokenRoute, look_at_token
 from pydantic_hivemind.http.shapes import shape
 from pydantic_hivemind.model import Stat
 
@@ -90,6 +90,7 @@ async def body_of(request: Request) -> AsyncIterator[SpooledTemporaryFile[bytes]
                     await run_sync(file.write, part)
         except OSError:
             raise StoreFull("there is no room for what is sent") from None
+        await look_at_token(request)
         file.seek(0)
         yield file
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -26,6 +28,9 @@ LIMITS = {
 CONDITIONS = frozenset({"if-match", "if-none-match", "idempotency-key"})
 """Headers that say whether something is done. Who sends one must not believe that it was heeded where it was not."""
 
+TRUSTED_SECONDS = 1.0
+"""Seconds after which it is asked again whether a token is valid, if what was sent with it took that long."""
+
 READING = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 
@@ -45,7 +50,7 @@ class TokenRoute(APIRoute):
         unheeded = frozenset[str]() if set(self.methods or ()) <= READING else CONDITIONS - _headers(self.dependant)
 
         async def handle(request: Request) -> Response:
-            request.state.caller = await _caller(request)
+            await look_at_token(request)
             for name in sorted(unheeded & set(request.headers)):
                 raise InvalidOption(f"this operation takes no {name.title()}; leave it out")
             bodies.limit(request.scope, LIMITS.get(self.name, bodies.MAX_JSON_BYTES))
@@ -54,12 +59,19 @@ class TokenRoute(APIRoute):
         return handle
 
 
-async def _caller(request: Request) -> tuple[Grant, Scope]:
-    """What the caller's token gives, and the workspace it is for.
+async def look_at_token(request: Request) -> None:
+    """Find out what the caller's token gives, and the workspace it is for, or whether it still does after a while.
 
     Raises:
         InvalidToken: There is none that is valid.
     """
+    now = time.monotonic()
+    if now - getattr(request.state, "looked_at", -math.inf) > TRUSTED_SECONDS:
+        request.state.caller = await _caller(request)
+        request.state.looked_at = now
+
+
+async def _caller(request: Request) -> tuple[Grant, Scope]:
     credentials = await bearer(request)
     if credentials is None:
         raise InvalidToken("send a token: `Authorization: Bearer <token>`")

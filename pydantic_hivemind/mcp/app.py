@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.errors import HivemindError, InvalidToken
 from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.mcp.callers import GRANT, by_request
+from pydantic_hivemind.mcp.callers import TOKEN, by_request
 from pydantic_hivemind.mcp.server import server_for
 
 MAX_CALL_BYTES = 16 << 20
@@ -52,7 +52,7 @@ def create_app(hive: Hivemind, *, token_store: Tokens | None = None) -> Starlett
 
 
 class _Bearer:
-    """Lets requests with a valid token through, with what it gives in their state."""
+    """Lets requests with a valid token through, with the token in their state; nothing of others is read."""
 
     def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
         self._app = app
@@ -62,11 +62,12 @@ class _Bearer:
         """As an ASGI app."""
         given = Headers(scope=scope).get("authorization")
         try:
-            grant = await run_sync(self._tokens.verify, _token(given))
+            token = _token(given)
+            await run_sync(self._tokens.verify, token)
         except HivemindError as error:
             await _refusal(error, with_token=given is not None)(scope, receive, send)
             return
-        scope.setdefault("state", {})[GRANT] = grant
+        scope.setdefault("state", {})[TOKEN] = token
         await self._app(scope, receive, send)
 
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from pydantic_hivemind.auth import ACTIONS
+from pydantic_hivemind.auth import ACTIONS, Tokens
 from pydantic_hivemind.http import bodies, connections, create_app, files, route
 from pydantic_hivemind.http.bodies import MAX_CONTENT_BYTES, MAX_JSON_BYTES
 from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
@@ -44,7 +44,7 @@ def begin(served, method, address, *, token=None, length=None, sent=b"", head=No
     """A connection on which a request was begun."""
     host, port = served.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)), timeout=30)
-    lines = [f"{method} {address} HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+    lines = [f"{method} {address} HTTP/1.1", "Host: localhost", "Content-Type: application/json", "Accept: */*"]
     lines += [f"Authorization: Bearer {token}"] if token else []
     lines += ["Transfer-Encoding: chunked"] if length is None else [f"Content-Length: {length}"]
     text = "\r\n".join([*lines, "", ""]).encode() if head is None else head
@@ -243,6 +243,36 @@ def test_the_server_ends_though_somebody_is_sending(tmp_path, hive, token):
         for connection in begun:
             connection.close()
     assert not hive.scope("run", create=False).exists("/f")
+
+
+def test_a_token_that_is_revoked_while_the_body_comes_in_is_heeded(served, tokens, run, monkeypatch):
+    seen = threading.Event()
+    verify = Tokens.verify
+
+    def watched(tokens, token):
+        grant = verify(tokens, token)
+        seen.set()
+        return grant
+
+    monkeypatch.setattr(Tokens, "verify", watched)
+    monkeypatch.setattr(route, "TRUSTED_SECONDS", 0)
+    written = {"name": "hivemind_write", "arguments": {"path": "/f", "content": "x"}}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": written}
+    for method, address, body in (
+        ("PUT", "/v1/files/f", b"x"),
+        ("POST", "/v1/write", b'{"path": "/f", "data": ""}'),
+        ("POST", "/mcp", json.dumps(call).encode()),
+    ):
+        token = tokens.create(run)
+        id = verify(tokens, token).id
+        seen.clear()
+        begun = begin(served, method, address, token=token, length=len(body))
+        seen.wait()
+        tokens.revoke(id)
+        begun.sendall(body)
+        told = answer_on(begun)
+        assert "the token is not valid" in json.dumps(told), address
+        assert not run.exists("/f"), address
 
 
 # -- large files -------------------------------------------------------------------------------
