@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from itertools import takewhile
@@ -17,6 +18,7 @@ from pydantic_hivemind.cli import (
     finding,
     promoting,
     servers,
+    streams,
     tokens,
     transfer,
     upkeep,
@@ -74,15 +76,33 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, and end the process with the exit code of what came of it."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    called = Path(sys.argv[0]).name
     as_json = "--json" in takewhile(lambda word: word != "--", given)
+    streams.prepare()
+    try:
+        code = _run(given, as_json=as_json)
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in streams.UNWRITABLE:
+            raise
+        streams.give_up_printing()
+        # Who reads no further knows it.
+        if error.errno != errno.EPIPE:
+            explain_error("OSError", f"what it prints cannot be written: {error.strerror}", as_json=as_json)
+        code = ExitCode.NO
+    sys.exit(code)
+
+
+def _run(given: list[str], *, as_json: bool) -> str | int | None:
+    """Run the command; the exit code of what came of it."""
+    called = Path(sys.argv[0]).name
     try:
         # Typer tells of wrong usage itself, and ends the process, unless it is not to.
-        code = app(args=given, prog_name=called if called in PROGRAMS else PROGRAMS[0], standalone_mode=not as_json)
+        return app(args=given, prog_name=called if called in PROGRAMS else PROGRAMS[0], standalone_mode=not as_json)
+    except SystemExit as ended:
+        return ended.code
     except HivemindError as error:
         explain_error(type(error).__name__, error, as_json=as_json)
-        code = exit_code(error)
+        return exit_code(error)
     except _UsageError as error:
         explain_error("UsageError", cast(typer.BadParameter, error).format_message(), as_json=as_json)
-        code = ExitCode.USAGE
-    sys.exit(code)
+        return ExitCode.USAGE

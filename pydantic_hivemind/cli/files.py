@@ -20,6 +20,7 @@ from pydantic_hivemind.cli.options import (
     Workspace,
     open_workspace,
 )
+from pydantic_hivemind.cli.streams import standard_input
 from pydantic_hivemind.model import Stat
 
 
@@ -96,10 +97,14 @@ def write(
 
     It keeps the tags it has unless some are given.
     """
-    if sys.stdin.isatty():
+    from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
+
+    given = standard_input()
+    if given.isatty():
         explain("type the file's content, and Ctrl-D at its end")
     with open_workspace(store, workspace) as scope:
-        data = sys.stdin.buffer.read()
+        # Enough to be refused; some input never ends.
+        data = given.read(MAX_FILE_BYTES + 1)
         stat = scope.write_bytes(path, data, tags=tags, expected_version=expected_version, operation_id=operation_id)
     _show(stat, "Wrote", as_json=as_json)
 

@@ -9,6 +9,7 @@ import typer
 
 from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.cli.options import TOKEN_VARIABLE, Store, Workspace, find, open_store
+from pydantic_hivemind.cli.streams import standard_input
 from pydantic_hivemind.cli.tokens import Can, actions
 
 
@@ -62,6 +63,7 @@ def mcp(
     from pydantic_hivemind.auth import Tokens
     from pydantic_hivemind.mcp import create_server, create_token_server, serve
 
+    standard_input()
     token = os.environ.get(TOKEN_VARIABLE)
     asked = ["read"] if read_only else can
     with open_store(store) as hive:
