@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from pydantic_hivemind.client.exchange import Ask, Steps, every, in_base64, many, one, parse
+from pydantic_hivemind.client.exchange import Ask, Steps, every, in_base64, many, nothing, one, parse, sendable
 from pydantic_hivemind.model import Change, Edited, File, Hit, Match, PromotionReport, Stat, Strategy, Version
 from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.reading import decoded, encoded
@@ -113,7 +113,8 @@ def write_bytes(
 ) -> Steps[Stat]:
     """Write a file, making the directories above it. Without `tags` it keeps those it has."""
     content, wanted = bytes(data), _strings(tags)
-    if len(urlencode({"tags": wanted or []}, doseq=True)) > MAX_TAGS_CHARS and len(content) <= MAX_JSON_DATA:
+    in_address = urlencode({"tags": wanted or []}, doseq=True, errors="replace")
+    if len(in_address) > MAX_TAGS_CHARS and len(content) <= MAX_JSON_DATA:
         asked = {"path": path, "data": in_base64(content), "tags": wanted}
         return one(Stat, (yield _change("write", asked, expected_version, operation_id)))
     params = {} if wanted is None else {"tags": wanted or [""]}
@@ -157,12 +158,12 @@ def merge(path: str, data: bytes, *, base: File | None, operation_id: str | None
 
 def make_dir(path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> Steps[None]:
     """Make a directory and those above it; fine if it is there."""
-    yield _change("make_dir", {"path": path}, expected_version, operation_id)
+    nothing((yield _change("make_dir", {"path": path}, expected_version, operation_id)))
 
 
 def remove(path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> Steps[None]:
     """Remove a file, or a directory and everything in it; what is inherited there is hidden."""
-    yield Ask("DELETE", _address(path), headers=_headers(expected_version, operation_id))
+    nothing((yield Ask("DELETE", _address(path), headers=_headers(expected_version, operation_id))))
 
 
 def tag(
@@ -220,7 +221,8 @@ def _headers(expected_version: int | None, operation_id: str | None) -> dict[str
         headers["If-Match"] = f'"{expected_version}"'
     if operation_id is not None:
         # Headers are ASCII, and spaces at their ends are lost.
-        headers["Idempotency-Key"] = quote(operation_id, safe="!\"#$&'()*+,/:;<=>?@[\\]^`{|}")
+        with sendable():
+            headers["Idempotency-Key"] = quote(operation_id, safe="!\"#$&'()*+,/:;<=>?@[\\]^`{|}")
     return headers
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
@@ -22,6 +24,8 @@ PAGE_ITEMS = 1000
 
 TIMEOUT = 60.0
 """Seconds to wait for an answer: the first search of a large workspace takes some."""
+
+_TOKEN = re.compile(r"[!-~]+")
 
 Result = TypeVar("Result")
 
@@ -43,15 +47,38 @@ Steps = Generator[Ask, httpx.Response, Result]
 
 
 def request(http: httpx.Client | httpx.AsyncClient, url: str, token: str, ask: Ask) -> httpx.Request:
-    """A request as it is sent."""
-    return http.build_request(
-        ask.method,
-        f"{url.rstrip('/')}/v1/{ask.what}",
-        params=ask.params,
-        headers={**ask.headers, "Authorization": f"Bearer {token}"},
-        json=ask.json,
-        content=ask.content,
-    )
+    """A request as it is sent.
+
+    Raises:
+        InvalidToken: The token is none.
+        InvalidOption: Something in it cannot be sent.
+    """
+    # Files end with a line break. An error of what sends it would show the token.
+    if not _TOKEN.fullmatch(given := token.strip()):
+        raise errors.InvalidToken("this is no token: give the text that `hivemind token create` prints")
+    with sendable():
+        return http.build_request(
+            ask.method,
+            f"{url.rstrip('/')}/v1/{ask.what}",
+            params=ask.params,
+            headers={**ask.headers, "Authorization": f"Bearer {given}"},
+            json=ask.json,
+            content=ask.content,
+        )
+
+
+@contextmanager
+def sendable() -> Generator[None]:
+    """Makes what was given into what is sent.
+
+    Raises:
+        InvalidOption: It cannot be.
+    """
+    try:
+        yield
+    except (ValueError, TypeError):
+        why = "text has a lone surrogate in it, a number is not finite, or a value is none of JSON's"
+        raise errors.InvalidOption(f"what was given cannot be sent: {why}") from None
 
 
 def unreachable(error: Exception) -> RemoteError:
@@ -92,8 +119,22 @@ def parse(kind: type[Result], text: bytes | str) -> Result:
     except ValueError:
         value = None
     if value is None:
-        raise RemoteError("the answer is not one of a Hivemind server; check the address")
+        raise _foreign()
     return value
+
+
+def nothing(answer: httpx.Response) -> None:
+    """Nothing, where that is all there is to answer.
+
+    Raises:
+        RemoteError: It is something, so that somebody else has answered.
+    """
+    if answer.status_code != HTTPStatus.NO_CONTENT:
+        raise _foreign()
+
+
+def _foreign() -> RemoteError:
+    return RemoteError("the answer is not one of a Hivemind server; check the address")
 
 
 def in_base64(data: bytes) -> str:
@@ -105,7 +146,11 @@ def check(answer: httpx.Response) -> httpx.Response:
     """Raises the error that an answer stands for."""
     if answer.is_success:
         return answer
-    problem = parse(dict[str, Any], answer.content)
+    try:
+        problem = parse(dict[str, Any], answer.content)
+    except RemoteError:
+        # Of a proxy, or of another server.
+        raise RemoteError(f"the server answers with {answer.status_code}, and not as Hivemind does") from None
     detail = str(problem.get("detail"))
     kind = getattr(errors, str(problem.get("error")), None)
     if kind is errors.VersionConflict:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from pydantic_hivemind.auth import Action
-from pydantic_hivemind.client.exchange import Ask, Steps, every, one
+from pydantic_hivemind.client.exchange import Ask, Steps, every, nothing, one
 from pydantic_hivemind.model import ScopeInfo
 
 
@@ -79,17 +79,17 @@ def spawn(
 
 def delete_workspace(name: str, *, cascade: bool = False) -> Steps[None]:
     """Remove a workspace under this one and everything in it, for good."""
-    yield Ask("DELETE", "workspaces", {"name": name, "cascade": cascade})
+    nothing((yield Ask("DELETE", "workspaces", {"name": name, "cascade": cascade})))
 
 
 def destroy(*, cascade: bool = False) -> Steps[None]:
     """Remove the workspace and everything in it, for good; with `cascade` also those under it."""
-    yield Ask("POST", "destroy", json={"cascade": cascade})
+    nothing((yield Ask("POST", "destroy", json={"cascade": cascade})))
 
 
 def renew(ttl: float | None) -> Steps[None]:
     """Let the workspace live `ttl` seconds from now on, or as long as its parent."""
-    yield Ask("POST", "renew", json={"ttl": ttl})
+    nothing((yield Ask("POST", "renew", json={"ttl": ttl})))
 
 
 # -- tokens ------------------------------------------------------------------------------------
@@ -110,4 +110,4 @@ def list_tokens() -> Steps[list[TokenInfo]]:
 
 def revoke_token(id: str) -> Steps[None]:
     """End a token of this workspace or of one under it, and those made with it; fine if it has ended."""
-    yield Ask("DELETE", "tokens", {"id": id})
+    nothing((yield Ask("DELETE", "tokens", {"id": id})))
