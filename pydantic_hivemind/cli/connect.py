@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from contextlib import suppress
@@ -129,8 +130,9 @@ def _show(client: str, place: Path, server: Server, *, as_json: bool) -> None:
         output.print_json({"client": client, "file": str(place), "content": content})
     else:
         sys.stdout.write(content)
-    _, _, workspace = server.arguments
-    explain(f"`hivemind token create --workspace {workspace}` makes what goes where {PLACEHOLDER} is")
+    _, *workspace = server.arguments
+    making = ["hivemind", "token", "create", *workspace, "--store", server.environment[STORE_VARIABLE]]
+    explain(f"`{shlex.join(making)}` makes what goes where {PLACEHOLDER} is")
 
 
 def _server(store: str, workspace: str, token: str) -> Server:

@@ -25,8 +25,9 @@ LIMITS = {
 }
 """Largest bodies, in bytes, of the operations that take the content of files."""
 
-CONDITIONS = frozenset({"if-match", "if-none-match", "idempotency-key"})
-"""Headers that say whether something is done. Who sends one must not believe that it was heeded where it was not."""
+CONDITIONS = frozenset({"if-match", "if-none-match", "if-unmodified-since", "idempotency-key", "content-range"})
+"""Headers that say whether, or to what, something is done. Who sends one must not believe that it was heeded where it
+was not."""
 
 TRUSTED_SECONDS = 1.0
 """Seconds after which it is asked again whether a token is valid, if what was sent with it took that long."""

@@ -94,7 +94,8 @@ def of_path(tx: Transaction, chain: Chain, path: str) -> list[Past]:
 
 def recent(tx: Transaction, chain: Chain, limit: int) -> list[Past]:
     """The newest versions of any files in a chain, newest first."""
-    return _read(tx.rows(_RECENT, fill("scope", chain) | {"limit": limit}, len(chain)))
+    most = min(limit, LARGEST_VERSION)  # There are no more.
+    return _read(tx.rows(_RECENT, fill("scope", chain) | {"limit": most}, len(chain)))
 
 
 def states(tx: Transaction, chain: Chain, path: str) -> list[Past]:

@@ -377,5 +377,6 @@ def test_what_was_done_last(project, user, run):
     ]
     assert run.recent(2)[1] == user.history("/f")[0]
     assert run.recent(2)[1].promotion == report.id
+    assert run.recent(10**30) == run.recent()
     with pytest.raises(InvalidOption):
         run.recent(0)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -168,8 +169,13 @@ def test_it_can_be_shown_without_being_done(run, store, home):
     assert shown["theme"] == 1
     assert shown["mcpServers"]["hivemind"]["env"]["HIVEMIND_TOKEN"] == "TOKEN"
     assert "hivemind token create --workspace run" in told.err
+    assert f"--store {store}" in told.err
     assert place("claude-code", home).read_text() == '{"theme": 1}'
     assert run("token", "list").out == ""
+    run("workspace", "create", "it's mine", "--store", "./of mine")
+    hint = run("connect", "claude-code", "-w", "it's mine", "--store", "./of mine", "--print").err.split("`")[1]
+    made = run(*shlex.split(hint)[1:])
+    assert made.out.count(".") == 2
     assert tomlkit.parse(run("connect", "codex", "--workspace", "run", "--print").out)["mcp_servers"]["hivemind"]
 
 

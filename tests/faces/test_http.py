@@ -119,6 +119,16 @@ def test_a_condition_that_would_not_be_heeded_is_refused(client, hive, tokens, r
     assert (hive.scopes(), tokens.list(), run.diff()) == before
 
 
+@pytest.mark.parametrize(
+    "header", [{"Content-Range": "bytes 5-9/10"}, {"If-Unmodified-Since": "Sat, 01 Jan 2022 00:00:00 GMT"}]
+)
+def test_a_part_of_a_file_is_not_taken_for_all_of_it(client, run, header):
+    """RFC 9110, section 14.5: some clients go on with an upload where they stopped."""
+    run.write_text("/f.md", "0123456789")
+    assert is_problem(client.put("/v1/files/f.md", content=b"56789", headers=header), 400, "InvalidOption")
+    assert run.read_text("/f.md") == "0123456789"
+
+
 # -- parts of files ----------------------------------------------------------------------------
 
 
