@@ -220,9 +220,22 @@ def _seen_until(tx: Transaction, chain: Chain, directory: str) -> int:
         around = (view.own.get(place) for place in ancestors_of(lower.path))
         hiding = (view.own.get(lower.path), *(own for own in around if own is not None and own.blocks))
         since = min((own.origin or 0 for own in hiding if own is not None), default=lower.version)
+        if lower.path in view.own and lower.version < since:
+            since = min(since, _made_of(tx, chain, lower))
         if lower.version > since:
             # Farther down it may have been there before, the same.
             past = history.states(tx, chain[1:], lower.path)
             unseen = [state.version for state in past if state.kind == Kind.FILE and state.version > since]
             newest = min(newest, *(version - 1 for version in unseen))
     return newest
+
+
+def _made_of(tx: Transaction, chain: Chain, lower: Head) -> int:
+    """The newest version that the scope's own file was ever made of, in the scope of a lower file or above; 0 for none.
+
+    Once promoted past that one, it is made of what was received farther down, which says nothing of what is between.
+    """
+    nearer = chain[1 : chain.index(lower.scope_id) + 1]
+    origins = {past.origin for past in history.states(tx, chain[:1], lower.path) if past.origin is not None}
+    found = (history.one(tx, nearer, origin) for origin in origins)
+    return max((made_of.version for made_of, _ in filter(None, found) if made_of.path == lower.path), default=0)

@@ -230,6 +230,35 @@ def test_after_the_parent_was_promoted(project, user, run):
     assert project.read_text("/f") == "3"
 
 
+@pytest.mark.parametrize("by_run", [False, True])
+def test_a_directory_is_removed_whose_file_went_past_the_parent(project, user, run, by_run):
+    """What the parent has of its own instead was not seen, though it is older than what was received."""
+    project.write_text("/d/f", "project\n")
+    run.write_text("/d/f", "run\n")
+    user.write_text("/d/f", "user\n")
+    run.promote("project", strategy="theirs")
+    if by_run:
+        below = run.spawn()
+        below.remove("/d")
+        below.promote()
+    else:
+        run.remove("/d")
+    assert not run.exists("/d/f")
+    with pytest.raises(PromotionConflict) as raised:
+        run.promote()
+    assert [conflict.path for conflict in raised.value.report.conflicts] == ["/d/f"]
+    assert user.read_text("/d/f") == "user\n"
+
+
+def test_a_directory_is_removed_whose_file_was_made_of_the_parents(user, run):
+    user.write_text("/d/f", "user\n")
+    run.write_text("/d/f", "run\n")
+    run.promote("project")
+    run.remove("/d")
+    assert run.promote().conflicts == ()
+    assert not user.exists("/d/f")
+
+
 def test_a_deletion_to_a_grandparent(project, user, run):
     """It still hides what the scope between has."""
     project.write_text("/f", "1")
