@@ -14,7 +14,7 @@ from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.http.app import create_app
-from pydantic_hivemind.http.connections import BoundedConnection
+from pydantic_hivemind.http.connections import HEAD_SECONDS, BoundedConnection
 from pydantic_hivemind.http.metrics import LOG
 
 DEFAULT_HOST = "127.0.0.1"
@@ -29,6 +29,8 @@ OPTIONS: dict[str, Any] = {
     "access_log": False,
     "server_header": False,
     "http": BoundedConnection,
+    # Not its five seconds, for which clients keep connections too: the end of one and a request would cross.
+    "timeout_keep_alive": HEAD_SECONDS,
     # There are none here, and their connections would be counted by nobody.
     "ws": "none",
     "timeout_graceful_shutdown": END_SECONDS,

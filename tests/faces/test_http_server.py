@@ -8,6 +8,7 @@ import sys
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
@@ -17,6 +18,8 @@ from starlette.routing import Route
 from pydantic_hivemind import errors
 from pydantic_hivemind.auth import ACTIONS
 from pydantic_hivemind.http import create_app, serve
+from pydantic_hivemind.http.connections import HEAD_SECONDS
+from pydantic_hivemind.http.server import OPTIONS
 
 
 @pytest.fixture
@@ -170,3 +173,9 @@ def test_it_listens_elsewhere_only_when_somebody_has_a_token(hive, tokens, bound
 def test_this_machine_has_several_names(hive, bound, host):
     serve(hive, host=host)
     assert bound[0]["host"] == host
+
+
+def test_a_connection_is_kept_for_longer_than_clients_keep_theirs(hive):
+    """Else who asks every five seconds sends each request at the moment when the server closes."""
+    config = uvicorn.Config(create_app(hive), **OPTIONS)
+    assert min(config.timeout_keep_alive, HEAD_SECONDS) > 2 * httpx.Limits().keepalive_expiry
