@@ -9,3 +9,8 @@ def project(hive):
 @pytest.fixture
 def user(hive, project):
     return hive.scope("user", parent=project)
+
+
+@pytest.fixture
+def run(user):
+    return user.spawn("run")

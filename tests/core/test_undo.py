@@ -16,11 +16,6 @@ from pydantic_hivemind.errors import (
 from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 
 
-@pytest.fixture
-def run(user):
-    return user.spawn("run")
-
-
 def everything(scope, directory="/"):
     """Every path a scope shows, directories too, and the text of each file."""
     shown = {}
