@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import regex
@@ -51,6 +51,7 @@ class Budget:
             self._left = max(self._left - (time.monotonic() - began), 1e-6)
             return found
         except TimeoutError:
+            self._left = 1e-6
             raise InvalidPattern("the pattern takes too long to look for; use fewer of * and + in it") from None
 
 
@@ -108,6 +109,20 @@ def _place(pattern: str) -> str | None:
 def is_hidden(path: str, *, under: str = "/") -> bool:
     """Whether a name in the path, after the normalized directory `under`, begins with a dot."""
     return path.find("/.", 0 if under == "/" else len(under)) != -1
+
+
+def spans(pattern: str, line: str, budget: Budget) -> Iterator[tuple[int, int]]:
+    """Where a regular expression that was searched for matches in a line, leaving out where it matches nothing.
+
+    Raises:
+        InvalidPattern: It takes too long.
+    """
+    compiled = _compiled(pattern, 0)
+    at = 0
+    while at < len(line) and (found := budget.search(compiled, line, at)) is not None:
+        if found.end() > found.start():
+            yield found.span()
+        at = max(found.end(), found.start() + 1)
 
 
 class LineSearch:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 import warnings
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,9 @@ import typer
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
 from pydantic_hivemind.cli.options import Hidden, Json, Store, Tags, Workspace, open_workspace, seconds
+from pydantic_hivemind.errors import InvalidPattern
 from pydantic_hivemind.model import Hit, Match
+from pydantic_hivemind.patterns import Budget, spans
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -121,10 +123,14 @@ def _lines(matches: list[Match], pattern: str) -> Text:
     from rich.text import Text
 
     lines: list[Text] = []
+    budget = Budget()
     for match in matches:
         line = Text.assemble((output.printable(match.path), "magenta"), ":", (str(match.line_number), "green"), ":")
         text = Text(output.printable(match.line))
-        text.highlight_regex(re.compile(pattern), "bold red")
+        # What took long to find may take forever to find again behind that.
+        with suppress(InvalidPattern):
+            for start, end in spans(pattern, text.plain, budget):
+                text.stylize("bold red", start, end)
         lines.append(line + text)
     return Text("\n").join(lines)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pydantic_hivemind import Hivemind, patterns
 from pydantic_hivemind.errors import InvalidPattern
-from pydantic_hivemind.patterns import Budget, LineSearch, any_path, glob_matcher, is_hidden
+from pydantic_hivemind.patterns import Budget, LineSearch, any_path, glob_matcher, is_hidden, spans
 
 LETTERS = st.sampled_from(["a", "b", "B", "é", " ", "-", "."])
 ATOMS = st.one_of(
@@ -209,6 +209,13 @@ def test_a_search_ends(pattern: str, hive: Hivemind, monkeypatch: pytest.MonkeyP
         scope.write_text(f"/{number}", "a" * 60 + "!")
     with suppress(InvalidPattern):
         assert scope.grep(pattern) == []
+
+
+@pytest.mark.parametrize("pattern", ["a", "^a", "a*", "a+b?", r"\ba", "(?<=b)a", "b|a", "a(?=b)"])
+def test_where_a_line_matches(pattern: str) -> None:
+    line = "aab ba aba"
+    found = [match.span() for match in re.finditer(pattern, line) if match[0]]
+    assert list(spans(pattern, line, Budget())) == found
 
 
 @pytest.mark.parametrize("pattern", ["**/a/" * 12 + "b", "*a" * 12 + "b", "{a,*}*" * 6 + "b"])

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from pydantic_hivemind import Hivemind
+from pydantic_hivemind import Hivemind, patterns
 
 W = ("--workspace", "run")
 
@@ -108,6 +108,13 @@ def test_grep_prints_lines_and_says_whether_there_were_any(run):
     assert run("grep", "a: b", *W, people=True).out == "/f.md:1:a: b\n"
     nothing = run("grep", "z", *W)
     assert (nothing.code, nothing.out) == (1, "")
+
+
+def test_grep_shows_a_line_though_its_other_matches_take_too_long(run, monkeypatch):
+    monkeypatch.setattr(patterns, "MOST_SECONDS", 0.2)
+    slow = "ok " + "a" * 40 + "b"
+    run("write", "/f.md", *W, stdin=f"{slow}\nok ok\n".encode())
+    assert run("grep", "ok|(a+)+$", *W, people=True).out == f"/f.md:1:{slow}\n/f.md:2:ok ok\n"
 
 
 def test_search_finds_passages_and_says_whether_there_were_any(run):
