@@ -54,7 +54,8 @@ def install(session: nox.Session, line: str, *groups: str) -> None:
 
 def run_tests(session: nox.Session, line: str, *options: str) -> None:
     install(session, line, "test")
-    with tempfile.TemporaryDirectory(dir=MEMORY if has_room(MEMORY) else None) as directory:
+    place = MEMORY if has_room(MEMORY) else None
+    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as directory:
         # Some tests become other users.
         Path(directory).chmod(0o755)
         session.run("python", "-m", "pytest", *AT_ONCE, *options, *session.posargs, env={"TMPDIR": directory})
