@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from pydantic_hivemind.adapters.toolset import HivemindSearch as HivemindSearch
     from pydantic_hivemind.adapters.toolset import HivemindToolset as HivemindToolset
     from pydantic_hivemind.adapters.workspace import HivemindWorkspace as HivemindWorkspace
+    from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS as DEFAULT_MOUNTS
+    from pydantic_hivemind.base.mounts import Mount as Mount
+    from pydantic_hivemind.base.values import Change as Change
+    from pydantic_hivemind.base.values import Conflict as Conflict
+    from pydantic_hivemind.base.values import Edited as Edited
+    from pydantic_hivemind.base.values import File as File
+    from pydantic_hivemind.base.values import Hit as Hit
+    from pydantic_hivemind.base.values import Hits as Hits
+    from pydantic_hivemind.base.values import Match as Match
+    from pydantic_hivemind.base.values import PromotionReport as PromotionReport
+    from pydantic_hivemind.base.values import ScopeInfo as ScopeInfo
+    from pydantic_hivemind.base.values import Stat as Stat
+    from pydantic_hivemind.base.values import Version as Version
     from pydantic_hivemind.checkpoints import Checkpoints as Checkpoints
     from pydantic_hivemind.checkpoints import Snapshot as Snapshot
     from pydantic_hivemind.conversations import Conversation as Conversation
     from pydantic_hivemind.hivemind import Hivemind as Hivemind
-    from pydantic_hivemind.model import Change as Change
-    from pydantic_hivemind.model import Conflict as Conflict
-    from pydantic_hivemind.model import Edited as Edited
-    from pydantic_hivemind.model import File as File
-    from pydantic_hivemind.model import Hit as Hit
-    from pydantic_hivemind.model import Hits as Hits
-    from pydantic_hivemind.model import Match as Match
-    from pydantic_hivemind.model import PromotionReport as PromotionReport
-    from pydantic_hivemind.model import ScopeInfo as ScopeInfo
-    from pydantic_hivemind.model import Stat as Stat
-    from pydantic_hivemind.model import Version as Version
-    from pydantic_hivemind.mounts import DEFAULT_MOUNTS as DEFAULT_MOUNTS
-    from pydantic_hivemind.mounts import Mount as Mount
     from pydantic_hivemind.scopes import Scope as Scope
 
 _HOMES = {
-    "Change": "model",
+    "Change": "base.values",
     "Checkpoints": "checkpoints",
-    "Conflict": "model",
+    "Conflict": "base.values",
     "Conversation": "conversations",
-    "DEFAULT_MOUNTS": "mounts",
-    "Edited": "model",
-    "File": "model",
-    "Hit": "model",
-    "Hits": "model",
+    "DEFAULT_MOUNTS": "base.mounts",
+    "Edited": "base.values",
+    "File": "base.values",
+    "Hit": "base.values",
+    "Hits": "base.values",
     "Hivemind": "hivemind",
     "HivemindBackend": "adapters.backend",
     "HivemindCheckpointStore": "adapters.checkpoints",
@@ -53,16 +53,16 @@ _HOMES = {
     "HivemindSearch": "adapters.toolset",
     "HivemindToolset": "adapters.toolset",
     "HivemindWorkspace": "adapters.workspace",
-    "Match": "model",
-    "Mount": "mounts",
-    "PromotionReport": "model",
+    "Match": "base.values",
+    "Mount": "base.mounts",
+    "PromotionReport": "base.values",
     "Scope": "scopes",
-    "ScopeInfo": "model",
+    "ScopeInfo": "base.values",
     "Session": "adapters.sessions",
     "SessionManager": "adapters.sessions",
     "Snapshot": "checkpoints",
-    "Stat": "model",
-    "Version": "model",
+    "Stat": "base.values",
+    "Version": "base.values",
 }
 """Public names and the modules they live in."""
 

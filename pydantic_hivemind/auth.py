@@ -12,6 +12,7 @@ from typing import Any, Literal, cast, get_args
 
 import jwt
 
+from pydantic_hivemind.base.store_permissions import MIN_SECRET_BYTES, SECRET_FILE, new_secret, secret_in
 from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, ScopeNotFound
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.ledger import secrets as kept_secrets
@@ -19,7 +20,6 @@ from pydantic_hivemind.ledger import tokens, tree
 from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.scopes import MAX_TTL
 from pydantic_hivemind.ledger.tokens import TokenRow
-from pydantic_hivemind.private import MIN_SECRET_BYTES, SECRET_FILE, new_secret, secret_in
 from pydantic_hivemind.scopes import Scope
 
 Action = Literal["read", "write", "promote", "admin"]

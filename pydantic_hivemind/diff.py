@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.base.values import Change
 from pydantic_hivemind.ledger import tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain, Head
 from pydantic_hivemind.merge import merge_tags
-from pydantic_hivemind.model import Change
-from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.promote import Filter, Promotion
 
 EVERYTHING = Filter(None, None)

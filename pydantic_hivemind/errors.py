@@ -49,7 +49,7 @@ import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pydantic_hivemind.model import PromotionReport
+    from pydantic_hivemind.base.values import PromotionReport
 
 
 class HivemindError(Exception):

@@ -13,15 +13,15 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from pydantic_hivemind.base.fork_safety import Lock
+from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.base.paths import normalize
+from pydantic_hivemind.base.values import Finding, Hits
 from pydantic_hivemind.errors import EmbeddingError, InvalidOption, StoreClosed
-from pydantic_hivemind.forks import Lock
 from pydantic_hivemind.ledger import scopes, vectors
 from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain
-from pydantic_hivemind.model import Finding, Hits
-from pydantic_hivemind.mounts import MountTable
-from pydantic_hivemind.paths import normalize
 
 if TYPE_CHECKING:
     from chromadb import Collection

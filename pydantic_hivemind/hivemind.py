@@ -8,16 +8,16 @@ from pathlib import Path
 from types import NoneType, TracebackType
 from typing import TYPE_CHECKING
 
-from pydantic_hivemind import private
+from pydantic_hivemind.base import store_permissions
+from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS, Mount, MountTable
+from pydantic_hivemind.base.paths import is_url
+from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
 from pydantic_hivemind.finder import Finder, check_embedder
 from pydantic_hivemind.ledger import integrity, scopes
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.sqlite import LEDGER_FILE, Durability, SqliteDriver
-from pydantic_hivemind.model import Finding, ScopeInfo
-from pydantic_hivemind.mounts import DEFAULT_MOUNTS, Mount, MountTable
-from pydantic_hivemind.paths import is_url
 from pydantic_hivemind.scopes import Scope
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Hivemind:
             problem = f"another process has kept the store from being written for {PATIENCE:.0f} seconds"
             found.append(Finding("locks", problem, "find it and wait for it or end it; nothing is lost by that"))
         if self._directory is not None:
-            found += private.check(self._directory, LEDGER_FILE)
+            found += store_permissions.check(self._directory, LEDGER_FILE)
         return found + self._finder.check()
 
     def sweep(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from pydantic_hivemind.paths import name_of
+from pydantic_hivemind.base.paths import name_of
 
 JOURNAL_NAME = ".memory-operations.json"
 """The name that `FileStore` of pydantic-ai-harness gives it, in each directory of memory."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 from merge3 import Merge3
 
+from pydantic_hivemind.base.values import Strategy
 from pydantic_hivemind.compare import LineMatcher, TooManyChanges
 from pydantic_hivemind.journals import is_journal, merge_journals
-from pydantic_hivemind.model import Strategy
 from pydantic_hivemind.union import MOST_UNITED, append, cuts, union
 
 if TYPE_CHECKING:

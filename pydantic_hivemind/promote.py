@@ -6,6 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
+from pydantic_hivemind.base.matching import any_path
+from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.base.paths import ancestors_of, is_below
+from pydantic_hivemind.base.values import Conflict, PromotionReport, Strategy
 from pydantic_hivemind.errors import InvalidOption, PromotionConflict
 from pydantic_hivemind.ledger import files, history, layer, tree
 from pydantic_hivemind.ledger.database import Transaction
@@ -15,11 +19,7 @@ from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain, Head, View
 from pydantic_hivemind.merge import Merged, merge, merge_tags
-from pydantic_hivemind.model import Conflict, PromotionReport, Strategy
-from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.origins import Origins
-from pydantic_hivemind.paths import ancestors_of, is_below
-from pydantic_hivemind.patterns import any_path
 
 PROMOTED = Cause("promote")
 """Why a scope lets go of what its ancestor has now."""

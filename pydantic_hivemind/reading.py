@@ -8,6 +8,10 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from pydantic_hivemind.base.matching import Budget, glob_matcher, is_hidden, line_search
+from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.base.paths import normalize
+from pydantic_hivemind.base.values import Change, File, Hits, Match, Stat, Version
 from pydantic_hivemind.diff import changes
 from pydantic_hivemind.errors import (
     InvalidOption,
@@ -24,10 +28,6 @@ from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Head, View
-from pydantic_hivemind.model import Change, File, Hits, Match, Stat, Version
-from pydantic_hivemind.mounts import MountTable
-from pydantic_hivemind.paths import normalize
-from pydantic_hivemind.patterns import Budget, glob_matcher, is_hidden, line_search
 
 if TYPE_CHECKING:
     from chromadb import Collection

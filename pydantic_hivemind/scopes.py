@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from pydantic_hivemind import promote as promotion
 from pydantic_hivemind import undo
+from pydantic_hivemind.base.paths import normalize
+from pydantic_hivemind.base.values import Edited, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.checkpoints import Checkpoints
 from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.edits import replaced
@@ -21,8 +23,6 @@ from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import View
 from pydantic_hivemind.merge import Merged, merge
-from pydantic_hivemind.model import Edited, File, PromotionReport, Stat, Strategy
-from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.reading import ScopeReader, encoded
 
 if TYPE_CHECKING:

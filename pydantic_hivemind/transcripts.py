@@ -12,8 +12,8 @@ from datetime import datetime
 from operator import is_
 from typing import TYPE_CHECKING, cast
 
+from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.errors import CheckpointError
-from pydantic_hivemind.forks import Lock
 from pydantic_hivemind.ledger import turns
 from pydantic_hivemind.ledger.turns import Stored, Turn
 

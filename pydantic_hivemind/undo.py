@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.errors import IsADirectory, VersionConflict, VersionNotFound
 from pydantic_hivemind.ledger import history, layer, tree
 from pydantic_hivemind.ledger.database import Transaction
@@ -15,7 +16,6 @@ from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.tree import Chain, View
-from pydantic_hivemind.paths import ancestors_of
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from operator import attrgetter
 from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
 
 from pydantic_hivemind.adapters.unseen import ForCaller, RunFiles
+from pydantic_hivemind.base.paths import normalize
+from pydantic_hivemind.base.values import Stat
 from pydantic_hivemind.errors import (
     EditError,
     HivemindError,
@@ -19,8 +21,6 @@ from pydantic_hivemind.errors import (
     NotText,
     PathNotFound,
 )
-from pydantic_hivemind.model import Stat
-from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.scopes import Scope
 
 _is_dir = attrgetter("is_dir")

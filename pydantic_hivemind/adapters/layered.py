@@ -22,8 +22,8 @@ from pydantic_ai.workspaces import (
 )
 
 from pydantic_hivemind.adapters.refs import join_refs
-from pydantic_hivemind.mounts import DEFAULT_MOUNTS
-from pydantic_hivemind.paths import is_below
+from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS
+from pydantic_hivemind.base.paths import is_below
 
 KEPT = tuple(mount.prefix for mount in DEFAULT_MOUNTS if mount.prefix != "/")
 """The directories that live in the scope, under the root and under the working directory alike: pydantic-deep

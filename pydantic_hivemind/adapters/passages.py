@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from pydantic_hivemind.base.values import Hit
 from pydantic_hivemind.errors import NotADirectory, PathNotFound
-from pydantic_hivemind.model import Hit
 from pydantic_hivemind.scopes import Scope
 
 

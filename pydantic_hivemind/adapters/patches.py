@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import unified_diff
 
-from pydantic_hivemind.model import Change
+from pydantic_hivemind.base.values import Change
 
 NOTHING = "/dev/null"
 """What a patch calls a file that is not there."""

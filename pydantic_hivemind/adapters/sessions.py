@@ -20,10 +20,10 @@ from typing_extensions import Self, Unpack
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.names import session_name
 from pydantic_hivemind.adapters.unseen import RunFiles
+from pydantic_hivemind.base.fork_safety import Lock
+from pydantic_hivemind.base.values import PromotionReport, ScopeInfo, Strategy
 from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError
-from pydantic_hivemind.forks import Lock
 from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.model import PromotionReport, ScopeInfo, Strategy
 from pydantic_hivemind.scopes import Scope
 
 __all__ = ["Session", "SessionLimitExceeded", "SessionManager"]

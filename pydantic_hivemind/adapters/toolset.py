@@ -17,8 +17,8 @@ from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionTools
 from pydantic_hivemind.adapters.hits import MAX_HITS, shown, told
 from pydantic_hivemind.adapters.notes import MEMORY, add, add_in_branch, file_name
 from pydantic_hivemind.adapters.runs import Branch, RunScope, scope_of_run
+from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, InvalidTag, PathError
-from pydantic_hivemind.model import Hit, Hits
 from pydantic_hivemind.scopes import Scope
 
 INSTRUCTIONS = (

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeVar
 
 from typing_extensions import ParamSpec
 
+from pydantic_hivemind.base.fork_safety import Lock
+from pydantic_hivemind.base.paths import normalize
+from pydantic_hivemind.base.values import File, Stat
 from pydantic_hivemind.errors import HivemindError
-from pydantic_hivemind.forks import Lock
-from pydantic_hivemind.model import File, Stat
-from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.scopes import Scope
 
 if TYPE_CHECKING:

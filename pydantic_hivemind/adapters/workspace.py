@@ -32,11 +32,11 @@ from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.layered import layered
 from pydantic_hivemind.adapters.refs import PROVIDER, scope_name, scope_ref, split_ref
 from pydantic_hivemind.adapters.unseen import RunFiles, for_caller
+from pydantic_hivemind.base.fork_safety import Lock
+from pydantic_hivemind.base.paths import normalize
+from pydantic_hivemind.base.values import Stat
 from pydantic_hivemind.errors import ScopeNotFound, StoreClosed
-from pydantic_hivemind.forks import Lock
 from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.model import Stat
-from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.scopes import Scope
 
 DEFAULT_PARENT = "workspaces"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
 from pydantic_hivemind.cli.options import (
@@ -25,7 +26,6 @@ from pydantic_hivemind.cli.options import (
 from pydantic_hivemind.cli.tokens import Can, TokenTtl, actions, lifetime
 from pydantic_hivemind.cli.work_trees import how_to_keep_out
 from pydantic_hivemind.errors import HivemindError, InvalidToken
-from pydantic_hivemind.paths import is_url
 
 if TYPE_CHECKING:
     from pydantic_hivemind.cli.connect_files import Server

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pydantic_hivemind.base.values import Stat
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import explain
 from pydantic_hivemind.cli.options import (
@@ -21,7 +22,6 @@ from pydantic_hivemind.cli.options import (
     open_workspace,
 )
 from pydantic_hivemind.cli.streams import standard_input
-from pydantic_hivemind.model import Stat
 
 
 def add_to(app: typer.Typer) -> None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pydantic_hivemind.base.matching import Budget, spans
+from pydantic_hivemind.base.values import Hit, Match
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
 from pydantic_hivemind.cli.options import Hidden, Json, Store, Tags, Workspace, open_workspace, seconds
 from pydantic_hivemind.errors import InvalidPattern
-from pydantic_hivemind.model import Hit, Match
-from pydantic_hivemind.patterns import Budget, spans
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.errors import HivemindError, ScopeNotFound
-from pydantic_hivemind.paths import is_url
 
 if TYPE_CHECKING:
     from pydantic_hivemind.hivemind import Hivemind

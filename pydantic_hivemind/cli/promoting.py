@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pydantic_hivemind.adapters.patches import of_change
+from pydantic_hivemind.base.values import PromotionReport, Strategy, Version
 from pydantic_hivemind.cli import output, patches
 from pydantic_hivemind.cli.exits import ExitCode
 from pydantic_hivemind.cli.options import (
@@ -24,7 +25,6 @@ from pydantic_hivemind.cli.options import (
     open_workspace,
 )
 from pydantic_hivemind.errors import PromotionConflict
-from pydantic_hivemind.model import PromotionReport, Strategy, Version
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

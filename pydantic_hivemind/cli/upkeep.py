@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from pydantic_hivemind.base.values import Finding, Part
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode
 from pydantic_hivemind.cli.options import Json, Store, open_store
 from pydantic_hivemind.cli.transfer import progress_bar
-from pydantic_hivemind.model import Finding, Part
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

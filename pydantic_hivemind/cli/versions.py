@@ -8,8 +8,8 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
+from pydantic_hivemind.base.values import Finding
 from pydantic_hivemind.ledger.schema import REVISION
-from pydantic_hivemind.model import Finding
 
 PACKAGES = ("pydantic-hivemind", "pydantic-deep", "pydantic-ai-backend", "pydantic-ai-slim", "chromadb", "sqlalchemy")
 """Those on which it depends most."""

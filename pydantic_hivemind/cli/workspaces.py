@@ -15,8 +15,8 @@ from pydantic_hivemind.errors import ScopeHasChildren, ScopeNotFound
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+    from pydantic_hivemind.base.values import ScopeInfo
     from pydantic_hivemind.hivemind import Hivemind
-    from pydantic_hivemind.model import ScopeInfo
 
 group = typer.Typer(help="Make, show and delete workspaces.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from pydantic_hivemind.base.paths import normalize
+from pydantic_hivemind.base.values import Change, Edited, File, Hit, Match, PromotionReport, Stat, Strategy, Version
 from pydantic_hivemind.client.exchange import Ask, Steps, every, in_base64, many, nothing, one, parse, sendable
-from pydantic_hivemind.model import Change, Edited, File, Hit, Match, PromotionReport, Stat, Strategy, Version
-from pydantic_hivemind.paths import normalize
 from pydantic_hivemind.reading import decoded, encoded
 
 MAX_TAGS_CHARS = 2048

@@ -16,8 +16,8 @@ import httpx
 from pydantic import ConfigDict, TypeAdapter
 
 from pydantic_hivemind import errors
+from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.errors import HivemindError, RemoteError
-from pydantic_hivemind.model import PromotionReport
 
 PAGE_ITEMS = 1000
 """Items that are asked for at a time: as many as a server gives."""

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from pydantic_hivemind.auth import Action
+from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.client.exchange import Ask, Steps, every, nothing, one
-from pydantic_hivemind.model import ScopeInfo
 
 
 class TokenInfo(NamedTuple):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from pydantic_hivemind.auth import Grant
+from pydantic_hivemind.base.values import Conflict, Edited, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.errors import PromotionConflict
 from pydantic_hivemind.http.access import (
     Editable,
@@ -22,7 +23,6 @@ from pydantic_hivemind.http.access import (
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, GivenBase64, shape
-from pydantic_hivemind.model import Conflict, Edited, File, PromotionReport, Stat, Strategy
 
 router = APIRouter(tags=["changing"], route_class=TokenRoute)
 

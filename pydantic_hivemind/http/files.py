@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.convertors import Convertor, register_url_convertor
 
+from pydantic_hivemind.base.values import Stat
 from pydantic_hivemind.errors import InvalidPath, IsADirectory, StoreFull
 from pydantic_hivemind.http import ranges
 from pydantic_hivemind.http.access import (
@@ -26,7 +27,6 @@ from pydantic_hivemind.http.access import (
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute, look_at_token
 from pydantic_hivemind.http.shapes import shape
-from pydantic_hivemind.model import Stat
 
 
 class _AnyText(Convertor[str]):

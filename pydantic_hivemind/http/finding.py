@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from pydantic_hivemind.base.values import Change, Hit, Match, Stat, Version
 from pydantic_hivemind.http.access import Readable, TheGrant, chain_of
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, page_of, shape
-from pydantic_hivemind.model import Change, Hit, Match, Stat, Version
 
 router = APIRouter(tags=["finding"], route_class=TokenRoute)
 

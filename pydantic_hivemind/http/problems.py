@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.adapters.fastapi import STATUSES
+from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.http.shapes import shape
-from pydantic_hivemind.model import PromotionReport
 
 MEDIA_TYPE = "application/problem+json"
 

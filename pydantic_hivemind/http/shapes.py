@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_h
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema, create_model
 
-from pydantic_hivemind import model
+from pydantic_hivemind.base import values
 
 
 def _to_base64(data: bytes) -> str:
@@ -81,7 +81,7 @@ def _shaped(hint: Any) -> Any:
     """A type of a field, with the package's own values in it replaced by their models."""
     if hint is bytes:
         return Base64
-    if getattr(hint, "__module__", None) == model.__name__ and isinstance(hint, type):
+    if getattr(hint, "__module__", None) == values.__name__ and isinstance(hint, type):
         return shape(hint)
     parts = get_args(hint)
     if get_origin(hint) in (Union, UnionType):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import ScopeNotFound
 from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.model import ScopeInfo
 from pydantic_hivemind.scopes import Scope
 
 

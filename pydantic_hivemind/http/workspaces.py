@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from pydantic_hivemind.auth import MAX_TTL
+from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope
 from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
 from pydantic_hivemind.http.paging import Paging
@@ -21,7 +22,6 @@ from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, Shape, page_of
 from pydantic_hivemind.http.tokens import Can, Issued, TokenInfo, issue, no_more_than
 from pydantic_hivemind.http.under import find, not_under, under
-from pydantic_hivemind.model import ScopeInfo
 from pydantic_hivemind.scopes import Scope
 
 router = APIRouter(tags=["workspaces"], route_class=TokenRoute)

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pydantic_hivemind.model import Matched
+from pydantic_hivemind.base.values import Matched
 
 Key = TypeVar("Key", bound=Hashable)
 

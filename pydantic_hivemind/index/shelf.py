@@ -17,13 +17,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic_hivemind import forks
+from pydantic_hivemind.base import fork_safety
+from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.base.store_permissions import make_directory
 from pydantic_hivemind.index import directories
 from pydantic_hivemind.index.chroma import HNSW, ChromaNotOpened, ChromaUnavailable, ScopeChroma, is_low, usable
 from pydantic_hivemind.index.directories import Directory
 from pydantic_hivemind.index.embedding import Embedder
-from pydantic_hivemind.mounts import MountTable
-from pydantic_hivemind.private import make_directory
 
 LAYOUT = 2
 """Raised whenever records are made in another way: other chunks, ids or metadata. Older directories are rebuilt."""
@@ -252,4 +252,4 @@ def _after_in_child() -> None:
         shelf.forget()
 
 
-forks.around(_before, _after_in_parent, _after_in_child)
+fork_safety.around(_before, _after_in_parent, _after_in_child)

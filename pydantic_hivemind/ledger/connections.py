@@ -13,8 +13,8 @@ from typing import NamedTuple
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
+from pydantic_hivemind.base.fork_safety import Gate
 from pydantic_hivemind.errors import InvalidOption, StoreClosed
-from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.ledger.driver import Driver
 
 KEPT_CONNECTIONS = 16

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.errors import (
     FileTooLarge,
     InvalidPath,
@@ -19,7 +20,6 @@ from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.tree import Chain, Head, View
-from pydantic_hivemind.paths import ancestors_of
 
 MAKE_DIR = Cause("make_dir")
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Column, Select, Update, func, or_, select, update
 from typing_extensions import Unpack
 
+from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 from pydantic_hivemind.ledger.schema import Kind, versions
 from pydantic_hivemind.ledger.statements import Row, Statement, fill, param, slots
 from pydantic_hivemind.ledger.tree import Chain
-from pydantic_hivemind.paths import ancestors_of
 
 LARGEST_VERSION = 2**63 - 1
 """What the database can count to."""

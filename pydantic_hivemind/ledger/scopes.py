@@ -10,12 +10,12 @@ from typing import Any, cast
 from sqlalchemy import Select, delete, or_, select, update
 from typing_extensions import Unpack
 
+from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope, ScopeExists, ScopeGone, ScopeHasChildren
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import scopes
 from pydantic_hivemind.ledger.statements import Row, Statement, Value, fill, insert_row, param, slots
 from pydantic_hivemind.ledger.tree import Chain
-from pydantic_hivemind.model import ScopeInfo
 
 MAX_NAME_CHARS = 512
 """Longest name of a scope, in characters."""

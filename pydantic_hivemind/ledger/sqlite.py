@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from pydantic_hivemind.base.store_permissions import make_directory, make_file
 from pydantic_hivemind.errors import (
     HivemindError,
     InvalidOption,
@@ -27,7 +28,6 @@ from pydantic_hivemind.errors import (
 )
 from pydantic_hivemind.ledger.driver import Cursor
 from pydantic_hivemind.ledger.lines import Line, Turn
-from pydantic_hivemind.private import make_directory, make_file
 
 Durability = Literal["full", "normal"]
 """`full`: an acknowledged write survives a power cut. `normal`: it survives the end of the process, however

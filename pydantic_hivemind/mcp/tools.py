@@ -18,9 +18,9 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_hivemind.adapters.hits import MAX_HITS, shown, told
 from pydantic_hivemind.adapters.notes import MEMORY, add, file_name
 from pydantic_hivemind.auth import Action
+from pydantic_hivemind.base.values import Strategy
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.mcp import texts
-from pydantic_hivemind.model import Strategy
 from pydantic_hivemind.scopes import Scope
 
 NOTES = f"{MEMORY}/main"

@@ -9,10 +9,10 @@ from datetime import datetime
 from operator import ge, gt, le, lt
 from typing import Any, cast
 
+from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.base.paths import is_below
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.ledger.tree import Head
-from pydantic_hivemind.mounts import MountTable
-from pydantic_hivemind.paths import is_below
 
 Scalar = str | int | float | bool
 Condition = Callable[[Head], bool]

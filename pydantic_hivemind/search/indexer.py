@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pydantic_hivemind.base.fork_safety import Gate
+from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreBusy, StoreClosed, StoreError
-from pydantic_hivemind.forks import Gate
 from pydantic_hivemind.index.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.index.embedding import BATCH, Embedder
 from pydantic_hivemind.index.shelf import ChromaShelf
 from pydantic_hivemind.ledger import feed, scopes, tree, vectors
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.tree import Chain
-from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.search import records
 from pydantic_hivemind.search.scope_index import ScopeIndex
 from pydantic_hivemind.search.worker import Worker

@@ -10,6 +10,7 @@ from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
+from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import EmbeddingError
 from pydantic_hivemind.index.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.index.dense import Place
@@ -20,7 +21,6 @@ from pydantic_hivemind.index.words import terms
 from pydantic_hivemind.ledger import tree, vectors
 from pydantic_hivemind.ledger.database import Database, Transaction
 from pydantic_hivemind.ledger.tree import Chain, View
-from pydantic_hivemind.model import Hit, Hits
 from pydantic_hivemind.search import records
 from pydantic_hivemind.search.filters import Condition
 from pydantic_hivemind.search.indexer import Indexer

@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.errors import StoreClosed
 from pydantic_hivemind.index.chroma import Metadata, Record, ScopeChroma
 from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
 from pydantic_hivemind.ledger import feed, tree, vectors
 from pydantic_hivemind.ledger.database import Database
 from pydantic_hivemind.ledger.tree import Chain
-from pydantic_hivemind.mounts import MountTable
 from pydantic_hivemind.search.scope_index import Document, Passage, ScopeIndex
 
 Item = TypeVar("Item")

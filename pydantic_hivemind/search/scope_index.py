@@ -7,6 +7,7 @@ from hashlib import blake2b
 from threading import Lock, RLock
 from typing import NamedTuple
 
+from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.index.chunking import Chunk, headings, split
 from pydantic_hivemind.index.dense import Dense
 from pydantic_hivemind.index.embedding import Vectors
@@ -16,7 +17,6 @@ from pydantic_hivemind.ledger import feed, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.tree import Head
-from pydantic_hivemind.mounts import MountTable
 
 HASH_BYTES = 16
 """Length of the hashes that chunks are known by: no two of 2**60 collide by chance."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread, current_thread
 
-from pydantic_hivemind.forks import Lock
+from pydantic_hivemind.base.fork_safety import Lock
 
 _log = logging.getLogger("pydantic_hivemind")
 

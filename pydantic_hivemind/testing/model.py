@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import NamedTuple
 
-from pydantic_hivemind.paths import ancestors_of, is_below, parent_of
+from pydantic_hivemind.base.paths import ancestors_of, is_below, parent_of
 
 
 class ModelFile(NamedTuple):

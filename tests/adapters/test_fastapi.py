@@ -23,11 +23,11 @@ from pydantic_hivemind.adapters.fastapi import (
     user_conversation,
     user_scope,
 )
+from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo.model import scripted_model
 from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.model import PromotionReport
 from pydantic_hivemind.scopes import Scope
 
 

@@ -8,8 +8,8 @@ import pytest
 from layers import dump
 
 from pydantic_hivemind import Hivemind, HivemindBackend, errors
+from pydantic_hivemind.base.paths import MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_NAMES
 from pydantic_hivemind.ledger.scopes import MAX_TTL
-from pydantic_hivemind.paths import MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_NAMES
 
 
 @pytest.fixture

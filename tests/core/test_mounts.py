@@ -1,7 +1,7 @@
 """Which mount a path belongs to."""
 
 from pydantic_hivemind import DEFAULT_MOUNTS, Hivemind, Mount
-from pydantic_hivemind.mounts import MountTable
+from pydantic_hivemind.base.mounts import MountTable
 
 
 def test_the_last_of_equal_prefixes_counts():

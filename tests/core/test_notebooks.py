@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from pydantic_hivemind import Scope
+from pydantic_hivemind.base.values import Mutation
 from pydantic_hivemind.errors import IsADirectory, NotADirectory, OperationConflict, ScopeGone, VersionConflict
 from pydantic_hivemind.ledger.annotations import Annotation
 from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
-from pydantic_hivemind.model import Mutation
 from pydantic_hivemind.notebooks import Notebook, Operation
 
 

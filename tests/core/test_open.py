@@ -5,8 +5,9 @@ import stat
 
 import pytest
 
-from pydantic_hivemind import Hivemind, private
+from pydantic_hivemind import Hivemind
 from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.base import store_permissions
 from pydantic_hivemind.errors import InvalidOption
 
 
@@ -107,7 +108,7 @@ def test_files_that_everybody_can_read_are_found(tmp_path, monkeypatch):
     (store / "token-secret").chmod(0o644)
     with Hivemind.open(store) as hive:
         assert hive.check() == []
-        monkeypatch.setattr(private, "_can_be_reached", lambda _: True)
+        monkeypatch.setattr(store_permissions, "_can_be_reached", lambda _: True)
         found = hive.check()
     assert [(finding.part, finding.mendable) for finding in found] == [("access", False)] * 2
     assert "ledger" in found[0].problem

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pydantic_hivemind import Hivemind, patterns
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.base import matching
+from pydantic_hivemind.base.matching import Budget, LineSearch, any_path, glob_matcher, is_hidden, spans
 from pydantic_hivemind.errors import InvalidPattern
-from pydantic_hivemind.patterns import Budget, LineSearch, any_path, glob_matcher, is_hidden, spans
 
 LETTERS = st.sampled_from(["a", "b", "B", "é", " ", "-", "."])
 ATOMS = st.one_of(
@@ -203,7 +204,7 @@ FOREVER = {
 @pytest.mark.parametrize("pattern", FOREVER.values(), ids=FOREVER.keys())
 def test_a_search_ends(pattern: str, hive: Hivemind, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `re` it would last for ages, and meanwhile no other thread would run."""
-    monkeypatch.setattr(patterns, "MOST_SECONDS", 0.2)
+    monkeypatch.setattr(matching, "MOST_SECONDS", 0.2)
     scope = hive.scope("a")
     for number in range(100):
         scope.write_text(f"/{number}", "a" * 60 + "!")
@@ -220,7 +221,7 @@ def test_where_a_line_matches(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["**/a/" * 12 + "b", "*a" * 12 + "b", "{a,*}*" * 6 + "b"])
 def test_a_glob_ends(pattern: str, hive: Hivemind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patterns, "MOST_SECONDS", 0.2)
+    monkeypatch.setattr(matching, "MOST_SECONDS", 0.2)
     scope = hive.scope("a")
     scope.write_text("/" + "a/" * 100 + "c", "x")
     scope.write_text("/" + "a" * 250, "x")
@@ -231,7 +232,7 @@ def test_a_glob_ends(pattern: str, hive: Hivemind, monkeypatch: pytest.MonkeyPat
 
 
 def test_others_go_on_during_a_long_search(hive: Hivemind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patterns, "MOST_SECONDS", 1)
+    monkeypatch.setattr(matching, "MOST_SECONDS", 1)
     scope = hive.scope("a")
     scope.write_text("/a", "a" * 60 + "!")
     with ThreadPoolExecutor(1) as pool:

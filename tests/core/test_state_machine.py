@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from layers import check_layers
 
+from pydantic_hivemind.base.paths import ancestors_of, is_below, parent_of
 from pydantic_hivemind.errors import (
     EditError,
     HivemindError,
@@ -17,7 +18,6 @@ from pydantic_hivemind.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from pydantic_hivemind.paths import ancestors_of, is_below, parent_of
 from pydantic_hivemind.testing.model import ScopeModel
 from pydantic_hivemind.testing.strategies import crowded_paths
 

@@ -5,7 +5,8 @@ import warnings
 
 import pytest
 
-from pydantic_hivemind import Hivemind, patterns
+from pydantic_hivemind import Hivemind
+from pydantic_hivemind.base import matching
 
 W = ("--workspace", "run")
 
@@ -111,7 +112,7 @@ def test_grep_prints_lines_and_says_whether_there_were_any(run):
 
 
 def test_grep_shows_a_line_though_its_other_matches_take_too_long(run, monkeypatch):
-    monkeypatch.setattr(patterns, "MOST_SECONDS", 0.2)
+    monkeypatch.setattr(matching, "MOST_SECONDS", 0.2)
     slow = "ok " + "a" * 40 + "b"
     run("write", "/f.md", *W, stdin=f"{slow}\nok ok\n".encode())
     assert run("grep", "ok|(a+)+$", *W, people=True).out == f"/f.md:1:{slow}\n/f.md:2:ok ok\n"

@@ -13,8 +13,8 @@ import pytest
 
 from pydantic_hivemind import Scope, errors
 from pydantic_hivemind.auth import ACTIONS
+from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.client import AsyncHivemindClient, HivemindClient, calls, workspaces
-from pydantic_hivemind.paths import normalize
 
 
 class Blocking:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from pydantic_hivemind.base.values import Finding
 from pydantic_hivemind.errors import StoreReadOnly
-from pydantic_hivemind.model import Finding
 
 SECRET_FILE = "token-secret"  # noqa: S105 (its name)
 """The file in the store's directory that has what tokens are signed with."""

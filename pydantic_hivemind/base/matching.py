@@ -11,8 +11,8 @@ import regex
 from wcmatch import glob
 from wcmatch._wcparse import PatternLimitException
 
+from pydantic_hivemind.base.paths import is_below, normalize
 from pydantic_hivemind.errors import InvalidPath, InvalidPattern
-from pydantic_hivemind.paths import is_below, normalize
 
 CROWDED = 4
 """Matching lines, most of them next to each other, after which looking at each line takes less than leaping."""

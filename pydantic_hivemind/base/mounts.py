@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic_hivemind.paths import is_below, normalize
+from pydantic_hivemind.base.paths import is_below, normalize
 
 INDEXED_BYTES = 1 << 20
 """Largest file that can be searched, if a mount says nothing else: a megabyte of text is a book. What is larger is

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from pydantic_hivemind.paths import name_of
+from pydantic_hivemind.base.paths import name_of
 
 ChangeKind = Literal["added", "modified", "deleted", "directory"]
 """What a scope did to a path of its ancestors; `directory` is a new directory."""
