@@ -11,7 +11,7 @@ from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain, Head
-from pydantic_hivemind.merge import merge_tags
+from pydantic_hivemind.merging.three_way import merge_tags
 from pydantic_hivemind.promote import Filter, Promotion
 
 EVERYTHING = Filter(None, None)

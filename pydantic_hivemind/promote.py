@@ -18,7 +18,7 @@ from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain, Head, View
-from pydantic_hivemind.merge import Merged, merge, merge_tags
+from pydantic_hivemind.merging.three_way import Merged, merge, merge_tags
 from pydantic_hivemind.origins import Origins
 
 PROMOTED = Cause("promote")

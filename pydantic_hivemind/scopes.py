@@ -22,7 +22,7 @@ from pydantic_hivemind.ledger.receipts import Result
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import View
-from pydantic_hivemind.merge import Merged, merge
+from pydantic_hivemind.merging.three_way import Merged, merge
 from pydantic_hivemind.reading import ScopeReader, encoded
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from pydantic_hivemind.index.chunking import Chunk, headings, split
 from pydantic_hivemind.index.dense import Dense
 from pydantic_hivemind.index.embedding import Vectors
 from pydantic_hivemind.index.lexical import LexicalIndex
-from pydantic_hivemind.journals import is_journal
 from pydantic_hivemind.ledger import feed, tree
 from pydantic_hivemind.ledger.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.tree import Head
+from pydantic_hivemind.merging.operation_log import is_journal
 
 HASH_BYTES = 16
 """Length of the hashes that chunks are known by: no two of 2**60 collide by chance."""

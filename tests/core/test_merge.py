@@ -2,11 +2,11 @@
 
 import pytest
 
-from pydantic_hivemind import compare
-from pydantic_hivemind import merge as merging
 from pydantic_hivemind.errors import MergeConflict, PromotionConflict
 from pydantic_hivemind.ledger import database
-from pydantic_hivemind.merge import merge
+from pydantic_hivemind.merging import line_matching
+from pydantic_hivemind.merging import three_way as merging
+from pydantic_hivemind.merging.three_way import merge
 
 MEMORY = "/.deep/memory/main/MEMORY.md"
 BASE = "".join(f"{number}\n" for number in range(3000))
@@ -36,7 +36,7 @@ def test_versions_that_differ_in_many_places_are_a_conflict(union):
 
 @pytest.mark.parametrize("union", [False, True])
 def test_what_is_appended_is_all_that_is_compared(monkeypatch, union):
-    monkeypatch.setattr(compare, "MOST_STEPS", 10)
+    monkeypatch.setattr(line_matching, "MOST_STEPS", 10)
     same = "\n".join(["- same"] * 1000) + "\n"
     merged = merge(MEMORY, same.encode(), (same + "- ours\n").encode(), same.encode() + b"- theirs\n", union=union)
     assert merged.compared

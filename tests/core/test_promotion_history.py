@@ -7,7 +7,7 @@ from layers import check_layers
 from test_promotion import tree
 
 from pydantic_hivemind.errors import InvalidOption, VersionConflict, VersionNotFound
-from pydantic_hivemind.merge import merge
+from pydantic_hivemind.merging.three_way import merge
 
 MEMORY = "/.deep/memory/main/MEMORY.md"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pydantic_hivemind.merge import merge
+from pydantic_hivemind.merging.three_way import merge
 
 MEMORY = "/.deep/memory/main/MEMORY.md"
 

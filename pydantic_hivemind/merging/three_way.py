@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 from merge3 import Merge3
 
 from pydantic_hivemind.base.values import Strategy
-from pydantic_hivemind.compare import LineMatcher, TooManyChanges
-from pydantic_hivemind.journals import is_journal, merge_journals
-from pydantic_hivemind.union import MOST_UNITED, append, cuts, union
+from pydantic_hivemind.merging.line_matching import LineMatcher, TooManyChanges
+from pydantic_hivemind.merging.markdown_union import MOST_UNITED, append, cuts, union
+from pydantic_hivemind.merging.operation_log import is_journal, merge_journals
 
 if TYPE_CHECKING:
     from merge3 import SequenceMatcherProtocol

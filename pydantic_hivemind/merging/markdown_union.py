@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pydantic_hivemind.compare import LineMatcher
+from pydantic_hivemind.merging.line_matching import LineMatcher
 
 DEEPEST = 60
 """Columns of indentation that are told apart. Nobody nests deeper, and each level is a level of recursion."""
