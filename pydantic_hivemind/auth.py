@@ -17,7 +17,7 @@ from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, Sc
 from pydantic_hivemind.hivemind import Hivemind
 from pydantic_hivemind.ledger import secrets as kept_secrets
 from pydantic_hivemind.ledger import tokens, tree
-from pydantic_hivemind.ledger.database import Database
+from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.scopes import MAX_TTL
 from pydantic_hivemind.ledger.tokens import TokenRow
 from pydantic_hivemind.scopes import Scope

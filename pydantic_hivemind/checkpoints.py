@@ -12,7 +12,7 @@ from pydantic_hivemind import transcripts
 from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.ledger import checkpoints, tree, turns
 from pydantic_hivemind.ledger.checkpoints import CheckpointRow
-from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.transcripts import HistoryCache, is_storable
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_hivemind import transcripts
 from pydantic_hivemind.ledger import conversations, receipts, tree, turns
-from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 
 if TYPE_CHECKING:

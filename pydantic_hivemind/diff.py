@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.values import Change
 from pydantic_hivemind.ledger import tree
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain, Head

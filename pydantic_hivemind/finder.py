@@ -19,7 +19,7 @@ from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Finding, Hits
 from pydantic_hivemind.errors import EmbeddingError, InvalidOption, StoreClosed
 from pydantic_hivemind.ledger import scopes, vectors
-from pydantic_hivemind.ledger.database import Database
+from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.ledger.tree import Chain
 

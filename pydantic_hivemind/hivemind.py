@@ -15,9 +15,9 @@ from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
 from pydantic_hivemind.finder import Finder, check_embedder
 from pydantic_hivemind.ledger import integrity, scopes
-from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.engine.database import Database, Transaction
+from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE, Durability, SqliteDriver
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.ledger.sqlite import LEDGER_FILE, Durability, SqliteDriver
 from pydantic_hivemind.scopes import Scope
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Hivemind:
             NotALedger: The schema holds something else.
             LedgerTooNew: A later version of this package made it.
         """
-        from pydantic_hivemind.ledger.postgresql import PostgresDriver
+        from pydantic_hivemind.ledger.engine.postgresql import PostgresDriver
 
         check_embedder(embedder)
         table = MountTable(mounts)

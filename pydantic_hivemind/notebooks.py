@@ -14,7 +14,7 @@ from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Mutation
 from pydantic_hivemind.ledger import annotations, files, receipts, tree
 from pydantic_hivemind.ledger.annotations import Annotation
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.reading import ScopeReader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.ledger import history, tree
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.tree import Chain, Head

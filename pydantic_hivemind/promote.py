@@ -12,7 +12,7 @@ from pydantic_hivemind.base.paths import ancestors_of, is_below
 from pydantic_hivemind.base.values import Conflict, PromotionReport, Strategy
 from pydantic_hivemind.errors import InvalidOption, PromotionConflict
 from pydantic_hivemind.ledger import files, history, layer, tree
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind

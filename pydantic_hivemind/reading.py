@@ -23,7 +23,7 @@ from pydantic_hivemind.errors import (
 )
 from pydantic_hivemind.finder import Finder
 from pydantic_hivemind.ledger import history, scopes, tree
-from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow

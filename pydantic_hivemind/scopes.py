@@ -16,7 +16,7 @@ from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.edits import replaced
 from pydantic_hivemind.errors import MergeConflict, ScopeNotFound, VersionNotFound
 from pydantic_hivemind.ledger import conversations, files, history, receipts, scopes, tree
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.receipts import Result
 from pydantic_hivemind.ledger.schema import Kind

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.errors import IsADirectory, VersionConflict, VersionNotFound
 from pydantic_hivemind.ledger import history, layer, tree
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind

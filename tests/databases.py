@@ -16,7 +16,7 @@ import pytest
 from ports import free_port
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
+from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 
 kept_in_postgresql = False
 """Set by `pytest --postgresql`."""

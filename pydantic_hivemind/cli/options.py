@@ -99,7 +99,7 @@ def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
         Refused: There is none.
     """
     from pydantic_hivemind.hivemind import Hivemind
-    from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
+    from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 
     if is_url(store):
         with Hivemind.connect(store) as hive:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement, insert_row, param
 from pydantic_hivemind.ledger.schema import annotations
-from pydantic_hivemind.ledger.statements import Statement, insert_row, param
 
 
 class Annotation(NamedTuple):

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger import turns
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Row, Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.schema import checkpoints
-from pydantic_hivemind.ledger.statements import Row, Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.turns import Turn
 
 

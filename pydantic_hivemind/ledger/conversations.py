@@ -7,9 +7,9 @@ from typing import cast
 
 from sqlalchemy import delete, select, update
 
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.schema import conversations
-from pydantic_hivemind.ledger.statements import Statement, Value, insert_row, param
 
 _AT = (conversations.c.scope_id == param("of_scope"), conversations.c.id == param("of_id"))
 

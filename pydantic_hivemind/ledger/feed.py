@@ -7,9 +7,9 @@ from typing import NamedTuple, cast
 from sqlalchemy import and_, func, select
 
 from pydantic_hivemind.ledger import tree
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement, param
 from pydantic_hivemind.ledger.schema import heads, versions
-from pydantic_hivemind.ledger.statements import Statement, param
 from pydantic_hivemind.ledger.tree import Head
 
 

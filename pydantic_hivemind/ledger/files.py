@@ -16,7 +16,7 @@ from pydantic_hivemind.errors import (
     VersionConflict,
 )
 from pydantic_hivemind.ledger import history, layer, tree
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.tree import Chain, Head, View

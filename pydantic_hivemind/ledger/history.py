@@ -9,10 +9,10 @@ from sqlalchemy import Column, Select, Update, func, or_, select, update
 from typing_extensions import Unpack
 
 from pydantic_hivemind.base.paths import ancestors_of
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Row, Statement, fill, param, slots
 from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 from pydantic_hivemind.ledger.schema import Kind, versions
-from pydantic_hivemind.ledger.statements import Row, Statement, fill, param, slots
 from pydantic_hivemind.ledger.tree import Chain
 
 LARGEST_VERSION = 2**63 - 1

@@ -7,9 +7,9 @@ from sqlalchemy.sql.expression import cast
 from sqlalchemy.types import Text
 from typing_extensions import Unpack
 
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement
 from pydantic_hivemind.ledger.schema import Kind, checkpoints, conversations, heads, messages, scopes, turns, versions
-from pydantic_hivemind.ledger.statements import Statement
 
 Count = Select[Unpack[tuple[int]]]
 

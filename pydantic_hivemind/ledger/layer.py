@@ -14,9 +14,9 @@ from typing import cast
 from sqlalchemy import Delete, delete, false, func, insert, literal, null, select, update
 
 from pydantic_hivemind.base.paths import ancestors_of, below, parent_of
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.schema import Kind, heads, versions
-from pydantic_hivemind.ledger.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.tree import Head, View
 
 KEPT_VERSIONS = 20

@@ -13,9 +13,9 @@ from sqlalchemy import delete, select
 
 from pydantic_hivemind.base.values import Outcome
 from pydantic_hivemind.errors import OperationConflict
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.schema import receipts
-from pydantic_hivemind.ledger.statements import Statement, Value, insert_row, param
 
 KEPT_SECONDS = 7 * 24 * 3600
 """How long a receipt is kept: longer than any retry, short enough that they do not pile up."""

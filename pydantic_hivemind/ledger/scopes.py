@@ -12,9 +12,9 @@ from typing_extensions import Unpack
 
 from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope, ScopeExists, ScopeGone, ScopeHasChildren
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Row, Statement, Value, fill, insert_row, param, slots
 from pydantic_hivemind.ledger.schema import scopes
-from pydantic_hivemind.ledger.statements import Row, Statement, Value, fill, insert_row, param, slots
 from pydantic_hivemind.ledger.tree import Chain
 
 MAX_NAME_CHARS = 512

@@ -6,9 +6,9 @@ from typing import cast
 
 from sqlalchemy import select
 
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement, insert_row, param
 from pydantic_hivemind.ledger.schema import secrets
-from pydantic_hivemind.ledger.statements import Statement, insert_row, param
 
 _FIND = Statement(lambda: select(secrets.c.value).where(secrets.c.name == param("name")))
 _INSERT = Statement(lambda: insert_row(secrets))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, delete, or_, select
 from typing_extensions import Unpack
 
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement, insert_row, param
 from pydantic_hivemind.ledger.schema import scopes, tokens
-from pydantic_hivemind.ledger.statements import Statement, insert_row, param
 
 
 @dataclass(frozen=True)

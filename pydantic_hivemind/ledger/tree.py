@@ -18,9 +18,9 @@ from typing_extensions import Unpack
 
 from pydantic_hivemind.base.paths import ancestors_of, below
 from pydantic_hivemind.errors import NotADirectory, PathNotFound, ScopeGone
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Row, Statement, fill, param, slots
 from pydantic_hivemind.ledger.schema import Kind, heads, scopes, versions
-from pydantic_hivemind.ledger.statements import Row, Statement, fill, param, slots
 
 Chain = tuple[int, ...]
 """Ids of a scope and its ancestors, nearest first."""

@@ -14,9 +14,9 @@ from sqlalchemy import Select, and_, delete, literal, or_, select
 from sqlalchemy.sql.dml import ReturningDelete
 from typing_extensions import Unpack
 
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement, Value, fill, insert_row, param, slots
 from pydantic_hivemind.ledger.schema import checkpoints, conversations, messages, turns
-from pydantic_hivemind.ledger.statements import Statement, Value, fill, insert_row, param, slots
 
 HASH_BYTES = 16
 """Length of the hashes that messages and turns are known by: no two of 2**60 collide by chance."""

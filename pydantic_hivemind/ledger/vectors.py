@@ -7,9 +7,9 @@ from typing import cast
 
 from sqlalchemy import delete, func, literal, select
 
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.engine.statements import Statement, fill, insert_row, param, slots
 from pydantic_hivemind.ledger.schema import vectors
-from pydantic_hivemind.ledger.statements import Statement, fill, insert_row, param, slots
 from pydantic_hivemind.ledger.tree import Chain
 
 HASHES_PER_QUERY = 256

@@ -21,7 +21,7 @@ from pydantic_hivemind.index.chroma import ChromaNotOpened, ChromaUnavailable, S
 from pydantic_hivemind.index.embedding import BATCH, Embedder
 from pydantic_hivemind.index.shelf import ChromaShelf
 from pydantic_hivemind.ledger import feed, scopes, tree, vectors
-from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.tree import Chain
 from pydantic_hivemind.search import records
 from pydantic_hivemind.search.scope_index import ScopeIndex

@@ -19,7 +19,7 @@ from pydantic_hivemind.index.fusion import CANDIDATES, Fused, fuse
 from pydantic_hivemind.index.lexical import Statistics
 from pydantic_hivemind.index.words import terms
 from pydantic_hivemind.ledger import tree, vectors
-from pydantic_hivemind.ledger.database import Database, Transaction
+from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.tree import Chain, View
 from pydantic_hivemind.search import records
 from pydantic_hivemind.search.filters import Condition

@@ -14,7 +14,7 @@ from pydantic_hivemind.errors import StoreClosed
 from pydantic_hivemind.index.chroma import Metadata, Record, ScopeChroma
 from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
 from pydantic_hivemind.ledger import feed, tree, vectors
-from pydantic_hivemind.ledger.database import Database
+from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.tree import Chain
 from pydantic_hivemind.search.scope_index import Document, Passage, ScopeIndex
 

@@ -13,7 +13,7 @@ from pydantic_hivemind.index.dense import Dense
 from pydantic_hivemind.index.embedding import Vectors
 from pydantic_hivemind.index.lexical import LexicalIndex
 from pydantic_hivemind.ledger import feed, tree
-from pydantic_hivemind.ledger.database import Transaction
+from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.tree import Head
 from pydantic_hivemind.merging.operation_log import is_journal

@@ -11,9 +11,10 @@ from databases import opened
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.index.embedding import BATCH
-from pydantic_hivemind.ledger import postgresql, sqlite, vectors
-from pydantic_hivemind.ledger.database import Database
-from pydantic_hivemind.ledger.lines import Line
+from pydantic_hivemind.ledger import vectors
+from pydantic_hivemind.ledger.engine import postgresql, sqlite
+from pydantic_hivemind.ledger.engine.database import Database
+from pydantic_hivemind.ledger.engine.write_queue import Line
 from pydantic_hivemind.search.indexer import KEEP_PATIENCE
 
 TIMEOUT = 1

@@ -13,7 +13,7 @@ from layers import check_layers
 from processes import fork, join
 
 from pydantic_hivemind.errors import VersionConflict
-from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
+from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 
 MEMORY = "/.deep/memory/main/MEMORY.md"
 PROCESSES, THREADS, READERS, ROUNDS = 8, 16, 3, 8

@@ -3,7 +3,7 @@
 import pytest
 
 from pydantic_hivemind.errors import MergeConflict, PromotionConflict
-from pydantic_hivemind.ledger import database
+from pydantic_hivemind.ledger.engine import database
 from pydantic_hivemind.merging import line_matching
 from pydantic_hivemind.merging import three_way as merging
 from pydantic_hivemind.merging.three_way import merge

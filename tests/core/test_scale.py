@@ -3,7 +3,7 @@
 import pytest
 
 from pydantic_hivemind.ledger import history, layer, receipts, scopes, tree
-from pydantic_hivemind.ledger.statements import fill
+from pydantic_hivemind.ledger.engine.statements import fill
 
 CHAIN, PATHS = (3, 2, 1), ("/d/f", "/d")
 LOOKUP = fill("scope", CHAIN) | fill("path", PATHS)

@@ -12,9 +12,9 @@ from processes import as_nobody
 from sqlalchemy import create_engine, event
 
 from pydantic_hivemind import Hivemind, errors
-from pydantic_hivemind.ledger.database import Database
+from pydantic_hivemind.ledger.engine.database import Database
+from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE, SqliteDriver
 from pydantic_hivemind.ledger.schema import REVISION
-from pydantic_hivemind.ledger.sqlite import LEDGER_FILE, SqliteDriver
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from processes import NOBODY, as_nobody
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
+from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from databases import opened, server
 from layers import check_layers, rows
 
 from pydantic_hivemind import Hivemind, errors
-from pydantic_hivemind.ledger import connections
+from pydantic_hivemind.ledger.engine import pool
 
 CRASHES = 3
 
@@ -105,7 +105,7 @@ def test_ended_connections_are_replaced(hive, url, monkeypatch):
         scope.write_text("/f", "y")
     assert scope.read_text("/f") == "x"
     server().end_connections(url)
-    monkeypatch.setattr(connections, "TRUSTED_SECONDS", 0)
+    monkeypatch.setattr(pool, "TRUSTED_SECONDS", 0)
     scope.write_text("/f", "y")
     assert scope.read_text("/f") == "y"
 

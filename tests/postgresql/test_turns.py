@@ -11,7 +11,7 @@ from databases import opened
 from processes import fork, join
 
 from pydantic_hivemind import errors
-from pydantic_hivemind.ledger import postgresql
+from pydantic_hivemind.ledger.engine import postgresql
 
 
 @pytest.fixture

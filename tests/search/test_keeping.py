@@ -11,8 +11,8 @@ from embedders import Counting
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.index.embedding import BATCH
 from pydantic_hivemind.ledger import vectors
-from pydantic_hivemind.ledger.database import Database
-from pydantic_hivemind.ledger.sqlite import LEDGER_FILE
+from pydantic_hivemind.ledger.engine.database import Database
+from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 from pydantic_hivemind.search import indexer
 
 FILES = 3 * BATCH

@@ -25,8 +25,8 @@ from pydantic_hivemind.errors import (
     StoreReadOnly,
     StoreUnreachable,
 )
-from pydantic_hivemind.ledger.driver import Cursor
-from pydantic_hivemind.ledger.lines import Line
+from pydantic_hivemind.ledger.engine.driver import Cursor
+from pydantic_hivemind.ledger.engine.write_queue import Line
 from pydantic_hivemind.ledger.schema import metadata
 
 SCHEMA = "hivemind"

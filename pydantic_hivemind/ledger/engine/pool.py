@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pydantic_hivemind.base.fork_safety import Gate
 from pydantic_hivemind.errors import InvalidOption, StoreClosed
-from pydantic_hivemind.ledger.driver import Driver
+from pydantic_hivemind.ledger.engine.driver import Driver
 
 KEPT_CONNECTIONS = 16
 """Open connections kept for later; more are opened as threads need them. One costs about 100 KB."""

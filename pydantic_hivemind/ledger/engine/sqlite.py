@@ -26,8 +26,8 @@ from pydantic_hivemind.errors import (
     StoreFull,
     StoreReadOnly,
 )
-from pydantic_hivemind.ledger.driver import Cursor
-from pydantic_hivemind.ledger.lines import Line, Turn
+from pydantic_hivemind.ledger.engine.driver import Cursor
+from pydantic_hivemind.ledger.engine.write_queue import Line, Turn
 
 Durability = Literal["full", "normal"]
 """`full`: an acknowledged write survives a power cut. `normal`: it survives the end of the process, however

@@ -14,10 +14,10 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from typing_extensions import Self
 
 from pydantic_hivemind.errors import LedgerTooNew, StoreBusy
-from pydantic_hivemind.ledger.connections import Connections
-from pydantic_hivemind.ledger.driver import Driver
+from pydantic_hivemind.ledger.engine.driver import Driver
+from pydantic_hivemind.ledger.engine.pool import Connections
+from pydantic_hivemind.ledger.engine.statements import Row, Shape, Statement, Value
 from pydantic_hivemind.ledger.schema import REVISION
-from pydantic_hivemind.ledger.statements import Row, Shape, Statement, Value
 
 
 class Transaction:
