@@ -15,11 +15,11 @@ import jwt
 from pydantic_hivemind.base.store_permissions import MIN_SECRET_BYTES, SECRET_FILE, new_secret, secret_in
 from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, ScopeNotFound
 from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.ledger import secrets as kept_secrets
-from pydantic_hivemind.ledger import tokens, tree
+from pydantic_hivemind.ledger import overlay, token_records
+from pydantic_hivemind.ledger import signing_secrets as kept_secrets
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.scopes import MAX_TTL
-from pydantic_hivemind.ledger.tokens import TokenRow
+from pydantic_hivemind.ledger.token_records import TokenRow
 from pydantic_hivemind.scopes import Scope
 
 Action = Literal["read", "write", "promote", "admin"]
@@ -119,10 +119,10 @@ class Tokens:
         made_by = None if by is None else by.id
         row = TokenRow(uuid.uuid4().hex, scope.chain_ids[0], scope.name, ",".join(allowed), now, ends, made_by)
         with self._database.write(scope.chain_ids) as tx:
-            tree.check_alive(tx, scope.chain_ids)
-            if made_by is not None and not tokens.hold(tx, made_by):
+            overlay.check_alive(tx, scope.chain_ids)
+            if made_by is not None and not token_records.hold(tx, made_by):
                 raise InvalidToken(_REFUSED)
-            tokens.store(tx, row)
+            token_records.store(tx, row)
         claims = {"jti": row.id, "aud": _AUDIENCE, "sub": row.scope, "can": allowed, "exp": math.ceil(ends)}
         return _codec.encode(claims, self._key(), algorithm=_ALGORITHM)
 
@@ -139,7 +139,7 @@ class Tokens:
         except (jwt.InvalidTokenError, ValueError):
             raise InvalidToken(_REFUSED) from None
         with self._database.read() as tx:
-            row = tokens.find(tx, str(claims["jti"]))
+            row = token_records.find(tx, str(claims["jti"]))
         if row is None:
             raise InvalidToken(_REFUSED)
         return _grant(row)
@@ -159,12 +159,12 @@ class Tokens:
     def list(self) -> list[Grant]:
         """The tokens that are valid now, by workspace and age."""
         with self._database.read() as tx:
-            return [_grant(row) for row in tokens.listing(tx)]
+            return [_grant(row) for row in token_records.listing(tx)]
 
     def revoke(self, id: str) -> bool:
         """End a token now, and those that were made with it; whether it was valid."""
         with self._database.write() as tx:
-            return tokens.forget(tx, id)
+            return token_records.forget(tx, id)
 
     def _key(self) -> bytes:
         if self._secret is None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind import transcripts
 from pydantic_hivemind.errors import CheckpointError
-from pydantic_hivemind.ledger import checkpoints, tree, turns
-from pydantic_hivemind.ledger.checkpoints import CheckpointRow
+from pydantic_hivemind.ledger import checkpoint_records, message_chain, overlay
+from pydantic_hivemind.ledger.checkpoint_records import CheckpointRow
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.transcripts import HistoryCache, is_storable
@@ -84,61 +84,61 @@ class Checkpoints:
             metadata=_metadata(snapshot.metadata),
         )
         with self._database.write(self._row.chain) as tx:
-            tree.check_alive(tx, self._row.chain)
-            checkpoints.save(tx, self._row.id, row, history)
+            overlay.check_alive(tx, self._row.chain)
+            checkpoint_records.save(tx, self._row.id, row, history)
 
     def get(self, id: str) -> Snapshot | None:
         """The checkpoint of that id."""
-        return self._find(checkpoints.get, id)
+        return self._find(checkpoint_records.get, id)
 
     def get_by_label(self, label: str) -> Snapshot | None:
         """Of the checkpoints with that label the one that was saved first."""
-        return self._find(checkpoints.by_label, label)
+        return self._find(checkpoint_records.by_label, label)
 
     def list_all(self) -> list[Snapshot]:
         """Every checkpoint, oldest first."""
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
-            return self._loaded(tx, checkpoints.listing(tx, self._row.id))
+            overlay.check_alive(tx, self._row.chain)
+            return self._loaded(tx, checkpoint_records.listing(tx, self._row.id))
 
     def count(self) -> int:
         """How many there are."""
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
-            return checkpoints.count(tx, self._row.id)
+            overlay.check_alive(tx, self._row.chain)
+            return checkpoint_records.count(tx, self._row.id)
 
     def remove(self, id: str) -> bool:
         """Delete a checkpoint; whether there was one."""
-        return self._delete(lambda tx: checkpoints.get(tx, self._row.id, id) if is_storable(id) else None)
+        return self._delete(lambda tx: checkpoint_records.get(tx, self._row.id, id) if is_storable(id) else None)
 
     def remove_oldest(self) -> bool:
         """Delete the checkpoint that was created first; whether there was one."""
-        return self._delete(lambda tx: checkpoints.oldest(tx, self._row.id))
+        return self._delete(lambda tx: checkpoint_records.oldest(tx, self._row.id))
 
     def clear(self) -> None:
         """Delete them all."""
         with self._database.write(self._row.chain) as tx:
-            tree.check_alive(tx, self._row.chain)
-            for row in checkpoints.listing(tx, self._row.id):
-                checkpoints.remove(tx, self._row.id, row)
+            overlay.check_alive(tx, self._row.chain)
+            for row in checkpoint_records.listing(tx, self._row.id):
+                checkpoint_records.remove(tx, self._row.id, row)
 
     def _find(self, query: Callable[[Transaction, int, str], CheckpointRow | None], text: str) -> Snapshot | None:
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
+            overlay.check_alive(tx, self._row.chain)
             row = query(tx, self._row.id, text) if is_storable(text) else None
             return None if row is None else self._loaded(tx, [row])[0]
 
     def _delete(self, choose: Callable[[Transaction], CheckpointRow | None]) -> bool:
         with self._database.write(self._row.chain) as tx:
-            tree.check_alive(tx, self._row.chain)
+            overlay.check_alive(tx, self._row.chain)
             row = choose(tx)
             if row is not None:
-                checkpoints.remove(tx, self._row.id, row)
+                checkpoint_records.remove(tx, self._row.id, row)
             return row is not None
 
     def _loaded(self, tx: Transaction, rows: Sequence[CheckpointRow]) -> list[Snapshot]:
         """The rows with their messages; a message in several of them is made once."""
-        stored = turns.load(tx, self._row.id, [row.head for row in rows if row.head])
+        stored = message_chain.load(tx, self._row.id, [row.head for row in rows if row.head])
         made = transcripts.decode(stored)
         snapshots: list[Snapshot] = []
         for row in rows:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind import transcripts
-from pydantic_hivemind.ledger import conversations, receipts, tree, turns
+from pydantic_hivemind.ledger import conversation_records, idempotency, message_chain, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 
@@ -36,9 +36,9 @@ class Conversation:
     def load(self) -> list[ModelMessage]:
         """All messages, to be given to `agent.run(message_history=...)`."""
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
-            head = conversations.head(tx, self._row.id, self._id)
-            stored = turns.load(tx, self._row.id, [] if head is None else [head])
+            overlay.check_alive(tx, self._row.chain)
+            head = conversation_records.head(tx, self._row.id, self._id)
+            stored = message_chain.load(tx, self._row.id, [] if head is None else [head])
         return list(transcripts.decode(stored).values())
 
     def append(self, messages: Sequence[ModelMessage], *, operation_id: str | None = None) -> None:
@@ -53,9 +53,9 @@ class Conversation:
         data = [transcripts.encode(message) for message in messages]
 
         def append(tx: Transaction) -> None:
-            head = conversations.head(tx, self._row.id, self._id)
-            last = None if head is None else turns.position(tx, self._row.id, head)
-            self._store(tx, turns.follow(head, 0 if last is None else last + 1, data), head)
+            head = conversation_records.head(tx, self._row.id, self._id)
+            last = None if head is None else message_chain.position(tx, self._row.id, head)
+            self._store(tx, message_chain.follow(head, 0 if last is None else last + 1, data), head)
 
         self._change(append, operation_id, "conversation.append", data)
 
@@ -68,12 +68,12 @@ class Conversation:
             CheckpointError: One of them holds something that is no JSON. Nothing was changed.
             OperationConflict: The operation id was used for something else.
         """
-        history = turns.follow(None, 0, [transcripts.encode(message) for message in messages])
+        history = message_chain.follow(None, 0, [transcripts.encode(message) for message in messages])
 
         def replace(tx: Transaction) -> None:
-            head = conversations.head(tx, self._row.id, self._id)
+            head = conversation_records.head(tx, self._row.id, self._id)
             self._store(tx, history, None)
-            turns.forget(tx, self._row.id, head)
+            message_chain.forget(tx, self._row.id, head)
 
         self._change(replace, operation_id, "conversation.replace", [turn.data for turn in history])
 
@@ -86,9 +86,9 @@ class Conversation:
     ) -> None:
         """Do some work in one transaction, unless its operation id was used before."""
         with self._database.write(self._row.chain) as tx:
-            tree.check_alive(tx, self._row.chain)
-            receipts.once(tx, self._row.id, operation_id, (name, self._id, *data), lambda: work(tx))
+            overlay.check_alive(tx, self._row.chain)
+            idempotency.once(tx, self._row.id, operation_id, (name, self._id, *data), lambda: work(tx))
 
-    def _store(self, tx: Transaction, history: list[turns.Turn], otherwise: bytes | None) -> None:
-        turns.store(tx, self._row.id, history)
-        conversations.set_head(tx, self._row.id, self._id, history[-1].id if history else otherwise)
+    def _store(self, tx: Transaction, history: list[message_chain.Turn], otherwise: bytes | None) -> None:
+        message_chain.store(tx, self._row.id, history)
+        conversation_records.set_head(tx, self._row.id, self._id, history[-1].id if history else otherwise)

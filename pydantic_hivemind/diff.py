@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.values import Change
-from pydantic_hivemind.ledger import tree
+from pydantic_hivemind.ledger import overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.overlay import Chain, Head
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.ledger.tree import Chain, Head
 from pydantic_hivemind.merging.three_way import merge_tags
 from pydantic_hivemind.promote import Filter, Promotion
 
@@ -26,20 +26,20 @@ class _Preview(Promotion):
     """A promotion that is not carried out: it asks the same of each change, and writes nothing."""
 
     def changes(self) -> Iterator[Change]:
-        own = tree.own(self._tx, self._source.id)
+        own = overlay.own(self._tx, self._source.id)
         for head in own:
             if head.kind == Kind.FILE:
                 yield from self._of_file(head)
             elif head.kind == Kind.WHITEOUT:
                 yield from self._of_whiteout(head)
             else:
-                yield from self._of_directory(head, tree.within(own, head.path))
+                yield from self._of_directory(head, overlay.within(own, head.path))
 
     def _of_file(self, head: Head) -> Iterator[Change]:
         path = head.path
-        view, before = tree.file(self._tx, self._target, path)
+        view, before = overlay.file(self._tx, self._target, path)
         seen = view.find(path)
-        after = tree.content(self._tx, head)
+        after = overlay.content(self._tx, head)
         base = self._origins.base(head, seen)
         blocker = self._file_above(view, path)
         blocked = blocker is not None and not self._was_removed(blocker)
@@ -57,7 +57,7 @@ class _Preview(Promotion):
         outcome = self._merge(path, None if base is None else base[1], before, after)
         tags = head.tag_list()
         if seen is not None and not outcome.conflict:
-            tags = merge_tags(tree.decode_tags(base[0].tags) if base is not None else (), seen.tag_list(), tags)
+            tags = merge_tags(overlay.decode_tags(base[0].tags) if base is not None else (), seen.tag_list(), tags)
         kind = "added" if before is None else "modified"
         if outcome.conflict:
             yield Change(path, kind, before, after, tags, "conflict")
@@ -65,7 +65,7 @@ class _Preview(Promotion):
             yield Change(path, kind, before, outcome.data, tags, "applied" if outcome.data == after else "merged")
 
     def _of_whiteout(self, head: Head) -> Iterator[Change]:
-        view, before = tree.file(self._tx, self._target, head.path)
+        view, before = overlay.file(self._tx, self._target, head.path)
         seen = None if self._file_above(view, head.path) else view.find(head.path)
         base = self._origins.base(head, seen)
         if seen is not None and before is not None:
@@ -76,14 +76,14 @@ class _Preview(Promotion):
 
     def _of_directory(self, head: Head, inside: Sequence[Head]) -> Iterator[Change]:
         path = head.path
-        view = tree.entry(self._tx, self._target, path)
+        view = overlay.entry(self._tx, self._target, path)
         seen = view.find(path)
         obstacle = self._file_above(view, path) or seen
         if obstacle is not None and obstacle.kind == Kind.FILE:
             if self._was_removed(obstacle):
                 seen = None
                 if obstacle.path == path:
-                    yield Change(path, "deleted", tree.content(self._tx, obstacle), None)
+                    yield Change(path, "deleted", overlay.content(self._tx, obstacle), None)
             elif any(other.kind == Kind.FILE for other in inside):
                 return  # Each file in it meets the same obstacle and says so.
             else:
@@ -96,8 +96,8 @@ class _Preview(Promotion):
 
     def _inside(self, directory: str, since: int | None, mine: set[str] | frozenset[str]) -> Iterator[Change]:
         """The files of the target that the source removed with their directory."""
-        found = sorted(tree.subtree(self._tx, self._target, directory).inside(directory), key=lambda head: head.path)
+        found = sorted(overlay.subtree(self._tx, self._target, directory).inside(directory), key=lambda head: head.path)
         gone = [head for head in found if head.kind == Kind.FILE and head.path not in mine]
-        for head, data in tree.contents(self._tx, gone):
+        for head, data in overlay.contents(self._tx, gone):
             changed = self._origins.has_changed(head, since)
             yield Change(head.path, "deleted", data, None, (), "conflict" if changed else "applied")

@@ -18,10 +18,10 @@ from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Finding, Hits
 from pydantic_hivemind.errors import EmbeddingError, InvalidOption, StoreClosed
-from pydantic_hivemind.ledger import scopes, vectors
+from pydantic_hivemind.ledger import chunk_vectors, scopes
 from pydantic_hivemind.ledger.engine.database import Database
+from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.ledger.tree import Chain
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -100,7 +100,7 @@ class Finder:
         indexer = self._started()
         if not drop_others:
             with self._database.read() as tx:
-                in_the_way = vectors.has_others(tx, indexer.embedder.fingerprint)
+                in_the_way = chunk_vectors.has_others(tx, indexer.embedder.fingerprint)
             if in_the_way:
                 raise EmbeddingError(
                     "the store has vectors that another embedder made; if no app needs them, delete them with "

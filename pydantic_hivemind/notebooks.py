@@ -12,11 +12,11 @@ from typing import cast
 
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Mutation
-from pydantic_hivemind.ledger import annotations, files, receipts, tree
-from pydantic_hivemind.ledger.annotations import Annotation
+from pydantic_hivemind.ledger import files, idempotency, overlay, version_metadata
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind
+from pydantic_hivemind.ledger.version_metadata import Annotation
 from pydantic_hivemind.reading import ScopeReader
 
 
@@ -60,11 +60,11 @@ class Notebook:
         """A file, or `None` if there is none."""
         path = normalize(path)
         with self._database.snapshot() as tx:
-            view, data = tree.file(tx, self._row.chain, path)
+            view, data = overlay.file(tx, self._row.chain, path)
             head = view.find(path)
             if head is None or data is None:
                 return None
-            return Page(data, head.version, annotations.find(tx, head.version))
+            return Page(data, head.version, version_metadata.find(tx, head.version))
 
     def done(self, operation: Operation) -> Mutation | None:
         """What an operation did, if it was done in this scope and its receipt is still kept.
@@ -73,7 +73,7 @@ class Notebook:
             OperationConflict: Its id was used with another fingerprint.
         """
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
+            overlay.check_alive(tx, self._row.chain)
             return self._done(tx, operation)
 
     def write(
@@ -94,9 +94,9 @@ class Notebook:
         path = normalize(path)
 
         def write(tx: Transaction) -> Mutation:
-            view = tree.entry(tx, self._row.chain, path)
+            view = overlay.entry(tx, self._row.chain, path)
             head = files.put(tx, self._row.chain, view, path, data, Cause("write"), expected_version=expected_version)
-            annotations.store(tx, head.version, Annotation(operation.id if operation else None, metadata))
+            version_metadata.store(tx, head.version, Annotation(operation.id if operation else None, metadata))
             return Mutation(head.version, existed=expected_version != 0)
 
         return self._once(operation, write)
@@ -111,7 +111,7 @@ class Notebook:
         path = normalize(path)
 
         def remove(tx: Transaction) -> Mutation:
-            head = tree.entry(tx, self._row.chain, path).find(path)
+            head = overlay.entry(tx, self._row.chain, path).find(path)
             files.check_version(head, expected_version, path)
             existed = head is not None and head.kind == Kind.FILE
             if existed:
@@ -123,20 +123,20 @@ class Notebook:
     def _once(self, operation: Operation | None, work: Callable[[Transaction], Mutation]) -> Mutation:
         """Do some work in one transaction, or say what its operation did before."""
         with self._database.write(self._row.chain) as tx:
-            tree.check_alive(tx, self._row.chain)
+            overlay.check_alive(tx, self._row.chain)
             done = self._done(tx, operation) if operation else None
             if done is not None:
                 return done
             outcome = work(tx)
             if operation:
-                receipts.store(tx, self._row.id, *_receipt(operation), outcome)
+                idempotency.store(tx, self._row.id, *_receipt(operation), outcome)
             return outcome
 
     def _done(self, tx: Transaction, operation: Operation) -> Mutation | None:
-        found = receipts.find(tx, self._row.id, *_receipt(operation))
+        found = idempotency.find(tx, self._row.id, *_receipt(operation))
         return None if found is None else replace(cast(Mutation, found.outcome), replayed=True)
 
 
 def _receipt(operation: Operation) -> tuple[str, str]:
     """The id and the fingerprint of its receipt, among those of other changes of the scope."""
-    return f"notebook {receipts.fingerprint(operation.id)}", receipts.fingerprint(operation.fingerprint)
+    return f"notebook {idempotency.fingerprint(operation.id)}", idempotency.fingerprint(operation.fingerprint)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pydantic_hivemind.base.paths import ancestors_of
-from pydantic_hivemind.ledger import history, tree
+from pydantic_hivemind.ledger import history, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.history import Past
+from pydantic_hivemind.ledger.overlay import Chain, Head
 from pydantic_hivemind.ledger.schema import Kind
-from pydantic_hivemind.ledger.tree import Chain, Head
 
 
 class Origins:
@@ -37,7 +37,7 @@ class Origins:
 
     def is_unchanged(self, base: tuple[Past, bytes] | None, seen: Head) -> bool:
         """Whether the target's file is still what both sides began with."""
-        return base is not None and (seen.version == base[0].version or base[1] == tree.content(self._tx, seen))
+        return base is not None and (seen.version == base[0].version or base[1] == overlay.content(self._tx, seen))
 
     def has_changed(self, seen: Head, since: int | None) -> bool:
         """Whether a file of the target is another than the source saw when a version was the newest."""
@@ -56,7 +56,7 @@ class Origins:
                 return None
             if past.scope_id in self._target:
                 return past, data
-            if seen is not None and seen.kind == Kind.FILE and data == tree.content(self._tx, seen):
+            if seen is not None and seen.kind == Kind.FILE and data == overlay.content(self._tx, seen):
                 # The target has it with tags of its own.
                 shared, _ = history.one(self._tx, self._target, seen.version) or (past, data)
                 return shared, data
@@ -77,7 +77,7 @@ class Origins:
 
     def _hiding(self, path: str) -> Head | None:
         """What the target has in the place of a file that it does not show."""
-        for layer in tree.entry(self._tx, self._target, path).layers:
+        for layer in overlay.entry(self._tx, self._target, path).layers:
             for place in (path, *ancestors_of(path)):
                 if place in layer and layer[place].blocks:
                     return layer[place]

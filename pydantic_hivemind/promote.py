@@ -11,13 +11,13 @@ from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.paths import ancestors_of, is_below
 from pydantic_hivemind.base.values import Conflict, PromotionReport, Strategy
 from pydantic_hivemind.errors import InvalidOption, PromotionConflict
-from pydantic_hivemind.ledger import files, history, layer, tree
+from pydantic_hivemind.ledger import files, history, layer, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.layer import Cause
+from pydantic_hivemind.ledger.overlay import Chain, Head, View
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.ledger.tree import Chain, Head, View
 from pydantic_hivemind.merging.three_way import Merged, merge, merge_tags
 from pydantic_hivemind.origins import Origins
 
@@ -104,7 +104,7 @@ class Promotion:
                 The caller's transaction must be rolled back.
         """
         before = history.newest(self._tx)
-        own = tree.own(self._tx, self._source.id)
+        own = overlay.own(self._tx, self._source.id)
         settled: set[str] = set()
         for head in own:
             if not self._wanted.takes(head):
@@ -116,7 +116,7 @@ class Promotion:
             elif head.kind == Kind.WHITEOUT:
                 self._promote_whiteout(head)
             else:
-                self._promote_directory(head, tree.within(own, head.path))
+                self._promote_directory(head, overlay.within(own, head.path))
             settled.add(head.path)
         tally = self._tally
         report = PromotionReport(
@@ -147,18 +147,18 @@ class Promotion:
 
     def _promote_file(self, head: Head) -> None:
         path = head.path
-        view = tree.entry(self._tx, self._target, path)
+        view = overlay.entry(self._tx, self._target, path)
         seen = view.find(path)
-        theirs = tree.content(self._tx, head)
+        theirs = overlay.content(self._tx, head)
         base = self._origins.base(head, seen)
         blocker = self._file_above(view, path)
         if blocker is not None and self._was_removed(blocker):
             self._remove(blocker.path)
-            view, blocker = tree.entry(self._tx, self._target, path), None
+            view, blocker = overlay.entry(self._tx, self._target, path), None
         elif seen is not None and seen.kind == Kind.DIRECTORY and base is None and not self._newer(path, head.origin):
             # The directory that the source removed, as it was then.
             self._remove(path)
-            view, seen = tree.entry(self._tx, self._target, path), None
+            view, seen = overlay.entry(self._tx, self._target, path), None
         if blocker is not None or (seen is not None and seen.kind == Kind.DIRECTORY):
             # A file on one side stands where the other has a directory.
             self._settle_kind(head, path if blocker is None else blocker.path, base, theirs)
@@ -166,7 +166,7 @@ class Promotion:
         if seen is not None and base is not None and seen.version == base[0].version:
             ours: bytes | None = base[1]
         else:
-            ours = None if seen is None else tree.content(self._tx, seen)
+            ours = None if seen is None else overlay.content(self._tx, seen)
         outcome = self._merge(path, None if base is None else base[1], ours, theirs)
         if outcome.conflict:
             self._conflict(path, base, ours, theirs)
@@ -176,7 +176,7 @@ class Promotion:
                 return
         tags = head.tag_list()
         if seen is not None:
-            tags = merge_tags(tree.decode_tags(base[0].tags) if base is not None else (), seen.tag_list(), tags)
+            tags = merge_tags(overlay.decode_tags(base[0].tags) if base is not None else (), seen.tag_list(), tags)
         if seen is not None and outcome.data == ours and tags == seen.tag_list():
             self._tally.skipped.append(path)
         elif outcome.data is None:
@@ -188,7 +188,7 @@ class Promotion:
 
     def _promote_whiteout(self, head: Head) -> None:
         path = head.path
-        view = tree.entry(self._tx, self._target, path)
+        view = overlay.entry(self._tx, self._target, path)
         seen = None if self._file_above(view, path) else view.find(path)
         base = self._origins.base(head, seen)
         if seen is None or (seen.kind == Kind.DIRECTORY and base is not None):
@@ -199,18 +199,18 @@ class Promotion:
         else:
             unchanged = self._origins.is_unchanged(base, seen)
             if not unchanged:
-                self._conflict(path, base, tree.content(self._tx, seen), None)
+                self._conflict(path, base, overlay.content(self._tx, seen), None)
             if unchanged or self._strategy == "theirs":
                 self._remove(path)
 
     def _promote_directory(self, head: Head, inside: Sequence[Head]) -> None:
         path = head.path
-        view = tree.entry(self._tx, self._target, path)
+        view = overlay.entry(self._tx, self._target, path)
         obstacle = self._file_above(view, path) or view.find(path)
         if obstacle is not None and obstacle.kind == Kind.FILE:
             if self._was_removed(obstacle):
                 self._remove(obstacle.path)
-                view = tree.entry(self._tx, self._target, path)
+                view = overlay.entry(self._tx, self._target, path)
             elif any(other.kind == Kind.FILE for other in inside):
                 return  # Each file in it meets the same obstacle and reports it.
             else:
@@ -235,12 +235,12 @@ class Promotion:
 
     def _settle_kind(self, head: Head, obstacle: str, base: tuple[Past, bytes] | None, theirs: bytes | None) -> None:
         """A file meets a directory: there is nothing to merge, only one side to choose."""
-        view, ours = tree.file(self._tx, self._target, obstacle)
+        view, ours = overlay.file(self._tx, self._target, obstacle)
         self._conflict(head.path, base, ours, theirs)
         if self._strategy != "theirs":
             return
         self._remove(obstacle)
-        view = tree.entry(self._tx, self._target, head.path)
+        view = overlay.entry(self._tx, self._target, head.path)
         if head.kind == Kind.DIRECTORY:
             files.make_dir(self._tx, self._target, view, head.path, self._cause)
         elif theirs is not None:
@@ -254,11 +254,11 @@ class Promotion:
 
     def _delete_inside(self, directory: str, since: int | None, *, spare: set[str] | frozenset[str]) -> bool:
         """Remove what the target has in a directory but for some paths; whether all of that could go."""
-        view = tree.subtree(self._tx, self._target, directory)
+        view = overlay.subtree(self._tx, self._target, directory)
         inside = sorted((head for head in view.inside(directory) if head.path not in spare), key=lambda head: head.path)
         changed = [head for head in inside if head.kind == Kind.FILE and self._origins.has_changed(head, since)]
         for head in changed:
-            self._conflict(head.path, None, tree.content(self._tx, head), None)
+            self._conflict(head.path, None, overlay.content(self._tx, head), None)
         kept = [head.path for head in changed] if self._strategy != "theirs" else []
         gone: list[str] = []
         for head in inside:
@@ -292,13 +292,13 @@ class Promotion:
 
     def _remade(self, path: str) -> tuple[Head | None, list[Head]]:
         """The directories that the source made where it had removed something: at a path, and above it."""
-        own = tree.entry(self._tx, self._source.chain[:1], path).own
+        own = overlay.entry(self._tx, self._source.chain[:1], path).own
         made = {head.path: head for head in own.values() if head.opaque}
         return made.pop(path, None), list(made.values())
 
     def _newer(self, directory: str, since: int | None) -> bool:
         """Whether a directory of the target has files that the source had not seen when it removed it."""
-        inside = tree.subtree(self._tx, self._target, directory).inside(directory)
+        inside = overlay.subtree(self._tx, self._target, directory).inside(directory)
         return any(head.kind == Kind.FILE and self._origins.has_changed(head, since) for head in inside)
 
     # -- afterwards ----------------------------------------------------------------------------
@@ -311,7 +311,7 @@ class Promotion:
             head.path
             for head in own
             if head.opaque
-            and (level > 1 or any(other.path not in settled for other in (head, *tree.within(own, head.path))))
+            and (level > 1 or any(other.path not in settled for other in (head, *overlay.within(own, head.path))))
         ]
         needed: set[str] = set()
         for head in reversed(own):
@@ -330,14 +330,14 @@ class Promotion:
         """Whether the source would see what the target has if it had nothing of its own."""
         if level == 1:
             return True
-        view = tree.entry(self._tx, self._source.chain, head.path)
+        view = overlay.entry(self._tx, self._source.chain, head.path)
         seen, received = view.find(head.path, above=1), view.find(head.path, above=level)
         both = seen is not None and received is not None and seen.kind == received.kind == Kind.DIRECTORY
         return seen == received or (both and head.kind == Kind.DIRECTORY)
 
     def _follow(self, head: Head) -> None:
         """Make the source's file what the target has now, and a change of that."""
-        received, data = tree.file(self._tx, self._target, head.path)
+        received, data = overlay.file(self._tx, self._target, head.path)
         seen = received.find(head.path)
         if seen is None or data is None:
             return
@@ -346,5 +346,5 @@ class Promotion:
 
     def _is_below(self, path: str) -> bool:
         """Whether the source would see a directory at the path if it had nothing of its own."""
-        seen = tree.entry(self._tx, self._source.chain, path).find(path, above=1)
+        seen = overlay.entry(self._tx, self._source.chain, path).find(path, above=1)
         return seen is not None and seen.kind == Kind.DIRECTORY

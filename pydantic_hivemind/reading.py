@@ -22,12 +22,12 @@ from pydantic_hivemind.errors import (
     SearchDegraded,
 )
 from pydantic_hivemind.finder import Finder
-from pydantic_hivemind.ledger import history, scopes, tree
+from pydantic_hivemind.ledger import history, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.history import Past
+from pydantic_hivemind.ledger.overlay import Head, View
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.ledger.tree import Head, View
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -67,7 +67,7 @@ class ScopeReader:
         """A file's bytes and the stat they belong to."""
         path = normalize(path)
         with self._database.read() as tx:
-            view, data = tree.file(tx, self._row.chain, path)
+            view, data = overlay.file(tx, self._row.chain, path)
         head = view.find(path)
         if data is None or head is None:
             raise self._no_file(view, path)
@@ -101,7 +101,7 @@ class ScopeReader:
         """What is directly in a directory, by name."""
         path = normalize(path)
         with self._database.read() as tx:
-            view = tree.children(tx, self._row.chain, path)
+            view = overlay.children(tx, self._row.chain, path)
         view.check_directory(path)
         return [self._stat_of(head) for head in sorted(view.inside(path), key=_path)]
 
@@ -110,7 +110,7 @@ class ScopeReader:
         under = normalize(under)
         matches = glob_matcher(pattern, under=under, hidden=hidden)
         with self._database.read() as tx:
-            view = tree.subtree(tx, self._row.chain, under)
+            view = overlay.subtree(tx, self._row.chain, under)
         found = [head for head in _files(view, under) if matches(head.path)]
         return [self._stat_of(head) for head in sorted(found, key=_path)]
 
@@ -146,12 +146,12 @@ class ScopeReader:
             return sorted(found, key=_path)
 
         with self._database.read() as tx:
-            few = tree.few(tx, self._row.chain, under)
+            few = overlay.few(tx, self._row.chain, under)
         if few is not None:
             view, data = few
             return [(head.path, lines) for head in wanted(view) if (lines := search.lines(data[head.version], budget))]
         with self._database.snapshot() as tx:
-            found = tree.contents(tx, wanted(tree.subtree(tx, self._row.chain, under)))
+            found = overlay.contents(tx, wanted(overlay.subtree(tx, self._row.chain, under)))
             return [(head.path, lines) for head, content in found if (lines := search.lines(content, budget))]
 
     def history(self, path: str) -> list[Version]:
@@ -161,7 +161,7 @@ class ScopeReader:
         """
         path = normalize(path)
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
+            overlay.check_alive(tx, self._row.chain)
             return [self._version_of(tx, past) for past in history.of_path(tx, self._row.chain, path)]
 
     def recent(self, limit: int = 50) -> list[Version]:
@@ -173,7 +173,7 @@ class ScopeReader:
         if limit < 1:
             raise InvalidOption(f"the limit is how many entries are wanted, 1 or more, not {limit!r}")
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
+            overlay.check_alive(tx, self._row.chain)
             return [self._version_of(tx, past) for past in history.recent(tx, self._row.chain, limit)]
 
     def search(
@@ -239,7 +239,7 @@ class ScopeReader:
         """What promoting all of this scope would change in its parent, or in another ancestor, by path."""
         level = self._level_of(to)
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
+            overlay.check_alive(tx, self._row.chain)
             return list(changes(tx, self._row, self._row.chain[level:], self._mounts))
 
     def is_kept_in(self, database: Database) -> bool:
@@ -260,14 +260,14 @@ class ScopeReader:
 
     def _view(self, path: str) -> View:
         with self._database.read() as tx:
-            return tree.entry(tx, self._row.chain, path)
+            return overlay.entry(tx, self._row.chain, path)
 
     def _stat_of(self, head: Head) -> Stat:
         scope_id, path, kind, _, version, _, created_at, size, tags, modified_at = head
         scope = self._name_of(scope_id)
         if kind == Kind.DIRECTORY:
             return Stat(path, True, 0, 0, (), created_at, created_at, scope)  # noqa: FBT003
-        return Stat(path, False, size, version, tree.decode_tags(tags), created_at, modified_at, scope)  # noqa: FBT003
+        return Stat(path, False, size, version, overlay.decode_tags(tags), created_at, modified_at, scope)  # noqa: FBT003
 
     def _version_of(self, tx: Transaction, past: Past) -> Version:
         return Version(
@@ -275,7 +275,7 @@ class ScopeReader:
             path=past.path,
             action=past.action,
             size=past.size,
-            tags=tree.decode_tags(past.tags),
+            tags=overlay.decode_tags(past.tags),
             created_at=past.created_at,
             scope=self._name_of(past.scope_id),
             source=self._source_of(tx, past),

@@ -15,13 +15,13 @@ from pydantic_hivemind.checkpoints import Checkpoints
 from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.edits import replaced
 from pydantic_hivemind.errors import MergeConflict, ScopeNotFound, VersionNotFound
-from pydantic_hivemind.ledger import conversations, files, history, receipts, scopes, tree
+from pydantic_hivemind.ledger import conversation_records, files, history, idempotency, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.idempotency import Result
 from pydantic_hivemind.ledger.layer import Cause
-from pydantic_hivemind.ledger.receipts import Result
+from pydantic_hivemind.ledger.overlay import View
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.ledger.tree import View
 from pydantic_hivemind.merging.three_way import Merged, merge
 from pydantic_hivemind.reading import ScopeReader, encoded
 
@@ -51,7 +51,7 @@ class Scope(ScopeReader):
     def children(self) -> tuple[Scope, ...]:
         """The scopes that read through to it directly, by name."""
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
+            overlay.check_alive(tx, self._row.chain)
             rows = scopes.children(tx, self._row.id)
         return tuple(self._child(row) for row in rows)
 
@@ -157,7 +157,7 @@ class Scope(ScopeReader):
         path = normalize(path)
 
         def edit(tx: Transaction) -> Edited:
-            view, data = tree.file(tx, self._row.chain, path)
+            view, data = overlay.file(tx, self._row.chain, path)
             if data is None:
                 raise self._no_file(view, path)
             changed, count = replaced(path, data, old, new, everywhere=replace_all)
@@ -188,11 +188,11 @@ class Scope(ScopeReader):
 
         # Here nobody has to wait for it; in the transaction it is done again only if the file has changed meanwhile.
         with self._database.read() as tx:
-            _, found = tree.file(tx, self._row.chain, path)
+            _, found = overlay.file(tx, self._row.chain, path)
         merged_into(found)
 
         def write(tx: Transaction) -> Stat:
-            view, now = tree.file(tx, self._row.chain, path)
+            view, now = overlay.file(tx, self._row.chain, path)
             merged = merged_into(now)
             if merged.conflict or merged.data is None:
                 where = "in the same place" if merged.compared else "in too many places to be merged"
@@ -206,7 +206,7 @@ class Scope(ScopeReader):
         path = normalize(path)
 
         def make(tx: Transaction) -> None:
-            view = tree.entry(tx, self._row.chain, path)
+            view = overlay.entry(tx, self._row.chain, path)
             files.make_dir(tx, self._row.chain, view, path, expected_version=expected_version)
 
         self._change(make, operation_id, "make_dir", path)
@@ -232,7 +232,7 @@ class Scope(ScopeReader):
         path = normalize(path)
 
         def retag(tx: Transaction) -> Stat:
-            view, data = tree.file(tx, self._row.chain, path)
+            view, data = overlay.file(tx, self._row.chain, path)
             if data is None:
                 raise self._no_file(view, path)
             return self._put(tx, path, data, Cause("tag"), view=view, tags=tags, expected_version=expected_version)
@@ -259,7 +259,7 @@ class Scope(ScopeReader):
         path = normalize(path)
 
         def restore(tx: Transaction) -> Stat | None:
-            view = tree.entry(tx, self._row.chain, path)
+            view = overlay.entry(tx, self._row.chain, path)
             files.check_version(view.find(path), expected_version, path)
             if version is None:
                 undo.undo(tx, self._row.chain, path)
@@ -272,8 +272,8 @@ class Scope(ScopeReader):
                     if view.find(path) is not None:
                         files.remove(tx, self._row.chain, path, Cause("restore"))
                 else:
-                    self._put(tx, path, data, Cause("restore"), view=view, tags=tree.decode_tags(past.tags))
-            head = tree.entry(tx, self._row.chain, path).find(path)
+                    self._put(tx, path, data, Cause("restore"), view=view, tags=overlay.decode_tags(past.tags))
+            head = overlay.entry(tx, self._row.chain, path).find(path)
             return None if head is None or head.kind == Kind.DIRECTORY else self._stat_of(head)
 
         return self._change(restore, operation_id, "restore", path, version)
@@ -352,8 +352,8 @@ class Scope(ScopeReader):
     def conversations(self) -> list[str]:
         """The ids of the message histories kept in this scope, in order; empty ones are not kept."""
         with self._database.snapshot() as tx:
-            tree.check_alive(tx, self._row.chain)
-            return conversations.ids(tx, self._row.id)
+            overlay.check_alive(tx, self._row.chain)
+            return conversation_records.ids(tx, self._row.id)
 
     def checkpoints(self) -> Checkpoints:
         """The states of conversations that agents saved in this scope."""
@@ -376,8 +376,8 @@ class Scope(ScopeReader):
     def _change(self, work: Callable[[Transaction], Result], operation_id: str | None, *arguments: object) -> Result:
         """Do some work in one transaction, or return what its operation id did before."""
         with self._database.write(self._row.chain) as tx:
-            tree.check_alive(tx, self._row.chain)
-            outcome = receipts.once(tx, self._row.id, operation_id, arguments, lambda: work(tx))
+            overlay.check_alive(tx, self._row.chain)
+            outcome = idempotency.once(tx, self._row.id, operation_id, arguments, lambda: work(tx))
         self._finder.touched(self._row.chain)
         return outcome
 
@@ -392,6 +392,6 @@ class Scope(ScopeReader):
         tags: str | Sequence[str] | None = None,
         expected_version: int | None = None,
     ) -> Stat:
-        view = view or tree.entry(tx, self._row.chain, path)
+        view = view or overlay.entry(tx, self._row.chain, path)
         head = files.put(tx, self._row.chain, view, path, data, cause, tags=tags, expected_version=expected_version)
         return self._stat_of(head)

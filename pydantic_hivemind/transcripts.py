@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.errors import CheckpointError
-from pydantic_hivemind.ledger import turns
-from pydantic_hivemind.ledger.turns import Stored, Turn
+from pydantic_hivemind.ledger import message_chain
+from pydantic_hivemind.ledger.message_chain import Stored, Turn
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -114,7 +114,7 @@ class HistoryCache:
         return min(count, len(messages))
 
     def _add(self, past: _Encoded) -> None:
-        self._turns.append(turns.step(self._turns[-1].id if self._turns else None, len(self._turns), past.data))
+        self._turns.append(message_chain.step(self._turns[-1].id if self._turns else None, len(self._turns), past.data))
         self._encoded.append(past)
         self._messages.append(past.message)
         if past.state is None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.errors import IsADirectory, VersionConflict, VersionNotFound
-from pydantic_hivemind.ledger import history, layer, tree
+from pydantic_hivemind.ledger import history, layer, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.layer import Cause
+from pydantic_hivemind.ledger.overlay import Chain, View
 from pydantic_hivemind.ledger.schema import Kind
-from pydantic_hivemind.ledger.tree import Chain, View
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def undo(tx: Transaction, chain: Chain, path: str) -> None:
     if Kind.DIRECTORY in (change.kind_now, change.kind_before):
         # What was in it is not the change of one path.
         raise IsADirectory(f"{path!r} is or was a directory of this scope; restore the files in it one by one")
-    seen = tree.entry(tx, chain, path).find(path)
+    seen = overlay.entry(tx, chain, path).find(path)
     if seen is not None and seen.kind == Kind.DIRECTORY and change.kind_before is not None:
         raise change.conflict("there is a directory now; remove it first")
     if change.kind_before is None:
@@ -105,14 +105,14 @@ def _promoted(tx: Transaction, chain: Chain, path: str, promotion: str) -> _Chan
 
 def _is_obstacle(tx: Transaction, chain: Chain, parent: str) -> bool:
     """Whether a directory cannot be where one has to be again."""
-    view = tree.entry(tx, chain, parent)
+    view = overlay.entry(tx, chain, parent)
     head = view.own.get(parent) or view.find(parent)
     return head is not None and head.kind != Kind.DIRECTORY
 
 
 def _let_go(tx: Transaction, chain: Chain, change: _Change) -> None:
     """Leave the path to the scope's ancestors again."""
-    view = tree.subtree(tx, chain, change.path)
+    view = overlay.subtree(tx, chain, change.path)
     own = view.own.get(change.path)
     if own is None:
         return
@@ -130,7 +130,7 @@ def _put_back(tx: Transaction, chain: Chain, change: _Change) -> None:
     assert before is not None
     assert before.kind is not None
     path = change.path
-    view = tree.subtree(tx, chain, path)
+    view = overlay.subtree(tx, chain, path)
     own = view.own.get(path)
     if own is not None and own.kind == Kind.DIRECTORY != before.kind and _holds(view, path):
         raise change.conflict("it is a directory now, with something in it")

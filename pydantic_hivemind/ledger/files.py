@@ -15,11 +15,11 @@ from pydantic_hivemind.errors import (
     PathNotFound,
     VersionConflict,
 )
-from pydantic_hivemind.ledger import history, layer, tree
+from pydantic_hivemind.ledger import history, layer, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
+from pydantic_hivemind.ledger.overlay import Chain, Head, View
 from pydantic_hivemind.ledger.schema import Kind
-from pydantic_hivemind.ledger.tree import Chain, Head, View
 
 MAKE_DIR = Cause("make_dir")
 
@@ -160,7 +160,7 @@ def remove(
     """Remove a file, or a directory and everything in it. What lower scopes have there is hidden."""
     if path == "/":
         raise InvalidPath("the root cannot be removed; remove what is in it, or destroy the scope")
-    view = tree.entry(tx, chain, path)
+    view = overlay.entry(tx, chain, path)
     view.check_parents(path)
     seen = view.find(path)
     if seen is None:
@@ -212,7 +212,7 @@ def _seen_until(tx: Transaction, chain: Chain, directory: str) -> int:
 
     What lower scopes changed behind the scope's own changes it has not seen.
     """
-    view = tree.subtree(tx, chain, directory)
+    view = overlay.subtree(tx, chain, directory)
     newest = history.newest(tx)
     layers = view.layers[1:] if view.own else ()
     for lower in (head for heads in layers for head in heads.values() if head.kind == Kind.FILE):

@@ -16,8 +16,8 @@ from sqlalchemy import Delete, delete, false, func, insert, literal, null, selec
 from pydantic_hivemind.base.paths import ancestors_of, below, parent_of
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
+from pydantic_hivemind.ledger.overlay import Head, View
 from pydantic_hivemind.ledger.schema import Kind, heads, versions
-from pydantic_hivemind.ledger.tree import Head, View
 
 KEPT_VERSIONS = 20
 """Versions kept of each path of a scope, beside those that a live child started from."""

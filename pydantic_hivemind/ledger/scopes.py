@@ -14,8 +14,8 @@ from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope, ScopeExists, ScopeGone, ScopeHasChildren
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Row, Statement, Value, fill, insert_row, param, slots
+from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.schema import scopes
-from pydantic_hivemind.ledger.tree import Chain
 
 MAX_NAME_CHARS = 512
 """Longest name of a scope, in characters."""

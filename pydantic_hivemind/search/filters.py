@@ -12,7 +12,7 @@ from typing import Any, cast
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.paths import is_below
 from pydantic_hivemind.errors import InvalidOption
-from pydantic_hivemind.ledger.tree import Head
+from pydantic_hivemind.ledger.overlay import Head
 
 Scalar = str | int | float | bool
 Condition = Callable[[Head], bool]

@@ -20,9 +20,9 @@ from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, S
 from pydantic_hivemind.index.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.index.embedding import BATCH, Embedder
 from pydantic_hivemind.index.shelf import ChromaShelf
-from pydantic_hivemind.ledger import feed, scopes, tree, vectors
+from pydantic_hivemind.ledger import changes_since, chunk_vectors, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
-from pydantic_hivemind.ledger.tree import Chain
+from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.search import records
 from pydantic_hivemind.search.scope_index import ScopeIndex
 from pydantic_hivemind.search.worker import Worker
@@ -98,7 +98,7 @@ class Indexer:
                 for index in reversed(indexes):
                     held.enter_context(index.lock)
                 tx = held.enter_context(database.snapshot())
-                tree.check_alive(tx, chain)
+                overlay.check_alive(tx, chain)
                 for index in indexes:
                     self._follow(index, tx)
                 # What was written while the rest was embedded is left to words, or this might never end.
@@ -174,7 +174,7 @@ class Indexer:
                 return keep
             fingerprint = self.embedder.fingerprint
             with self._database.read() as tx:
-                found = records.decoded(vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
+                found = records.decoded(chunk_vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
             with index.lock:
                 index.add(found)
             rest = [hash for hash in texts if hash not in found]
@@ -201,13 +201,13 @@ class Indexer:
             with suppress(ScopeGone):
                 with self.current(self._database, row.chain, embed=True) as (tx, (index, *_)):
                     needless = {
-                        hash for hash in vectors.hashes(tx, row.id, fingerprint) if not index.dense.places(hash)
+                        hash for hash in chunk_vectors.hashes(tx, row.id, fingerprint) if not index.dense.places(hash)
                     }
                     followed = index.watermark or 0
                 self._keep(index, row.chain)
                 with self._database.write((row.id,)) as tx:
                     self._forget(tx, row.id, followed, needless)
-                    vectors.forget_others(tx, row.id, fingerprint)
+                    chunk_vectors.forget_others(tx, row.id, fingerprint)
             if progress is not None:
                 progress(done, len(rows))
 
@@ -267,7 +267,7 @@ class Indexer:
 
     def _is_large(self, scope_id: int) -> bool:
         with self._database.read() as tx:
-            count = vectors.count(tx, scope_id, self.embedder.fingerprint)
+            count = chunk_vectors.count(tx, scope_id, self.embedder.fingerprint)
         return count * self.embedder.dimension * np.dtype(np.float32).itemsize > EXACT_BYTES
 
     def _remove(self, scope_id: int) -> None:
@@ -313,7 +313,7 @@ class Indexer:
             with self._database.write((index.scope_id,), patience=patience) as tx:
                 if scopes.exists(tx, index.scope_id):
                     dropped = self._forget(tx, index.scope_id, followed, dropped)
-                    vectors.store(tx, index.scope_id, self.embedder.fingerprint, records.encoded(made))
+                    chunk_vectors.store(tx, index.scope_id, self.embedder.fingerprint, records.encoded(made))
         with index.lock:
             index.dropped -= dropped
             index.unkept.difference_update(some)
@@ -321,9 +321,9 @@ class Indexer:
 
     def _forget(self, tx: Transaction, scope_id: int, followed: int, needless: set[bytes]) -> set[bytes]:
         """Remove vectors that were not needed up to a watermark; none if somebody may need them again since then."""
-        if feed.since(tx, scope_id, followed).heads:
+        if changes_since.since(tx, scope_id, followed).heads:
             return set()
-        vectors.forget(tx, scope_id, self.embedder.fingerprint, needless)
+        chunk_vectors.forget(tx, scope_id, self.embedder.fingerprint, needless)
         return needless
 
     def _keep_up(self, chain: Chain) -> None:

@@ -18,9 +18,9 @@ from pydantic_hivemind.index.embedding import Vectors
 from pydantic_hivemind.index.fusion import CANDIDATES, Fused, fuse
 from pydantic_hivemind.index.lexical import Statistics
 from pydantic_hivemind.index.words import terms
-from pydantic_hivemind.ledger import tree, vectors
+from pydantic_hivemind.ledger import chunk_vectors, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
-from pydantic_hivemind.ledger.tree import Chain, View
+from pydantic_hivemind.ledger.overlay import Chain, View
 from pydantic_hivemind.search import records
 from pydantic_hivemind.search.filters import Condition
 from pydantic_hivemind.search.indexer import Indexer
@@ -143,7 +143,7 @@ class Search:
             known = index.dense.vectors(hashes)
             if index.released and len(known) < len(hashes):
                 rest = hashes - known.keys()
-                found = vectors.find(tx, self.chain[level:], self.indexer.embedder.fingerprint, rest)
+                found = chunk_vectors.find(tx, self.chain[level:], self.indexer.embedder.fingerprint, rest)
                 known |= records.decoded(found, len(vector))
             near = {hash: float(one @ vector) for hash, one in known.items()}
             similarities |= {key: near[one.hash] for key, one in passages.items() if one.hash in near}
@@ -171,7 +171,7 @@ class Search:
     ) -> list[Hit]:
         documents = {fused.key[:2]: indexes[fused.key.level].documents[fused.key.path] for fused in found}
         heads = list({document.head.version: document.head for document in documents.values()}.values())
-        texts = {head.version: data.decode() for head, data in tree.contents(tx, heads)}
+        texts = {head.version: data.decode() for head, data in overlay.contents(tx, heads)}
         hits: list[Hit] = []
         for fused in found:
             document = documents[fused.key[:2]]
@@ -281,7 +281,7 @@ def _compared(
             for ordinal, hash in enumerate(document.hashes()):
                 if hash not in index.dense:
                     places.setdefault(hash, []).append((path, ordinal))
-    stored = vectors.find(tx, chain, indexer.embedder.fingerprint, places)
+    stored = chunk_vectors.find(tx, chain, indexer.embedder.fingerprint, places)
     found = records.decoded(stored, len(vector))
     if len(found) < len(places):
         # An ancestor had some of them, and has let them go.

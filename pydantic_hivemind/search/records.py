@@ -13,9 +13,9 @@ from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.errors import StoreClosed
 from pydantic_hivemind.index.chroma import Metadata, Record, ScopeChroma
 from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
-from pydantic_hivemind.ledger import feed, tree, vectors
+from pydantic_hivemind.ledger import changes_since, chunk_vectors, overlay
 from pydantic_hivemind.ledger.engine.database import Database
-from pydantic_hivemind.ledger.tree import Chain
+from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.search.scope_index import Document, Passage, ScopeIndex
 
 Item = TypeVar("Item")
@@ -98,7 +98,7 @@ def _changed(index: ScopeIndex, database: Database, since: int) -> set[str]:
     if not since:
         return set(index.documents)
     with database.read() as tx:
-        return set(feed.since(tx, index.scope_id, since).heads)
+        return set(changes_since.since(tx, index.scope_id, since).heads)
 
 
 class _Work:
@@ -166,7 +166,7 @@ class _Work:
         with self._database.read() as tx:
             for document in documents:
                 with suppress(KeyError):
-                    texts[document.head.path] = tree.content(tx, document.head).decode()
+                    texts[document.head.path] = overlay.content(tx, document.head).decode()
         return texts
 
     def _records(self, added: Mapping[str, tuple[Document, Passage]], texts: Mapping[str, str]) -> list[Record]:
@@ -182,7 +182,7 @@ class _Work:
             made = self._index.dense.vectors(texts)
         if len(made) < len(texts):
             with self._database.read() as tx:
-                found = vectors.find(tx, self._chain, self._embedder.fingerprint, texts.keys() - made)
+                found = chunk_vectors.find(tx, self._chain, self._embedder.fingerprint, texts.keys() - made)
             made |= decoded(found, self._embedder.dimension)
         rest = [hash for hash in texts if hash not in made]
         return made | dict(zip(rest, self._embedder.embed([texts[hash] for hash in rest]), strict=True))

@@ -12,10 +12,10 @@ from pydantic_hivemind.index.chunking import Chunk, headings, split
 from pydantic_hivemind.index.dense import Dense
 from pydantic_hivemind.index.embedding import Vectors
 from pydantic_hivemind.index.lexical import LexicalIndex
-from pydantic_hivemind.ledger import feed, tree
+from pydantic_hivemind.ledger import changes_since, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.overlay import Head
 from pydantic_hivemind.ledger.schema import Kind
-from pydantic_hivemind.ledger.tree import Head
 from pydantic_hivemind.merging.operation_log import is_journal
 
 HASH_BYTES = 16
@@ -85,12 +85,12 @@ class ScopeIndex:
         """Take over what changed since the last time."""
         if self.watermark is None:
             if self.stored:
-                self.unstored.update(feed.since(tx, self.scope_id, self.stored).heads)
-            changes = feed.everything(tx, self.scope_id)
+                self.unstored.update(changes_since.since(tx, self.scope_id, self.stored).heads)
+            changes = changes_since.everything(tx, self.scope_id)
             if not self.stored:
                 self.unstored.update(changes.heads)
         else:
-            changes = feed.since(tx, self.scope_id, self.watermark)
+            changes = changes_since.since(tx, self.scope_id, self.watermark)
             self.unstored.update(changes.heads)
         wanted: list[Head] = []
         for path, head in changes.heads.items():
@@ -102,7 +102,7 @@ class ScopeIndex:
                 wanted.append(head)
             else:
                 self._forget(path)
-        for head, data in tree.contents(tx, wanted):
+        for head, data in overlay.contents(tx, wanted):
             self._take(head, data)
         # Last: where this fails half-way, it is done again.
         self.watermark = changes.watermark

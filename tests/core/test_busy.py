@@ -11,7 +11,7 @@ from databases import opened
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.index.embedding import BATCH
-from pydantic_hivemind.ledger import vectors
+from pydantic_hivemind.ledger import chunk_vectors
 from pydantic_hivemind.ledger.engine import postgresql, sqlite
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.engine.write_queue import Line
@@ -137,7 +137,7 @@ def test_a_search_does_not_wait_for_writers(place, hive, monkeypatch):
     kept_all.wait()
     with database.read() as tx:
         for scope in (parent, child):
-            assert vectors.count(tx, scope.chain_ids[0], indexer.embedder.fingerprint) == BATCH + 1
+            assert chunk_vectors.count(tx, scope.chain_ids[0], indexer.embedder.fingerprint) == BATCH + 1
 
 
 @pytest.mark.sqlite

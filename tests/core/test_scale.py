@@ -2,7 +2,7 @@
 
 import pytest
 
-from pydantic_hivemind.ledger import history, layer, receipts, scopes, tree
+from pydantic_hivemind.ledger import history, idempotency, layer, overlay, scopes
 from pydantic_hivemind.ledger.engine.statements import fill
 
 CHAIN, PATHS = (3, 2, 1), ("/d/f", "/d")
@@ -10,14 +10,14 @@ LOOKUP = fill("scope", CHAIN) | fill("path", PATHS)
 OF_PATH = {"scope_id": 1, "path": "/d/f"}
 SPAN = {"scope_id": 1, "low": "/d/", "high": "/d0"}
 STATEMENTS = {
-    "entry": (tree._ENTRY, LOOKUP, (3, 2)),
-    "file": (tree._FILE, LOOKUP, (3, 2)),
-    "children": (tree._CHILDREN, LOOKUP | {"directory": "/d"}, (3, 2)),
-    "subtree": (tree._SUBTREE, LOOKUP | {"low": "/d/", "high": "/d0"}, (3, 2)),
-    "few": (tree._FEW, LOOKUP | {"low": "/d/", "high": "/d0"}, (3, 2)),
-    "own": (tree._OWN, {"scope_id": 1}, ()),
-    "data": (tree._DATA, fill("version", (1, 2)), (2,)),
-    "alive": (tree._ALIVE, {"scope_0": 1}, ()),
+    "entry": (overlay._ENTRY, LOOKUP, (3, 2)),
+    "file": (overlay._FILE, LOOKUP, (3, 2)),
+    "children": (overlay._CHILDREN, LOOKUP | {"directory": "/d"}, (3, 2)),
+    "subtree": (overlay._SUBTREE, LOOKUP | {"low": "/d/", "high": "/d0"}, (3, 2)),
+    "few": (overlay._FEW, LOOKUP | {"low": "/d/", "high": "/d0"}, (3, 2)),
+    "own": (overlay._OWN, {"scope_id": 1}, ()),
+    "data": (overlay._DATA, fill("version", (1, 2)), (2,)),
+    "alive": (overlay._ALIVE, {"scope_0": 1}, ()),
     "prune": (layer._PRUNE, OF_PATH, ()),
     "delete head": (layer._DELETE_HEAD, OF_PATH, ()),
     "delete below": (layer._DELETE_BELOW, SPAN, ()),
@@ -31,11 +31,11 @@ STATEMENTS = {
     "expired": (scopes._EXPIRED, {"now": 0.0}, ()),
     "past": (scopes._PAST, {"now": 0.0}, ()),
     "destroy": (scopes._DELETE, {"id": 1}, ()),
-    "receipt": (receipts._FIND, {"scope_id": 1, "operation_id": "a"}, ()),
-    "old receipts": (receipts._FORGET, {"scope_id": 1, "before": 0.0}, ()),
+    "receipt": (idempotency._FIND, {"scope_id": 1, "operation_id": "a"}, ()),
+    "old receipts": (idempotency._FORGET, {"scope_id": 1, "before": 0.0}, ()),
 }
 
-LOOKUPS = [tree._ENTRY, tree._FILE, tree._CHILDREN, tree._SUBTREE, tree._FEW]
+LOOKUPS = [overlay._ENTRY, overlay._FILE, overlay._CHILDREN, overlay._SUBTREE, overlay._FEW]
 
 
 @pytest.mark.sqlite
@@ -82,7 +82,7 @@ def test_ten_thousand_files(hive):
     with hive._database.read() as tx:
         connection = tx._cursor.connection
         connection.set_progress_handler(count, 100)
-        assert len(tree.children(tx, run.chain_ids, "/7").layers[0]) == 101
+        assert len(overlay.children(tx, run.chain_ids, "/7").layers[0]) == 101
         connection.set_progress_handler(None, 100)
     assert steps < 100
     assert len(run.list_dir("/")) == 100
@@ -93,7 +93,7 @@ def test_ten_thousand_files(hive):
     assert len(project.glob("**")) == 9_900
 
 
-@pytest.mark.parametrize("count", [*range(tree.DATA_BATCH - 2, tree.DATA_BATCH + 2), 2 * tree.DATA_BATCH + 1])
+@pytest.mark.parametrize("count", [*range(overlay.DATA_BATCH - 2, overlay.DATA_BATCH + 2), 2 * overlay.DATA_BATCH + 1])
 def test_few_files_and_many_are_searched_alike(hive, count):
     parent = hive.scope("parent")
     for number in range(count):
@@ -108,7 +108,7 @@ def test_few_files_and_many_are_searched_alike(hive, count):
     assert run.grep("needle", glob="/d/00?") == expected[:8]
 
 
-@pytest.mark.parametrize("size", [tree.SMALL, tree.SMALL + 1])
+@pytest.mark.parametrize("size", [overlay.SMALL, overlay.SMALL + 1])
 def test_a_large_file_is_searched_too(hive, size):
     scope = hive.scope("a")
     scope.write_text("/d/small", "needle")

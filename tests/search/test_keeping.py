@@ -10,7 +10,7 @@ from embedders import Counting
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.index.embedding import BATCH
-from pydantic_hivemind.ledger import vectors
+from pydantic_hivemind.ledger import chunk_vectors
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 from pydantic_hivemind.search import indexer
@@ -33,7 +33,7 @@ def fill(scope):
 
 def kept(hive, scope):
     with scope._database.read() as tx:
-        return vectors.hashes(tx, scope.chain_ids[0], hive._finder._indexer.embedder.fingerprint)
+        return chunk_vectors.hashes(tx, scope.chain_ids[0], hive._finder._indexer.embedder.fingerprint)
 
 
 def index_of(hive, scope):

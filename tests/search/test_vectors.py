@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 from databases import opened
 
-from pydantic_hivemind.ledger import vectors
+from pydantic_hivemind.ledger import chunk_vectors
 from pydantic_hivemind.search.indexer import Indexer
 
 TEXT = "The cat sleeps.\n"
@@ -26,7 +26,7 @@ def two(place, monkeypatch):
 def kept(scope):
     indexer = scope._finder._indexer
     with indexer._database.read() as tx:
-        return len(vectors.hashes(tx, scope.chain_ids[0], indexer.embedder.fingerprint))
+        return len(chunk_vectors.hashes(tx, scope.chain_ids[0], indexer.embedder.fingerprint))
 
 
 def test_a_passage_that_is_no_more(two):
@@ -60,16 +60,16 @@ def test_a_passage_that_is_written_again_while_vectors_are_made_anew(two, monkey
     one.remove("/a.md")
     other.search()
     one.search()
-    hashes = vectors.hashes
+    hashes = chunk_vectors.hashes
 
     def then_written(*arguments):
-        monkeypatch.setattr(vectors, "hashes", hashes)
+        monkeypatch.setattr(chunk_vectors, "hashes", hashes)
         found = hashes(*arguments)
         other.write_text("/b.md", TEXT)
         other.search("kitten")
         return found
 
-    monkeypatch.setattr(vectors, "hashes", then_written)
+    monkeypatch.setattr(chunk_vectors, "hashes", then_written)
     one._finder.reindex(None, drop_others=True)
     assert kept(one) == 1
     other.remove("/b.md")

@@ -9,8 +9,8 @@ from sqlalchemy import delete, func, literal, select
 
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, fill, insert_row, param, slots
+from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.schema import vectors
-from pydantic_hivemind.ledger.tree import Chain
 
 HASHES_PER_QUERY = 256
 """Vectors that are fetched at a time: databases limit the parameters of a query, SQLite to 32,766."""

@@ -6,11 +6,11 @@ from typing import NamedTuple, cast
 
 from sqlalchemy import and_, func, select
 
-from pydantic_hivemind.ledger import tree
+from pydantic_hivemind.ledger import overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, param
+from pydantic_hivemind.ledger.overlay import Head
 from pydantic_hivemind.ledger.schema import heads, versions
-from pydantic_hivemind.ledger.tree import Head
 
 
 class Changes(NamedTuple):
@@ -28,7 +28,7 @@ class Changes(NamedTuple):
 _logged = versions.alias("logged")
 _SINCE = Statement(
     lambda: (
-        select(_logged.c.id, _logged.c.path, *tree.HEAD)
+        select(_logged.c.id, _logged.c.path, *overlay.HEAD)
         .select_from(
             _logged.outerjoin(
                 heads, and_(heads.c.scope_id == _logged.c.scope_id, heads.c.path == _logged.c.path)
@@ -43,7 +43,7 @@ _NEWEST = Statement(lambda: select(func.max(versions.c.id)).where(versions.c.sco
 
 def everything(tx: Transaction, scope_id: int) -> Changes:
     """All that a scope has itself."""
-    own = tree.own(tx, scope_id)
+    own = overlay.own(tx, scope_id)
     newest = cast("int | None", tx.rows(_NEWEST, {"scope_id": scope_id})[0][0])
     return Changes({head.path: head for head in own}, newest or 0)
 

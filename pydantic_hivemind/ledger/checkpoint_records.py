@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from typing_extensions import Unpack
 
-from pydantic_hivemind.ledger import turns
+from pydantic_hivemind.ledger import message_chain
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Row, Statement, Value, insert_row, param
+from pydantic_hivemind.ledger.message_chain import Turn
 from pydantic_hivemind.ledger.schema import checkpoints
-from pydantic_hivemind.ledger.turns import Turn
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ _DELETE = Statement(lambda: delete(checkpoints).where(_OF_SCOPE, _OF_ID))
 
 def save(tx: Transaction, scope_id: int, row: CheckpointRow, history: Sequence[Turn]) -> None:
     """Store a checkpoint and what is new in its history; one of the same id is replaced, in its place."""
-    turns.store(tx, scope_id, history)
+    message_chain.store(tx, scope_id, history)
     values: dict[str, Value] = asdict(row)
     before = get(tx, scope_id, row.id)
     if before is None:
@@ -78,7 +78,7 @@ def save(tx: Transaction, scope_id: int, row: CheckpointRow, history: Sequence[T
         tx.run(_INSERT, values | {"scope_id": scope_id, "position": position})
     else:
         tx.run(_UPDATE, values | {"of_scope": scope_id, "of_id": row.id})
-        turns.forget(tx, scope_id, before.head)
+        message_chain.forget(tx, scope_id, before.head)
 
 
 def get(tx: Transaction, scope_id: int, id: str) -> CheckpointRow | None:
@@ -109,7 +109,7 @@ def count(tx: Transaction, scope_id: int) -> int:
 def remove(tx: Transaction, scope_id: int, row: CheckpointRow) -> None:
     """Delete a checkpoint and what only its history had."""
     tx.run(_DELETE, {"of_scope": scope_id, "of_id": row.id})
-    turns.forget(tx, scope_id, row.head)
+    message_chain.forget(tx, scope_id, row.head)
 
 
 def _first(rows: list[Row]) -> CheckpointRow | None:
