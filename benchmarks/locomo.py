@@ -28,9 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.index.chunking import Chunk, split
-from pydantic_hivemind.index.embedding import Embedder, WordLlama
-from pydantic_hivemind.index.words import terms
+from pydantic_hivemind.search.text.chunking import Chunk, split
+from pydantic_hivemind.search.text.terms import terms
+from pydantic_hivemind.search.vectors.embedding import Embedder, WordLlama
 
 DEPTHS = (5, 10, 20)
 UNANSWERABLE = 5

@@ -17,8 +17,8 @@ from chromadb.config import Settings
 from timing import Result, race
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.index.chunking import split
-from pydantic_hivemind.index.embedding import Embedder, WordLlama
+from pydantic_hivemind.search.text.chunking import split
+from pydantic_hivemind.search.vectors.embedding import Embedder, WordLlama
 
 VOCABULARY = 20_000
 WORDS_PER_CHUNK = 40
@@ -40,7 +40,7 @@ import json, sys, time
 start = time.perf_counter()
 import chromadb
 from chromadb.config import Settings
-from pydantic_hivemind.index.embedding import WordLlama
+from pydantic_hivemind.search.vectors.embedding import WordLlama
 client = chromadb.PersistentClient(sys.argv[1], Settings(anonymized_telemetry=False))
 collection = client.get_collection("raw", embedding_function=WordLlama())
 imported = time.perf_counter()

@@ -13,15 +13,15 @@ from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS, Mount, MountTable
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
-from pydantic_hivemind.finder import Finder, check_embedder
 from pydantic_hivemind.ledger import integrity, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE, Durability, SqliteDriver
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.search.service import Finder, check_embedder
 
 if TYPE_CHECKING:
-    from pydantic_hivemind.index.embedding import EmbeddingFunction
+    from pydantic_hivemind.search.vectors.embedding import EmbeddingFunction
 
 COLLECTIONS = "collections"
 """The directory in a store that has Chroma's directories, one for each scope that needs it."""

@@ -21,13 +21,13 @@ from pydantic_hivemind.errors import (
     ScopeNotFound,
     SearchDegraded,
 )
-from pydantic_hivemind.finder import Finder
 from pydantic_hivemind.ledger import history, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.overlay import Head, View
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
+from pydantic_hivemind.search.service import Finder
 
 if TYPE_CHECKING:
     from chromadb import Collection

@@ -17,14 +17,14 @@ import numpy as np
 from pydantic_hivemind.base.fork_safety import Gate
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, StoreBusy, StoreClosed, StoreError
-from pydantic_hivemind.index.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
-from pydantic_hivemind.index.embedding import BATCH, Embedder
-from pydantic_hivemind.index.shelf import ChromaShelf
 from pydantic_hivemind.ledger import changes_since, chunk_vectors, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.overlay import Chain
-from pydantic_hivemind.search import records
+from pydantic_hivemind.search import chroma_sync
 from pydantic_hivemind.search.scope_index import ScopeIndex
+from pydantic_hivemind.search.vectors.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
+from pydantic_hivemind.search.vectors.embedding import BATCH, Embedder
 from pydantic_hivemind.search.worker import Worker
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class Indexer:
                 return keep
             fingerprint = self.embedder.fingerprint
             with self._database.read() as tx:
-                found = records.decoded(chunk_vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
+                found = chroma_sync.decoded(chunk_vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
             with index.lock:
                 index.add(found)
             rest = [hash for hash in texts if hash not in found]
@@ -313,7 +313,7 @@ class Indexer:
             with self._database.write((index.scope_id,), patience=patience) as tx:
                 if scopes.exists(tx, index.scope_id):
                     dropped = self._forget(tx, index.scope_id, followed, dropped)
-                    chunk_vectors.store(tx, index.scope_id, self.embedder.fingerprint, records.encoded(made))
+                    chunk_vectors.store(tx, index.scope_id, self.embedder.fingerprint, chroma_sync.encoded(made))
         with index.lock:
             index.dropped -= dropped
             index.unkept.difference_update(some)
@@ -359,4 +359,4 @@ class Indexer:
                 # Who destroyed it may have looked for a directory before there was one.
                 self.shelf.remove(chain[0])
                 raise ScopeGone("the scope was destroyed; ask the hive for it again")
-        records.bring_up(chroma, index, database, chain, self.mounts, self.embedder, lambda: self._worker.stopping)
+        chroma_sync.bring_up(chroma, index, database, chain, self.mounts, self.embedder, lambda: self._worker.stopping)

@@ -8,15 +8,15 @@ from threading import Lock, RLock
 from typing import NamedTuple
 
 from pydantic_hivemind.base.mounts import MountTable
-from pydantic_hivemind.index.chunking import Chunk, headings, split
-from pydantic_hivemind.index.dense import Dense
-from pydantic_hivemind.index.embedding import Vectors
-from pydantic_hivemind.index.lexical import LexicalIndex
 from pydantic_hivemind.ledger import changes_since, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.overlay import Head
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.merging.operation_log import is_journal
+from pydantic_hivemind.search.text.bm25 import LexicalIndex
+from pydantic_hivemind.search.text.chunking import Chunk, headings, split
+from pydantic_hivemind.search.vectors.embedding import Vectors
+from pydantic_hivemind.search.vectors.exact import Dense
 
 HASH_BYTES = 16
 """Length of the hashes that chunks are known by: no two of 2**60 collide by chance."""

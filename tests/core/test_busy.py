@@ -10,12 +10,12 @@ import pytest
 from databases import opened
 
 from pydantic_hivemind import errors
-from pydantic_hivemind.index.embedding import BATCH
 from pydantic_hivemind.ledger import chunk_vectors
 from pydantic_hivemind.ledger.engine import postgresql, sqlite
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.engine.write_queue import Line
 from pydantic_hivemind.search.indexer import KEEP_PATIENCE
+from pydantic_hivemind.search.vectors.embedding import BATCH
 
 TIMEOUT = 1
 

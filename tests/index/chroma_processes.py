@@ -23,9 +23,9 @@ import numpy as np
 from processes import fork, join
 from steps import EMBEDDER, check, points, step, take
 
-from pydantic_hivemind.index.chroma import HNSW, ChromaUnavailable
-from pydantic_hivemind.index.directories import MARKER
-from pydantic_hivemind.index.shelf import ChromaShelf
+from pydantic_hivemind.search.vectors.chroma import HNSW, ChromaUnavailable
+from pydantic_hivemind.search.vectors.chroma_directories import MARKER
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
 
 KILLS = 20
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from steps import EMBEDDER
 
-from pydantic_hivemind.index.chroma import Record
-from pydantic_hivemind.index.shelf import ChromaShelf
+from pydantic_hivemind.search.vectors.chroma import Record
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
 
 
 @pytest.fixture

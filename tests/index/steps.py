@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pydantic_hivemind.index.chroma import Record
-from pydantic_hivemind.index.embedding import Embedder
+from pydantic_hivemind.search.vectors.chroma import Record
+from pydantic_hivemind.search.vectors.embedding import Embedder
 
 SIZE = 40
 KEPT = 5

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from steps import points
 
-from pydantic_hivemind.index.chroma import ChromaUnavailable, Record, _translated, collection_name
-from pydantic_hivemind.index.directories import CONTENT
+from pydantic_hivemind.search.vectors.chroma import ChromaUnavailable, Record, _translated, collection_name
+from pydantic_hivemind.search.vectors.chroma_directories import CONTENT
 
 
 @pytest.fixture(params=[True, False], ids=["directory", "memory"])

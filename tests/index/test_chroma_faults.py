@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from steps import EMBEDDER, SIZE, check, points, take
 
-from pydantic_hivemind.index.chroma import HNSW, LOW_SPACE, ChromaUnavailable
-from pydantic_hivemind.index.directories import CONTENT, LOCK, MARKER
-from pydantic_hivemind.index.shelf import ChromaShelf
+from pydantic_hivemind.search.vectors.chroma import HNSW, LOW_SPACE, ChromaUnavailable
+from pydantic_hivemind.search.vectors.chroma_directories import CONTENT, LOCK, MARKER
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
 
 INDEX_FILE = "index_metadata.pickle"
 """Written with the others, first when as many records as `sync_threshold` wait for it."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pydantic_hivemind.index.chunking import MOST_CHARACTERS, headings, split
+from pydantic_hivemind.search.text.chunking import MOST_CHARACTERS, headings, split
 
 MARKDOWN = """# Acme
 

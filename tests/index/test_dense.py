@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pydantic_hivemind.index.dense import Dense
+from pydantic_hivemind.search.vectors.exact import Dense
 
 DIMENSION = 4
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pydantic_hivemind.errors import EmbeddingError
-from pydantic_hivemind.index.embedding import BATCH, Embedder, WordLlama
+from pydantic_hivemind.search.vectors.embedding import BATCH, Embedder, WordLlama
 
 
 def lengths(input: list[str]) -> list[list[float]]:
@@ -132,7 +132,7 @@ def test_loading_the_default_leaves_logging_alone():
     pytest.importorskip("wordllama")
     code = """
 import logging, threading, time
-from pydantic_hivemind.index.embedding import Embedder, WordLlama
+from pydantic_hivemind.search.vectors.embedding import Embedder, WordLlama
 before = list(logging.root.handlers), logging.root.level
 threads = [threading.Thread(target=Embedder(WordLlama()).embed, args=[["a"]]) for _ in range(20)]
 for thread in threads:

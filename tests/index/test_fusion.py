@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pydantic_hivemind.index.fusion import CANDIDATES, fuse
+from pydantic_hivemind.search.fusion import CANDIDATES, fuse
 
 keys = st.integers(0, 20)
 similarities = st.dictionaries(keys, st.floats(-1, 1))

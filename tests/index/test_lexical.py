@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pydantic_hivemind.index.lexical import REACH, LexicalIndex
-from pydantic_hivemind.index.words import terms
+from pydantic_hivemind.search.text.bm25 import REACH, LexicalIndex
+from pydantic_hivemind.search.text.terms import terms
 
 FILLER = "nothing here matters"
 

@@ -15,11 +15,11 @@ import pytest
 from steps import points
 
 from pydantic_hivemind.errors import EmbeddingError
-from pydantic_hivemind.index import shelf as module
-from pydantic_hivemind.index.chroma import ChromaUnavailable, Record
-from pydantic_hivemind.index.directories import MARKER
-from pydantic_hivemind.index.embedding import Embedder
-from pydantic_hivemind.index.shelf import ChromaShelf
+from pydantic_hivemind.search.vectors import chroma_pool as module
+from pydantic_hivemind.search.vectors.chroma import ChromaUnavailable, Record
+from pydantic_hivemind.search.vectors.chroma_directories import MARKER
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
+from pydantic_hivemind.search.vectors.embedding import Embedder
 
 
 def fill(shelf, scope_id, records, *, lasting=True, synced=7):
@@ -283,8 +283,8 @@ def test_a_process_that_ends_without_closing(tmp_path):
     code = f"""
 import sys
 from pathlib import Path
-from pydantic_hivemind.index.embedding import Embedder
-from pydantic_hivemind.index.shelf import ChromaShelf
+from pydantic_hivemind.search.vectors.embedding import Embedder
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
 shelf = ChromaShelf(Path({str(tmp_path)!r}), Embedder(lambda texts: [[1.0]] * len(texts)))
 assert not shelf.has(1)
 shelf.discard(1)

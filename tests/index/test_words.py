@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pydantic_hivemind.index.words import MOST_TERM_CHARACTERS, terms
+from pydantic_hivemind.search.text.terms import MOST_TERM_CHARACTERS, terms
 
 
 def same(one: str, other: str) -> bool:

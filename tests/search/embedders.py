@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pydantic_hivemind.index.embedding import WordLlama
+from pydantic_hivemind.search.vectors.embedding import WordLlama
 
 
 class Counting:

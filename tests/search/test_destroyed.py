@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.index.shelf import ChromaShelf
 from pydantic_hivemind.search import indexer
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
 
 NEEDLE = "the needle is here"
 

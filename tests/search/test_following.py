@@ -212,7 +212,7 @@ def test_a_parent_of_more_passages_than_are_kept_is_read_once(hive, monkeypatch)
 
 def test_an_index_that_is_forgotten_while_it_is_used_keeps_its_vectors(tmp_path):
     """Room was made for others, between the embedding and the answer."""
-    from pydantic_hivemind.index.embedding import WordLlama
+    from pydantic_hivemind.search.vectors.embedding import WordLlama
 
     class Forgetting(WordLlama):
         def __call__(self, input):

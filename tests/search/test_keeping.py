@@ -9,11 +9,11 @@ from elsewhere import SMALL
 from embedders import Counting
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.index.embedding import BATCH
 from pydantic_hivemind.ledger import chunk_vectors
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 from pydantic_hivemind.search import indexer
+from pydantic_hivemind.search.vectors.embedding import BATCH
 
 FILES = 3 * BATCH
 
@@ -96,7 +96,7 @@ def test_what_is_only_in_memory_stays_there(tmp_path, monkeypatch):
             index = index_of(hive, scope)
             with index.lock:
                 assert len(index.dense.held()) == FILES
-            monkeypatch.setattr("pydantic_hivemind.search.query.WIDEST", 0)
+            monkeypatch.setattr("pydantic_hivemind.search.ranking.WIDEST", 0)
             assert [hit.path for hit in scope.search("things", under="/7.md")] == ["/7.md"]
             assert not hive._finder._indexer._failed
         while len(index_of(hive, scope).dense.held()) > FILES / 2:

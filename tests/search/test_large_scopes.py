@@ -11,9 +11,9 @@ from elsewhere import SMALL, add_and_collect, fork_while_searching, index_on, ru
 from held import held
 
 from pydantic_hivemind import Hivemind, Mount
-from pydantic_hivemind.index import shelf
-from pydantic_hivemind.index.chroma import ChromaUnavailable, ScopeChroma
-from pydantic_hivemind.search import indexer, query
+from pydantic_hivemind.search import indexer, ranking
+from pydantic_hivemind.search.vectors import chroma_pool
+from pydantic_hivemind.search.vectors.chroma import ChromaUnavailable, ScopeChroma
 
 KILLS = int(os.environ.get("HIVEMIND_KILLS", "12"))
 """How many processes are killed while they index; 200 were, before a release."""
@@ -203,7 +203,7 @@ def test_collections_that_another_process_has(tmp_path, small):
 
 def test_collections_that_another_process_had_meanwhile(tmp_path, small, monkeypatch):
     """They are kept: what that process did to them is right."""
-    monkeypatch.setattr(shelf, "MOST_OPEN", 0)
+    monkeypatch.setattr(chroma_pool, "MOST_OPEN", 0)
     with Hivemind.open(tmp_path) as hive:
         scope = hive.scope("a")
         fill(scope, 40)
@@ -301,15 +301,15 @@ def test_chroma_that_cannot_be_opened_for_a_search(tmp_path, small, monkeypatch,
         scope = hive.scope("a")
         fill(scope)
         moved(hive, scope)
-    nearest, found = query._nearest, []
+    nearest, found = ranking._nearest, []
 
     def and_not_opened(*arguments):
-        monkeypatch.setattr(query, "_nearest", nearest)
+        monkeypatch.setattr(ranking, "_nearest", nearest)
         with monkeypatch.context() as patched:
             if why == "closed":
                 hive._finder.close()
             else:
-                patched.setattr(shelf, "_most_in_use", lambda: 0)
+                patched.setattr(chroma_pool, "_most_in_use", lambda: 0)
             return nearest(*arguments)
 
     with Hivemind.open(tmp_path) as hive:
@@ -317,7 +317,7 @@ def test_chroma_that_cannot_be_opened_for_a_search(tmp_path, small, monkeypatch,
         scope.search("x")
         assert index_of(hive, scope).released
         hive._finder._indexer.shelf._shut_oldest(down_to=0)
-        monkeypatch.setattr(query, "_nearest", and_not_opened)
+        monkeypatch.setattr(ranking, "_nearest", and_not_opened)
         found.extend(hit.path for hit in scope.search("about chess", limit=5))
     with Hivemind.open(tmp_path) as hive:
         scope = hive.scope("a")

@@ -6,7 +6,7 @@ from embedders import ANSWERS, Breaking
 from test_large_scopes import fill, moved, small  # noqa: F401
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.index.embedding import Embedder, WordLlama
+from pydantic_hivemind.search.vectors.embedding import Embedder, WordLlama
 
 EMBEDDER = Embedder(WordLlama())
 FAR = "Invoice 4711.\n"

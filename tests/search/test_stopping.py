@@ -10,13 +10,13 @@ from elsewhere import SMALL
 from held import held
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.index.chroma import ScopeChroma
 from pydantic_hivemind.search import indexer
+from pydantic_hivemind.search.vectors.chroma import ScopeChroma
 
 ENDING = """
 import time
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.index.chroma import ScopeChroma
+from pydantic_hivemind.search.vectors.chroma import ScopeChroma
 from pydantic_hivemind.search import indexer
 
 add, added = ScopeChroma.add, []

@@ -11,12 +11,12 @@ import numpy as np
 
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.errors import StoreClosed
-from pydantic_hivemind.index.chroma import Metadata, Record, ScopeChroma
-from pydantic_hivemind.index.embedding import BATCH, Embedder, Vectors
 from pydantic_hivemind.ledger import changes_since, chunk_vectors, overlay
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.search.scope_index import Document, Passage, ScopeIndex
+from pydantic_hivemind.search.vectors.chroma import Metadata, Record, ScopeChroma
+from pydantic_hivemind.search.vectors.embedding import BATCH, Embedder, Vectors
 
 Item = TypeVar("Item")
 

@@ -20,10 +20,17 @@ from typing import Any
 from pydantic_hivemind.base import fork_safety
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.store_permissions import make_directory
-from pydantic_hivemind.index import directories
-from pydantic_hivemind.index.chroma import HNSW, ChromaNotOpened, ChromaUnavailable, ScopeChroma, is_low, usable
-from pydantic_hivemind.index.directories import Directory
-from pydantic_hivemind.index.embedding import Embedder
+from pydantic_hivemind.search.vectors import chroma_directories
+from pydantic_hivemind.search.vectors.chroma import (
+    HNSW,
+    ChromaNotOpened,
+    ChromaUnavailable,
+    ScopeChroma,
+    is_low,
+    usable,
+)
+from pydantic_hivemind.search.vectors.chroma_directories import Directory
+from pydantic_hivemind.search.vectors.embedding import Embedder
 
 LAYOUT = 2
 """Raised whenever records are made in another way: other chunks, ids or metadata. Older directories are rebuilt."""
@@ -109,7 +116,7 @@ class ChromaShelf:
             if entry := self._open.get(scope_id):
                 return not entry.chroma.failed
         path = self._place(scope_id)
-        return path is not None and usable() and directories.is_clean(path, self._stamp)
+        return path is not None and usable() and chroma_directories.is_clean(path, self._stamp)
 
     def discard(self, scope_id: int) -> None:
         """Delete a scope's Chroma, as soon as nobody uses it. One that another process owns stays."""
@@ -118,13 +125,13 @@ class ChromaShelf:
                 entry.chroma.failed = True
                 self._shut_if_unused(scope_id)
             elif path := self._place(scope_id):
-                directories.discard(path)
+                chroma_directories.discard(path)
 
     def remove(self, scope_id: int) -> None:
         """Delete the Chroma of a scope that is no more: one that another process owns, when that one closes it."""
         with _lock:
             if path := self._place(scope_id):
-                directories.remove(path)
+                chroma_directories.remove(path)
             self.discard(scope_id)
 
     def close(self) -> None:
@@ -151,7 +158,7 @@ class ChromaShelf:
         with suppress(OSError):
             if path is not None:
                 make_directory(path.parent)
-                return directories.own(path, stamp) if not is_low(path.parent) else None
+                return chroma_directories.own(path, stamp) if not is_low(path.parent) else None
         return None
 
     def _place(self, scope_id: int) -> Path | None:
@@ -187,7 +194,7 @@ def _made_with() -> dict[str, Any]:
 
 def made_by_another(path: Path) -> str | None:
     """The version of Chroma that made a directory, if that or this package was another one; it is made anew if used."""
-    stamp = directories.stamp_of(path)
+    stamp = chroma_directories.stamp_of(path)
     if stamp is None:
         return None
     try:

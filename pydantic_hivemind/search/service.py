@@ -26,8 +26,8 @@ from pydantic_hivemind.ledger.scopes import ScopeRow
 if TYPE_CHECKING:
     from chromadb import Collection
 
-    from pydantic_hivemind.index.embedding import EmbeddingFunction
     from pydantic_hivemind.search.indexer import Indexer
+    from pydantic_hivemind.search.vectors.embedding import EmbeddingFunction
 
 
 class Finder:
@@ -59,7 +59,7 @@ class Finder:
     ) -> Hits:
         """As `Scope.search`, in the scopes of `chain`."""
         from pydantic_hivemind.search import filters
-        from pydantic_hivemind.search.query import Search
+        from pydantic_hivemind.search.ranking import Search
 
         _check(query, limit)
         wanted = filters.wanted(
@@ -90,10 +90,10 @@ class Finder:
         if indexer is not None:
             indexer.forget(scope_ids)
         elif self._root is not None and scope_ids:
-            from pydantic_hivemind.index import directories
+            from pydantic_hivemind.search.vectors import chroma_directories
 
             for scope_id in scope_ids:
-                directories.remove(self._root / str(scope_id))
+                chroma_directories.remove(self._root / str(scope_id))
 
     def reindex(self, progress: Callable[[int, int], object] | None, *, drop_others: bool) -> None:
         """As `Hivemind.reindex`."""
@@ -110,13 +110,13 @@ class Finder:
 
     def check(self) -> list[Finding]:
         """What is wrong with what is kept of scopes outside the ledger."""
-        from pydantic_hivemind.index import directories
-        from pydantic_hivemind.index.chroma import is_low
-        from pydantic_hivemind.index.shelf import made_by_another
+        from pydantic_hivemind.search.vectors import chroma_directories
+        from pydantic_hivemind.search.vectors.chroma import is_low
+        from pydantic_hivemind.search.vectors.chroma_pool import made_by_another
 
         try:
             kept, gone = self._directories()
-            doubtful = [path for path in kept if directories.is_in_doubt(path)]
+            doubtful = [path for path in kept if chroma_directories.is_in_doubt(path)]
             others = [(path, maker) for path in kept if (maker := made_by_another(path))]
             low = self._root is not None and self._root.exists() and is_low(self._root)
         except OSError:
@@ -141,15 +141,15 @@ class Finder:
 
     def sweep(self) -> None:
         """Remove what is kept outside the ledger of scopes that are no more, is in doubt, or of another version."""
-        from pydantic_hivemind.index import directories
-        from pydantic_hivemind.index.shelf import made_by_another
+        from pydantic_hivemind.search.vectors import chroma_directories
+        from pydantic_hivemind.search.vectors.chroma_pool import made_by_another
 
         self._forget_gone()
         with suppress(OSError):
             kept, _ = self._directories()
             for path in kept:
-                if directories.is_in_doubt(path) or made_by_another(path):
-                    directories.discard(path)
+                if chroma_directories.is_in_doubt(path) or made_by_another(path):
+                    chroma_directories.discard(path)
 
     def size(self) -> int:
         """Bytes of disk that is kept outside the ledger."""
@@ -203,9 +203,9 @@ class Finder:
         return made
 
     def _made(self) -> Indexer:
-        from pydantic_hivemind.index.embedding import Embedder, WordLlama
-        from pydantic_hivemind.index.shelf import ChromaShelf
         from pydantic_hivemind.search.indexer import Indexer
+        from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
+        from pydantic_hivemind.search.vectors.embedding import Embedder, WordLlama
 
         embedder = Embedder(self._embedder or WordLlama())
         return Indexer(self._database, self._mounts, embedder, ChromaShelf(self._root, embedder, self._mounts))

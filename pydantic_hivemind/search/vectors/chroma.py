@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pydantic_hivemind.index.embedding import Embedder, Vectors
+from pydantic_hivemind.search.vectors.embedding import Embedder, Vectors
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection

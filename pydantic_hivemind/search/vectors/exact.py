@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pydantic_hivemind.index.embedding import Vectors
+from pydantic_hivemind.search.vectors.embedding import Vectors
 
 Place = tuple[str, int]
 """A passage: the path of its file, and which of the file's chunks it is, from 0."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pydantic_hivemind.index.words import terms
+from pydantic_hivemind.search.text.terms import terms
 
 K1 = 1.2
 B = 0.75

@@ -12,19 +12,19 @@ from typing import NamedTuple
 
 from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import EmbeddingError
-from pydantic_hivemind.index.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
-from pydantic_hivemind.index.dense import Place
-from pydantic_hivemind.index.embedding import Vectors
-from pydantic_hivemind.index.fusion import CANDIDATES, Fused, fuse
-from pydantic_hivemind.index.lexical import Statistics
-from pydantic_hivemind.index.words import terms
 from pydantic_hivemind.ledger import chunk_vectors, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.overlay import Chain, View
-from pydantic_hivemind.search import records
+from pydantic_hivemind.search import chroma_sync
 from pydantic_hivemind.search.filters import Condition
+from pydantic_hivemind.search.fusion import CANDIDATES, Fused, fuse
 from pydantic_hivemind.search.indexer import Indexer
 from pydantic_hivemind.search.scope_index import ScopeIndex
+from pydantic_hivemind.search.text.bm25 import Statistics
+from pydantic_hivemind.search.text.terms import terms
+from pydantic_hivemind.search.vectors.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
+from pydantic_hivemind.search.vectors.embedding import Vectors
+from pydantic_hivemind.search.vectors.exact import Place
 
 EMBEDDED_CHARACTERS = 8192
 """What of a query is embedded: services refuse more than 8,192 tokens, and the sense of more is in no one vector."""
@@ -144,7 +144,7 @@ class Search:
             if index.released and len(known) < len(hashes):
                 rest = hashes - known.keys()
                 found = chunk_vectors.find(tx, self.chain[level:], self.indexer.embedder.fingerprint, rest)
-                known |= records.decoded(found, len(vector))
+                known |= chroma_sync.decoded(found, len(vector))
             near = {hash: float(one @ vector) for hash, one in known.items()}
             similarities |= {key: near[one.hash] for key, one in passages.items() if one.hash in near}
         return similarities
@@ -256,7 +256,7 @@ def _from_collection(
         for id, similarity in found:
             if len(near) >= limit:
                 break  # they come best first
-            path, hash = records.parsed(id)
+            path, hash = chroma_sync.parsed(id)
             # What changed since is in memory; what the collection says of it is old.
             if index.is_stored(path) and visible(path):
                 near.update((place, similarity) for place in index.dense.places(hash) if place[0] == path)
@@ -282,7 +282,7 @@ def _compared(
                 if hash not in index.dense:
                     places.setdefault(hash, []).append((path, ordinal))
     stored = chunk_vectors.find(tx, chain, indexer.embedder.fingerprint, places)
-    found = records.decoded(stored, len(vector))
+    found = chroma_sync.decoded(stored, len(vector))
     if len(found) < len(places):
         # An ancestor had some of them, and has let them go.
         raise _Unusable(index)
