@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from pydantic_hivemind.base.values import ScopeInfo as ScopeInfo
     from pydantic_hivemind.base.values import Stat as Stat
     from pydantic_hivemind.base.values import Version as Version
-    from pydantic_hivemind.checkpoints import Checkpoints as Checkpoints
-    from pydantic_hivemind.checkpoints import Snapshot as Snapshot
-    from pydantic_hivemind.conversations import Conversation as Conversation
     from pydantic_hivemind.hivemind import Hivemind as Hivemind
+    from pydantic_hivemind.messages.checkpoints import Checkpoints as Checkpoints
+    from pydantic_hivemind.messages.checkpoints import Snapshot as Snapshot
+    from pydantic_hivemind.messages.conversations import Conversation as Conversation
     from pydantic_hivemind.scopes import Scope as Scope
 
 _HOMES = {
     "Change": "base.values",
-    "Checkpoints": "checkpoints",
+    "Checkpoints": "messages.checkpoints",
     "Conflict": "base.values",
-    "Conversation": "conversations",
+    "Conversation": "messages.conversations",
     "DEFAULT_MOUNTS": "base.mounts",
     "Edited": "base.values",
     "File": "base.values",
@@ -60,7 +60,7 @@ _HOMES = {
     "ScopeInfo": "base.values",
     "Session": "adapters.sessions",
     "SessionManager": "adapters.sessions",
-    "Snapshot": "checkpoints",
+    "Snapshot": "messages.checkpoints",
     "Stat": "base.values",
     "Version": "base.values",
 }

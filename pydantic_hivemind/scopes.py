@@ -11,8 +11,6 @@ from pydantic_hivemind import promote as promotion
 from pydantic_hivemind import undo
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Edited, File, PromotionReport, Stat, Strategy
-from pydantic_hivemind.checkpoints import Checkpoints
-from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.edits import replaced
 from pydantic_hivemind.errors import MergeConflict, ScopeNotFound, VersionNotFound
 from pydantic_hivemind.ledger import conversation_records, files, history, idempotency, overlay, scopes
@@ -23,6 +21,8 @@ from pydantic_hivemind.ledger.overlay import View
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.merging.three_way import Merged, merge
+from pydantic_hivemind.messages.checkpoints import Checkpoints
+from pydantic_hivemind.messages.conversations import Conversation
 from pydantic_hivemind.reading import ScopeReader, encoded
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
-from pydantic_hivemind.checkpoints import Snapshot
+from pydantic_hivemind.messages.checkpoints import Snapshot
 from pydantic_hivemind.scopes import Scope
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.errors import CheckpointError, FileTooLarge, PathError
 
 if TYPE_CHECKING:
-    from pydantic_hivemind.checkpoints import Snapshot
+    from pydantic_hivemind.messages.checkpoints import Snapshot
     from pydantic_hivemind.scopes import Scope
 
 CHECKPOINTS = ".deep/checkpoints"
@@ -162,7 +162,7 @@ def _snapshot(path: Path) -> Snapshot | None:
     from pydantic import ValidationError
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 
-    from pydantic_hivemind.checkpoints import Snapshot
+    from pydantic_hivemind.messages.checkpoints import Snapshot
 
     try:
         messages = ModelMessagesTypeAdapter.validate_json(json.dumps(document["messages"]))

@@ -27,11 +27,11 @@ from pydantic_hivemind.adapters.fastapi import (
 )
 from pydantic_hivemind.adapters.sessions import Session
 from pydantic_hivemind.adapters.toolset import HivemindSearch
-from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo import SERVICE_LOG
 from pydantic_hivemind.demo.model import scripted_model
 from pydantic_hivemind.errors import HivemindError
+from pydantic_hivemind.messages.conversations import Conversation
 from pydantic_hivemind.scopes import Scope
 
 

@@ -33,7 +33,7 @@ from pydantic_ai.usage import RequestUsage
 from pydantic_hivemind import Scope
 from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
 from pydantic_hivemind.errors import CheckpointError
-from pydantic_hivemind.transcripts import HistoryCache
+from pydantic_hivemind.messages.encoding import HistoryCache
 
 
 class Note(BaseModel):

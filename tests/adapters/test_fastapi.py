@@ -24,10 +24,10 @@ from pydantic_hivemind.adapters.fastapi import (
     user_scope,
 )
 from pydantic_hivemind.base.values import PromotionReport
-from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo.model import scripted_model
 from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.messages.conversations import Conversation
 from pydantic_hivemind.scopes import Scope
 
 

@@ -11,8 +11,8 @@ import pytest
 from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.conversations import Conversation
 from pydantic_hivemind.errors import CheckpointError, OperationConflict, ScopeGone
+from pydantic_hivemind.messages.conversations import Conversation
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 

@@ -38,8 +38,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.usage import RequestUsage
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.checkpoints import Checkpoints, Snapshot
 from pydantic_hivemind.errors import CheckpointError, ScopeGone
+from pydantic_hivemind.messages.checkpoints import Checkpoints, Snapshot
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 

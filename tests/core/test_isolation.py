@@ -10,7 +10,6 @@ from layers import rows
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 from twins import TWINS
 
-from pydantic_hivemind.checkpoints import Snapshot
 from pydantic_hivemind.errors import (
     HivemindError,
     InvalidPattern,
@@ -22,6 +21,7 @@ from pydantic_hivemind.errors import (
     VersionConflict,
     VersionNotFound,
 )
+from pydantic_hivemind.messages.checkpoints import Snapshot
 from pydantic_hivemind.testing.strategies import paths, scope_names
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from pydantic_hivemind import transcripts
 from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.ledger import checkpoint_records, message_chain, overlay
 from pydantic_hivemind.ledger.checkpoint_records import CheckpointRow
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.transcripts import HistoryCache, is_storable
+from pydantic_hivemind.messages import encoding
+from pydantic_hivemind.messages.encoding import HistoryCache, is_storable
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -68,8 +68,8 @@ class Checkpoints:
         Raises:
             CheckpointError: Part of it is no JSON. Nothing was stored.
         """
-        transcripts.check_text(snapshot.id, "a checkpoint's id")
-        transcripts.check_text(snapshot.label, "a checkpoint's label")
+        encoding.check_text(snapshot.id, "a checkpoint's id")
+        encoding.check_text(snapshot.label, "a checkpoint's label")
         if not max(abs(snapshot.turn), abs(snapshot.message_count)) < MOST:
             raise CheckpointError(f"a checkpoint's turn and message count must be less than {MOST}")
         history = self._cache.encode(snapshot.messages)
@@ -139,7 +139,7 @@ class Checkpoints:
     def _loaded(self, tx: Transaction, rows: Sequence[CheckpointRow]) -> list[Snapshot]:
         """The rows with their messages; a message in several of them is made once."""
         stored = message_chain.load(tx, self._row.id, [row.head for row in rows if row.head])
-        made = transcripts.decode(stored)
+        made = encoding.decode(stored)
         snapshots: list[Snapshot] = []
         for row in rows:
             messages: list[ModelMessage] = []

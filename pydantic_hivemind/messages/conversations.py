@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pydantic_hivemind import transcripts
 from pydantic_hivemind.ledger import conversation_records, idempotency, message_chain, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
+from pydantic_hivemind.messages import encoding
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -23,7 +23,7 @@ class Conversation:
     __slots__ = ("_database", "_id", "_row")
 
     def __init__(self, database: Database, row: ScopeRow, id: str) -> None:
-        transcripts.check_text(id, "a conversation's id")
+        encoding.check_text(id, "a conversation's id")
         self._database = database
         self._row = row
         self._id = id
@@ -39,7 +39,7 @@ class Conversation:
             overlay.check_alive(tx, self._row.chain)
             head = conversation_records.head(tx, self._row.id, self._id)
             stored = message_chain.load(tx, self._row.id, [] if head is None else [head])
-        return list(transcripts.decode(stored).values())
+        return list(encoding.decode(stored).values())
 
     def append(self, messages: Sequence[ModelMessage], *, operation_id: str | None = None) -> None:
         """Add messages, as `result.new_messages()` gives them; of two appends at once both land.
@@ -50,7 +50,7 @@ class Conversation:
             CheckpointError: One of them holds something that is no JSON. None was added.
             OperationConflict: The operation id was used for something else.
         """
-        data = [transcripts.encode(message) for message in messages]
+        data = [encoding.encode(message) for message in messages]
 
         def append(tx: Transaction) -> None:
             head = conversation_records.head(tx, self._row.id, self._id)
@@ -68,7 +68,7 @@ class Conversation:
             CheckpointError: One of them holds something that is no JSON. Nothing was changed.
             OperationConflict: The operation id was used for something else.
         """
-        history = message_chain.follow(None, 0, [transcripts.encode(message) for message in messages])
+        history = message_chain.follow(None, 0, [encoding.encode(message) for message in messages])
 
         def replace(tx: Transaction) -> None:
             head = conversation_records.head(tx, self._row.id, self._id)
