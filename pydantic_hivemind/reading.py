@@ -12,7 +12,6 @@ from pydantic_hivemind.base.matching import Budget, glob_matcher, is_hidden, lin
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Change, File, Hits, Match, Stat, Version
-from pydantic_hivemind.diff import changes
 from pydantic_hivemind.errors import (
     InvalidOption,
     IsADirectory,
@@ -27,6 +26,7 @@ from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.overlay import Head, View
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
+from pydantic_hivemind.promotion.diff import changes
 from pydantic_hivemind.search.service import Finder
 
 if TYPE_CHECKING:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pydantic_hivemind import promote as promotion
-from pydantic_hivemind import undo
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Edited, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.edits import replaced
@@ -23,6 +21,8 @@ from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.merging.three_way import Merged, merge
 from pydantic_hivemind.messages.checkpoints import Checkpoints
 from pydantic_hivemind.messages.conversations import Conversation
+from pydantic_hivemind.promotion import promote as promotion
+from pydantic_hivemind.promotion import revert
 from pydantic_hivemind.reading import ScopeReader, encoded
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class Scope(ScopeReader):
             view = overlay.entry(tx, self._row.chain, path)
             files.check_version(view.find(path), expected_version, path)
             if version is None:
-                undo.undo(tx, self._row.chain, path)
+                revert.undo(tx, self._row.chain, path)
             else:
                 found = history.one(tx, self._row.chain, version)
                 if found is None or found[0].path != path:
@@ -339,7 +339,7 @@ class Scope(ScopeReader):
         """
 
         def revert(tx: Transaction) -> list[str]:
-            return undo.revert(tx, self._row.chain, promotion_id)
+            return revert.revert(tx, self._row.chain, promotion_id)
 
         return self._change(revert, operation_id, "revert", promotion_id)
 

@@ -12,7 +12,7 @@ from pydantic_hivemind.ledger.overlay import Chain, Head
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.merging.three_way import merge_tags
-from pydantic_hivemind.promote import Filter, Promotion
+from pydantic_hivemind.promotion.promote import Filter, Promotion
 
 EVERYTHING = Filter(None, None)
 

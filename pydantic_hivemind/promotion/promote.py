@@ -19,7 +19,7 @@ from pydantic_hivemind.ledger.overlay import Chain, Head, View
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.merging.three_way import Merged, merge, merge_tags
-from pydantic_hivemind.origins import Origins
+from pydantic_hivemind.promotion.merge_base import Origins
 
 PROMOTED = Cause("promote")
 """Why a scope lets go of what its ancestor has now."""
