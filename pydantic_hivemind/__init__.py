@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from pydantic_hivemind.base.values import ScopeInfo as ScopeInfo
     from pydantic_hivemind.base.values import Stat as Stat
     from pydantic_hivemind.base.values import Version as Version
-    from pydantic_hivemind.hivemind import Hivemind as Hivemind
+    from pydantic_hivemind.hive.hivemind import Hivemind as Hivemind
+    from pydantic_hivemind.hive.scope import Scope as Scope
     from pydantic_hivemind.messages.checkpoints import Checkpoints as Checkpoints
     from pydantic_hivemind.messages.checkpoints import Snapshot as Snapshot
     from pydantic_hivemind.messages.conversations import Conversation as Conversation
-    from pydantic_hivemind.scopes import Scope as Scope
 
 _HOMES = {
     "Change": "base.values",
@@ -46,7 +46,7 @@ _HOMES = {
     "File": "base.values",
     "Hit": "base.values",
     "Hits": "base.values",
-    "Hivemind": "hivemind",
+    "Hivemind": "hive.hivemind",
     "HivemindBackend": "adapters.backend",
     "HivemindCheckpointStore": "adapters.checkpoints",
     "HivemindMemoryStore": "adapters.memory",
@@ -56,7 +56,7 @@ _HOMES = {
     "Match": "base.values",
     "Mount": "base.mounts",
     "PromotionReport": "base.values",
-    "Scope": "scopes",
+    "Scope": "hive.scope",
     "ScopeInfo": "base.values",
     "Session": "adapters.sessions",
     "SessionManager": "adapters.sessions",

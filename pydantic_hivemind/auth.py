@@ -14,13 +14,13 @@ import jwt
 
 from pydantic_hivemind.base.store_permissions import MIN_SECRET_BYTES, SECRET_FILE, new_secret, secret_in
 from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, ScopeNotFound
-from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import overlay, token_records
 from pydantic_hivemind.ledger import signing_secrets as kept_secrets
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.scopes import MAX_TTL
 from pydantic_hivemind.ledger.token_records import TokenRow
-from pydantic_hivemind.scopes import Scope
 
 Action = Literal["read", "write", "promote", "admin"]
 """What a token may do: read its workspace and what that inherits, change its workspace, promote it, and make, list

@@ -21,7 +21,7 @@ from pydantic_hivemind.errors import (
     NotText,
     PathNotFound,
 )
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.scope import Scope
 
 _is_dir = attrgetter("is_dir")
 

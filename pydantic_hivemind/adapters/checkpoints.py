@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.checkpoints import Snapshot
-from pydantic_hivemind.scopes import Scope
 
 if TYPE_CHECKING:
     from pydantic_deep.features.checkpointing import Checkpoint

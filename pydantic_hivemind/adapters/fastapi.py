@@ -22,9 +22,9 @@ from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
 from pydantic_hivemind.adapters.deep import DeepAgentDeps
 from pydantic_hivemind.adapters.names import escape
 from pydantic_hivemind.base.paths import is_url
-from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
-from pydantic_hivemind.scopes import Scope
 
 STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
     errors.ScopeGone: HTTPStatus.GONE,

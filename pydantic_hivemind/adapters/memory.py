@@ -23,10 +23,10 @@ from pydantic_hivemind.adapters.passages import Passages, passages
 from pydantic_hivemind.adapters.runs import scope_of_run
 from pydantic_hivemind.base.values import Mutation
 from pydantic_hivemind.errors import OperationConflict, VersionConflict
+from pydantic_hivemind.hive.cas_files import Notebook, Operation
+from pydantic_hivemind.hive.reader import decoded, encoded
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.merging.operation_log import is_journal
-from pydantic_hivemind.notebooks import Notebook, Operation
-from pydantic_hivemind.reading import decoded, encoded
-from pydantic_hivemind.scopes import Scope
 
 if TYPE_CHECKING:
     from pydantic_ai import RunContext

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydantic_hivemind.base.values import Hit
 from pydantic_hivemind.errors import NotADirectory, PathNotFound
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.scope import Scope
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pydantic_ai.exceptions import UserError
 
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.notes import MEMORY
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.scope import Scope
 
 if TYPE_CHECKING:
     from pydantic_ai import RunContext

@@ -23,8 +23,8 @@ from pydantic_hivemind.adapters.unseen import RunFiles
 from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.base.values import PromotionReport, ScopeInfo, Strategy
 from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError
-from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.scope import Scope
 
 __all__ = ["Session", "SessionLimitExceeded", "SessionManager"]
 

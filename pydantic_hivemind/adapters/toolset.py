@@ -19,7 +19,7 @@ from pydantic_hivemind.adapters.notes import MEMORY, add, add_in_branch, file_na
 from pydantic_hivemind.adapters.runs import Branch, RunScope, scope_of_run
 from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, InvalidTag, PathError
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.scope import Scope
 
 INSTRUCTIONS = (
     "`search_memory` finds what was kept, in this run and in earlier ones, by you and by those who share it with you: "

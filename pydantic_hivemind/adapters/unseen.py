@@ -22,7 +22,7 @@ from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import File, Stat
 from pydantic_hivemind.errors import HivemindError
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.scope import Scope
 
 if TYPE_CHECKING:
     from pydantic_ai import RunContext

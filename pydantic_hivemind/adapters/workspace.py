@@ -36,8 +36,8 @@ from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Stat
 from pydantic_hivemind.errors import ScopeNotFound, StoreClosed
-from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.scope import Scope
 
 DEFAULT_PARENT = "workspaces"
 """The scope under which runs that name no other get their sessions."""

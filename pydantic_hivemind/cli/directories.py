@@ -18,8 +18,8 @@ from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.errors import CheckpointError, FileTooLarge, PathError
 
 if TYPE_CHECKING:
+    from pydantic_hivemind.hive.scope import Scope
     from pydantic_hivemind.messages.checkpoints import Snapshot
-    from pydantic_hivemind.scopes import Scope
 
 CHECKPOINTS = ".deep/checkpoints"
 """Where `export` writes checkpoints: beside pydantic-deep's memory."""

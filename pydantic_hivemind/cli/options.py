@@ -16,8 +16,8 @@ from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.errors import HivemindError, ScopeNotFound
 
 if TYPE_CHECKING:
-    from pydantic_hivemind.hivemind import Hivemind
-    from pydantic_hivemind.scopes import Scope
+    from pydantic_hivemind.hive.hivemind import Hivemind
+    from pydantic_hivemind.hive.scope import Scope
 
 STORE_VARIABLE = "HIVEMIND_STORE"
 """The environment variable that says where the store is."""
@@ -98,7 +98,7 @@ def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
     Raises:
         Refused: There is none.
     """
-    from pydantic_hivemind.hivemind import Hivemind
+    from pydantic_hivemind.hive.hivemind import Hivemind
     from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 
     if is_url(store):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from pydantic_hivemind.base.values import ScopeInfo
-    from pydantic_hivemind.hivemind import Hivemind
+    from pydantic_hivemind.hive.hivemind import Hivemind
 
 group = typer.Typer(help="Make, show and delete workspaces.", no_args_is_help=True, rich_markup_mode=None)
 

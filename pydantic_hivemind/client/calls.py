@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Change, Edited, File, Hit, Match, PromotionReport, Stat, Strategy, Version
 from pydantic_hivemind.client.exchange import Ask, Steps, every, in_base64, many, nothing, one, parse, sendable
-from pydantic_hivemind.reading import decoded, encoded
+from pydantic_hivemind.hive.reader import decoded, encoded
 
 MAX_TAGS_CHARS = 2048
 """Longest tags in an address, which many servers and proxies take of 8 KB at most; longer ones go with the file."""

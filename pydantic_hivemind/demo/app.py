@@ -31,8 +31,8 @@ from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo import SERVICE_LOG
 from pydantic_hivemind.demo.model import scripted_model
 from pydantic_hivemind.errors import HivemindError
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
-from pydantic_hivemind.scopes import Scope
 
 
 def current_user(x_user: Annotated[str, Header()]) -> str:

@@ -12,7 +12,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.errors import InvalidOption
-from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.http.app import create_app
 from pydantic_hivemind.http.connections import HEAD_SECONDS, BoundedConnection
 from pydantic_hivemind.http.metrics import LOG

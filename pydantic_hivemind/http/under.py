@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import ScopeNotFound
-from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.scope import Scope
 
 
 def under(hive: Hivemind, scope: Scope) -> list[ScopeInfo]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_hivemind.auth import ACTIONS, Action, Tokens
 from pydantic_hivemind.errors import InvalidOption
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.scope import Scope
 
 TOKEN = "hivemind_token"  # noqa: S105 (its place)
 """Where in a request's state its token is."""

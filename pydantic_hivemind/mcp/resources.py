@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 import mcp_types as types
 
 from pydantic_hivemind.errors import InvalidPath
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.scope import Scope
 
 SCHEME = "hivemind"
 

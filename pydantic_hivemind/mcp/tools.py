@@ -20,8 +20,8 @@ from pydantic_hivemind.adapters.notes import MEMORY, add, file_name
 from pydantic_hivemind.auth import Action
 from pydantic_hivemind.base.values import Strategy
 from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import texts
-from pydantic_hivemind.scopes import Scope
 
 NOTES = f"{MEMORY}/main"
 """Where notes go: where pydantic-deep's agents, called `main` unless they say otherwise, read them at every start."""

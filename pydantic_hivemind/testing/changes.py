@@ -11,8 +11,8 @@ from pydantic_hivemind.errors import (
     VersionConflict,
     VersionNotFound,
 )
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
-from pydantic_hivemind.scopes import Scope
 
 
 class ChangeRules:

@@ -15,9 +15,9 @@ from pydantic_hivemind.errors import (
     ScopeGone,
     ScopeHasChildren,
 )
-from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger.scopes import MAX_DEPTH
-from pydantic_hivemind.scopes import Scope
 from pydantic_hivemind.testing.changes import ChangeRules
 
 CONTENTS = {

@@ -9,7 +9,7 @@ from pydantic_ai_backends.types import EditResult, WriteResult
 
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.errors import HivemindError, InvalidPath, ScopeGone
-from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.hive.hivemind import Hivemind
 
 
 @pytest.fixture

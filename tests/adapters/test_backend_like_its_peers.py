@@ -16,7 +16,7 @@ from pydantic_ai_backends import StateBackend
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.base.matching import is_hidden
 from pydantic_hivemind.base.paths import normalize
-from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.hive.hivemind import Hivemind
 
 if not hasattr(StateBackend, "ls_info"):
     pytest.skip("its StateBackend does not speak the BackendProtocol", allow_module_level=True)

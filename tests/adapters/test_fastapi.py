@@ -26,9 +26,9 @@ from pydantic_hivemind.adapters.fastapi import (
 from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo.model import scripted_model
-from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
-from pydantic_hivemind.scopes import Scope
 
 
 def current_user(x_user: Annotated[str, Header()]) -> str:
@@ -304,7 +304,7 @@ def test_many_users_at_once_on_a_real_server(tmp_path):
 
 def test_only_this_adapter_imports_fastapi():
     code = (
-        "import sys, pydantic_hivemind.hivemind, pydantic_hivemind.deep, pydantic_hivemind.adapters.sessions;"
+        "import sys, pydantic_hivemind.hive.hivemind, pydantic_hivemind.deep, pydantic_hivemind.adapters.sessions;"
         "sys.exit('fastapi' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,8 +15,8 @@ from pydantic_hivemind.adapters import unseen
 from pydantic_hivemind.adapters.backend import HivemindBackend
 from pydantic_hivemind.adapters.unseen import RunFiles
 from pydantic_hivemind.errors import MergeConflict, PathNotFound
-from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.scope import Scope
 
 
 @pytest.fixture

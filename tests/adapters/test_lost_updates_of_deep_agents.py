@@ -9,8 +9,8 @@ from pydantic_ai import Agent
 from writers import MEMORY, Call, lines_of, returned, scripted
 
 from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.hivemind import Hivemind
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.scope import Scope
 
 
 @pytest.fixture

@@ -328,7 +328,7 @@ def test_a_renewal_of_a_session_that_is_gone_is_quiet(hive, user, clock):
 CRASH = """
 import os, signal, sys
 from pydantic_hivemind.adapters.sessions import Session
-from pydantic_hivemind.hivemind import Hivemind
+from pydantic_hivemind.hive.hivemind import Hivemind
 session = Session(Hivemind.open(sys.argv[1]).scope("user/ada"), "crashed", idle_timeout=600)
 session.write("/a.txt", "half done")
 os.kill(os.getpid(), signal.SIGKILL)

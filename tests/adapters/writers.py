@@ -8,7 +8,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.scopes import Scope
+from pydantic_hivemind.hive.scope import Scope
 
 MEMORY = "/.deep/memory/main/MEMORY.md"
 Call = tuple[str, dict[str, Any]]

@@ -9,9 +9,9 @@ import pytest
 from pydantic_hivemind import Scope
 from pydantic_hivemind.base.values import Mutation
 from pydantic_hivemind.errors import IsADirectory, NotADirectory, OperationConflict, ScopeGone, VersionConflict
+from pydantic_hivemind.hive.cas_files import Notebook, Operation
 from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 from pydantic_hivemind.ledger.version_metadata import Annotation
-from pydantic_hivemind.notebooks import Notebook, Operation
 
 
 @pytest.fixture

@@ -285,7 +285,7 @@ def test_what_is_wrong_with_the_store_is_for_who_runs_it(hive, client, monkeypat
     def full(*_, **__):
         raise errors.StoreFull("no space left in /srv/hive")
 
-    monkeypatch.setattr("pydantic_hivemind.scopes.Scope.write_bytes", full)
+    monkeypatch.setattr("pydantic_hivemind.hive.scope.Scope.write_bytes", full)
     answer = client.put("/v1/files/f", content=b"x")
     assert is_problem(answer, 507, "StoreFull")
     assert "/srv" not in answer.text
@@ -295,7 +295,7 @@ def test_a_failure_says_nothing(hive, tokens, run, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr("pydantic_hivemind.scopes.Scope.stat", fail)
+    monkeypatch.setattr("pydantic_hivemind.hive.scope.Scope.stat", fail)
     headers = {"Authorization": f"Bearer {tokens.create(run)}"}
     with TestClient(create_app(hive), "http://localhost", headers=headers, raise_server_exceptions=False) as client:
         answer = client.get("/v1/stat?path=/")

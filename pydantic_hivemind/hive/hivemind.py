@@ -13,11 +13,11 @@ from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS, Mount, MountTable
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
+from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import integrity, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE, Durability, SqliteDriver
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.scopes import Scope
 from pydantic_hivemind.search.service import Finder, check_embedder
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import cast
 
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Mutation
+from pydantic_hivemind.hive.reader import ScopeReader
 from pydantic_hivemind.ledger import files, idempotency, overlay, version_metadata
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.version_metadata import Annotation
-from pydantic_hivemind.reading import ScopeReader
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Edited, File, PromotionReport, Stat, Strategy
-from pydantic_hivemind.edits import replaced
 from pydantic_hivemind.errors import MergeConflict, ScopeNotFound, VersionNotFound
+from pydantic_hivemind.hive.reader import ScopeReader, encoded
+from pydantic_hivemind.hive.text_edits import replaced
 from pydantic_hivemind.ledger import conversation_records, files, history, idempotency, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.idempotency import Result
@@ -23,7 +24,6 @@ from pydantic_hivemind.messages.checkpoints import Checkpoints
 from pydantic_hivemind.messages.conversations import Conversation
 from pydantic_hivemind.promotion import promote as promotion
 from pydantic_hivemind.promotion import revert
-from pydantic_hivemind.reading import ScopeReader, encoded
 
 if TYPE_CHECKING:
     from pydantic_ai.workspaces import WorkspaceBackend

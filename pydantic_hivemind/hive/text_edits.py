@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pydantic_hivemind.errors import EditError
+from pydantic_hivemind.hive.reader import decoded, encoded
 from pydantic_hivemind.ledger.files import check_size
-from pydantic_hivemind.reading import decoded, encoded
 
 
 def replaced(path: str, data: bytes, old: str, new: str, *, everywhere: bool) -> tuple[bytes, int]:
