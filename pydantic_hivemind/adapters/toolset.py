@@ -14,12 +14,12 @@ from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset
 
-from pydantic_hivemind.adapters.hits import MAX_HITS, shown, told
 from pydantic_hivemind.adapters.notes import MEMORY, add, add_in_branch, file_name
 from pydantic_hivemind.adapters.runs import Branch, RunScope, scope_of_run
 from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, InvalidTag, PathError
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.rendering.hits import MAX_HITS, shown, told
 
 INSTRUCTIONS = (
     "`search_memory` finds what was kept, in this run and in earlier ones, by you and by those who share it with you: "

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from pydantic_hivemind.adapters.patches import printable
+from pydantic_hivemind.rendering.patches import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic_hivemind.adapters.patches import printable
+from pydantic_hivemind.rendering.patches import printable
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pydantic_hivemind.adapters.patches import of_change
 from pydantic_hivemind.base.values import PromotionReport, Strategy, Version
 from pydantic_hivemind.cli import output, patches
 from pydantic_hivemind.cli.exits import ExitCode
@@ -25,6 +24,7 @@ from pydantic_hivemind.cli.options import (
     open_workspace,
 )
 from pydantic_hivemind.errors import PromotionConflict
+from pydantic_hivemind.rendering.patches import of_change
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

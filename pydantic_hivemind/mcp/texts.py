@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic_hivemind.adapters.patches import of_change, printable
 from pydantic_hivemind.base.values import Change, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.errors import InvalidOption, NotText, PromotionConflict, ScopeGone
 from pydantic_hivemind.mcp.resources import uri_of
+from pydantic_hivemind.rendering.patches import of_change, printable
 
 MAX_TEXT = 40_000
 """Most bytes of UTF-8 that a tool tells, about 10,000 tokens in any script: there Claude Code warns of long results."""

@@ -17,8 +17,8 @@ from pydantic_deep.features.forking.isolation import BranchOverlay
 from scripted import EVERYTHING, call, script, scripted_model
 
 from pydantic_hivemind import Hivemind, HivemindBackend, HivemindSearch, HivemindToolset, Scope
-from pydantic_hivemind.adapters.hits import MAX_SHOWN, WORDS_ONLY
 from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgentDeps
+from pydantic_hivemind.rendering.hits import MAX_SHOWN, WORDS_ONLY
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,9 @@ import pytest
 from mcp import Client, MCPError
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.adapters.hits import WORDS_ONLY
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.mcp import create_server
+from pydantic_hivemind.rendering.hits import WORDS_ONLY
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic_hivemind.adapters.patches import printable
 from pydantic_hivemind.base.values import Hit, Hits
+from pydantic_hivemind.rendering.patches import printable
 
 MAX_SHOWN = 4000
 """Most characters that a search shows, about 1,000 tokens: as many as the harness's `search_memory`."""
