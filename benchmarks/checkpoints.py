@@ -19,7 +19,7 @@ from pydantic_deep.features.checkpointing import Checkpoint, CheckpointStore, Fi
 from timing import Result
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
+from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 
 TURNS = (10, 100, 400)
 KEPT = 20

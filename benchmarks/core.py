@@ -15,7 +15,7 @@ from pydantic_ai_backends import LocalBackend
 from timing import Result, race
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 
 TEXT = "".join(f"line {number}: what was decided and why, entry {number * 7}\n" for number in range(60))[:2048]
 LIVE_SESSIONS = 10_000

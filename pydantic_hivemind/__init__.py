@@ -9,14 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pydantic_hivemind.adapters.backend import HivemindBackend as HivemindBackend
-    from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore as HivemindCheckpointStore
-    from pydantic_hivemind.adapters.memory import HivemindMemoryStore as HivemindMemoryStore
-    from pydantic_hivemind.adapters.sessions import Session as Session
-    from pydantic_hivemind.adapters.sessions import SessionManager as SessionManager
-    from pydantic_hivemind.adapters.toolset import HivemindSearch as HivemindSearch
-    from pydantic_hivemind.adapters.toolset import HivemindToolset as HivemindToolset
-    from pydantic_hivemind.adapters.workspace import HivemindWorkspace as HivemindWorkspace
+    from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend as HivemindBackend
+    from pydantic_hivemind.adapters.backends.session_manager import Session as Session
+    from pydantic_hivemind.adapters.backends.session_manager import SessionManager as SessionManager
+    from pydantic_hivemind.adapters.harness.memory_store import HivemindMemoryStore as HivemindMemoryStore
+    from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
+    from pydantic_hivemind.adapters.memory.toolset import HivemindToolset as HivemindToolset
+    from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace as HivemindWorkspace
+    from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import (
+        HivemindCheckpointStore as HivemindCheckpointStore,
+    )
     from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS as DEFAULT_MOUNTS
     from pydantic_hivemind.base.mounts import Mount as Mount
     from pydantic_hivemind.base.values import Change as Change
@@ -47,19 +49,19 @@ _HOMES = {
     "Hit": "base.values",
     "Hits": "base.values",
     "Hivemind": "hive.hivemind",
-    "HivemindBackend": "adapters.backend",
-    "HivemindCheckpointStore": "adapters.checkpoints",
-    "HivemindMemoryStore": "adapters.memory",
-    "HivemindSearch": "adapters.toolset",
-    "HivemindToolset": "adapters.toolset",
-    "HivemindWorkspace": "adapters.workspace",
+    "HivemindBackend": "adapters.backends.scope_backend",
+    "HivemindCheckpointStore": "adapters.pydantic_deep.checkpoint_store",
+    "HivemindMemoryStore": "adapters.harness.memory_store",
+    "HivemindSearch": "adapters.memory.toolset",
+    "HivemindToolset": "adapters.memory.toolset",
+    "HivemindWorkspace": "adapters.pydantic_ai.scope_workspace",
     "Match": "base.values",
     "Mount": "base.mounts",
     "PromotionReport": "base.values",
     "Scope": "hive.scope",
     "ScopeInfo": "base.values",
-    "Session": "adapters.sessions",
-    "SessionManager": "adapters.sessions",
+    "Session": "adapters.backends.session_manager",
+    "SessionManager": "adapters.backends.session_manager",
     "Snapshot": "messages.checkpoints",
     "Stat": "base.values",
     "Version": "base.values",

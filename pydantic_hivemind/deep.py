@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic_hivemind.adapters.deep import (
+from pydantic_hivemind.adapters.pydantic_deep.line_choice import (
     TAKES_BACKEND,
     DeepAgent,
     DeepAgentDeps,

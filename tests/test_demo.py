@@ -58,7 +58,7 @@ app.serve(everybody, int(sys.argv[2]))
 
 CARELESS = """
 import sys
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.demo import app
 
 class Careless(HivemindBackend):

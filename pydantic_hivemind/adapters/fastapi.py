@@ -17,10 +17,10 @@ from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 
 from pydantic_hivemind import errors
-from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
-from pydantic_hivemind.adapters.deep import DeepAgentDeps
-from pydantic_hivemind.adapters.names import escape
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
+from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
+from pydantic_hivemind.adapters.pydantic_deep.line_choice import DeepAgentDeps
+from pydantic_hivemind.adapters.scope_names import escape
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope

@@ -61,8 +61,8 @@ def connect(
     It gets a token for that workspace. claude-code, cursor and vscode are configured for the directory where you
     are, the others for you everywhere.
     """
-    from pydantic_hivemind.auth import Tokens
     from pydantic_hivemind.cli.connect_files import CLIENTS
+    from pydantic_hivemind.tokens import Tokens
 
     kind = CLIENTS[client]
     place = kind.place()
@@ -147,7 +147,7 @@ def _server(store: str, workspace: str, token: str) -> Server:
 
 def _revoke(server: Server | None, store: str) -> None:
     """End the token that a client had, in the store that it was for."""
-    from pydantic_hivemind.auth import Tokens
+    from pydantic_hivemind.tokens import Tokens
 
     if server is None:
         return

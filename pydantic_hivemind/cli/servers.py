@@ -60,8 +60,8 @@ def mcp(
     What it may do is what the token in HIVEMIND_TOKEN allows, and of that only what --can says; without a token,
     what --can says.
     """
-    from pydantic_hivemind.auth import Tokens
     from pydantic_hivemind.mcp import create_server, create_token_server, serve
+    from pydantic_hivemind.tokens import Tokens
 
     standard_input()
     token = os.environ.get(TOKEN_VARIABLE)

@@ -12,7 +12,7 @@ from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.cli.options import Json, Store, Workspace, find, open_store, seconds
 
 if TYPE_CHECKING:
-    from pydantic_hivemind.auth import Action
+    from pydantic_hivemind.tokens import Action
 
 group = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 @group.command()
 def create(*, can: Can = None, ttl: TokenTtl = None, workspace: Workspace, store: Store, as_json: Json = False) -> None:
     """Make a token for one workspace and print it. It is a secret, and shown this once."""
-    from pydantic_hivemind.auth import Tokens
+    from pydantic_hivemind.tokens import Tokens
 
     with open_store(store) as hive:
         tokens = Tokens(hive)
@@ -54,7 +54,7 @@ def create(*, can: Can = None, ttl: TokenTtl = None, workspace: Workspace, store
 @group.command("list")
 def list_tokens(*, store: Store, as_json: Json = False) -> None:
     """List the tokens that are valid now, and the token that each was made with, if it was made over HTTP."""
-    from pydantic_hivemind.auth import Tokens
+    from pydantic_hivemind.tokens import Tokens
 
     with open_store(store) as hive:
         grants = Tokens(hive).list()
@@ -95,7 +95,7 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """End a token now, and those that were made with it."""
-    from pydantic_hivemind.auth import Tokens
+    from pydantic_hivemind.tokens import Tokens
 
     with open_store(store) as hive:
         if not Tokens(hive).revoke(token_id):
@@ -115,6 +115,6 @@ def actions(can: list[str] | None) -> list[Action]:
 
 def lifetime(ttl: str | None) -> float:
     """How many seconds a token lasts."""
-    from pydantic_hivemind.auth import DEFAULT_TTL
+    from pydantic_hivemind.tokens import DEFAULT_TTL
 
     return DEFAULT_TTL if ttl is None else seconds(ttl)

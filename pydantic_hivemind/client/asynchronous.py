@@ -10,9 +10,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 import httpx
 from typing_extensions import Self
 
-from pydantic_hivemind.auth import Action
 from pydantic_hivemind.client import calls, workspaces
 from pydantic_hivemind.client.exchange import TIMEOUT, Ask, Steps, check, request, unreachable
+from pydantic_hivemind.tokens import Action
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from pydantic_hivemind.auth import Action
 from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.client.exchange import Ask, Steps, every, nothing, one
+from pydantic_hivemind.tokens import Action
 
 
 class TokenInfo(NamedTuple):

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from pydantic import BaseModel
 from pydantic_ai.messages import ModelMessage, TextPart, UserPromptPart
 
-from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
+from pydantic_hivemind.adapters.backends.session_manager import Session
 from pydantic_hivemind.adapters.fastapi import (
     deep_deps,
     hivemind_error,
@@ -25,8 +25,8 @@ from pydantic_hivemind.adapters.fastapi import (
     user_conversation,
     user_scope,
 )
-from pydantic_hivemind.adapters.sessions import Session
-from pydantic_hivemind.adapters.toolset import HivemindSearch
+from pydantic_hivemind.adapters.memory.toolset import HivemindSearch
+from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo import SERVICE_LOG
 from pydantic_hivemind.demo.model import scripted_model

@@ -361,7 +361,7 @@ class Scope(ScopeReader):
 
     def workspace(self) -> WorkspaceBackend:
         """This scope as a pydantic-ai workspace backend (pydantic-deep 0.3.45 and later)."""
-        from pydantic_hivemind.adapters.workspace import ScopeWorkspace
+        from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace
 
         return ScopeWorkspace(self)
 

@@ -12,11 +12,11 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from pydantic_hivemind.auth import Action, Grant, Tokens
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.route import bearer, look_at_token
+from pydantic_hivemind.tokens import Action, Grant, Tokens
 
 _ETAG = re.compile(r'"(\d{1,18})"', re.ASCII)
 

@@ -12,12 +12,12 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.http import changing, files, finding, problems, tokens, workspaces
 from pydantic_hivemind.http.bodies import Bodies
 from pydantic_hivemind.http.guard import Guard
 from pydantic_hivemind.http.metrics import Metrics
+from pydantic_hivemind.tokens import Tokens
 
 DESCRIPTION = """
 Files that agents share without leaking. A token names one workspace: what it inherits can be read, itself be written,

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from pydantic_hivemind.auth import Grant
 from pydantic_hivemind.base.values import Conflict, Edited, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.errors import PromotionConflict
 from pydantic_hivemind.http.access import (
@@ -23,6 +22,7 @@ from pydantic_hivemind.http.access import (
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, GivenBase64, shape
+from pydantic_hivemind.tokens import Grant
 
 router = APIRouter(tags=["changing"], route_class=TokenRoute)
 

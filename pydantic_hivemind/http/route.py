@@ -13,11 +13,11 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
-from pydantic_hivemind.auth import Grant, Tokens
 from pydantic_hivemind.errors import InvalidOption, InvalidToken
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http import bodies
 from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
+from pydantic_hivemind.tokens import Grant, Tokens
 
 LIMITS = {
     "write_bytes": MAX_FILE_BYTES,

@@ -10,12 +10,12 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.config import LOGGING_CONFIG
 
-from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.http.app import create_app
 from pydantic_hivemind.http.connections import HEAD_SECONDS, BoundedConnection
 from pydantic_hivemind.http.metrics import LOG
+from pydantic_hivemind.tokens import Tokens
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765

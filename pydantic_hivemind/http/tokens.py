@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BeforeValidator, Field
 
-from pydantic_hivemind.auth import ACTIONS, DEFAULT_TTL, MAX_TTL, Action, Grant, Tokens
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, TheGrant, TheTokens
@@ -17,6 +16,7 @@ from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, Shape, page_of
 from pydantic_hivemind.http.under import find, under
+from pydantic_hivemind.tokens import ACTIONS, DEFAULT_TTL, MAX_TTL, Action, Grant, Tokens
 
 router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=TokenRoute)
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from pydantic_hivemind.auth import MAX_TTL
 from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope
 from pydantic_hivemind.hive.scope import Scope
@@ -23,6 +22,7 @@ from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, Shape, page_of
 from pydantic_hivemind.http.tokens import Can, Issued, TokenInfo, issue, no_more_than
 from pydantic_hivemind.http.under import find, not_under, under
+from pydantic_hivemind.tokens import MAX_TTL
 
 router = APIRouter(tags=["workspaces"], route_class=TokenRoute)
 

@@ -15,11 +15,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.errors import HivemindError, InvalidToken
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.mcp.callers import TOKEN, by_request
 from pydantic_hivemind.mcp.server import server_for
+from pydantic_hivemind.tokens import Tokens
 
 MAX_CALL_BYTES = 16 << 20
 """Largest call, in bytes: a file as JSON, which is parsed as a whole."""

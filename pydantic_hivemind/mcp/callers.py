@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_hivemind.auth import ACTIONS, Action, Tokens
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.tokens import ACTIONS, Action, Tokens
 
 TOKEN = "hivemind_token"  # noqa: S105 (its place)
 """Where in a request's state its token is."""

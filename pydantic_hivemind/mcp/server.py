@@ -14,11 +14,11 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from pydantic_hivemind.auth import Action, Tokens
 from pydantic_hivemind.errors import HivemindError, InvalidOption, NotAllowed, StoreError
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import resources, texts, tools
 from pydantic_hivemind.mcp.callers import Caller, FindCaller, always, by_token
+from pydantic_hivemind.tokens import Action, Tokens
 
 INSTRUCTIONS = """\
 Hivemind is memory that outlives this conversation: files of your workspace, and those of the workspaces it inherits \

@@ -15,13 +15,13 @@ import mcp_types as types
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
-from pydantic_hivemind.adapters.notes import MEMORY, add, file_name
-from pydantic_hivemind.auth import Action
+from pydantic_hivemind.adapters.memory.notes import MEMORY, add, file_name
 from pydantic_hivemind.base.values import Strategy
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import texts
 from pydantic_hivemind.rendering.hits import MAX_HITS, shown, told
+from pydantic_hivemind.tokens import Action
 
 NOTES = f"{MEMORY}/main"
 """Where notes go: where pydantic-deep's agents, called `main` unless they say otherwise, read them at every start."""

@@ -7,7 +7,7 @@ import pydantic_ai_backends
 import pytest
 from pydantic_ai_backends.types import EditResult, WriteResult
 
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.errors import HivemindError, InvalidPath, ScopeGone
 from pydantic_hivemind.hive.hivemind import Hivemind
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic_ai_backends import StateBackend
 
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.base.matching import is_hidden
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.hive.hivemind import Hivemind

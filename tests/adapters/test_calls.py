@@ -9,7 +9,7 @@ from pydantic_ai import Agent
 from writers import scripted
 
 from pydantic_hivemind import HivemindBackend, Scope
-from pydantic_hivemind.adapters.async_backend import AsyncBackend
+from pydantic_hivemind.adapters.backends.async_backend import AsyncBackend
 
 
 def in_run(work):

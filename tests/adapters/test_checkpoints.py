@@ -36,7 +36,7 @@ from pydantic_deep.features.checkpointing import (
 from pydantic_deep.features.checkpointing.store import _save_and_prune
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
+from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 from pydantic_hivemind.errors import CheckpointError, ScopeGone
 
 # -- the protocol ------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.usage import RequestUsage
 
 from pydantic_hivemind import Scope
-from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
+from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.messages.encoding import HistoryCache
 

@@ -24,9 +24,9 @@ from pydantic_ai.workspaces import (
 from pydantic_ai.workspaces.conformance import WorkspaceBackendSuite
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.adapters.layered import layered
-from pydantic_hivemind.adapters.workspace import HivemindWorkspace
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
+from pydantic_hivemind.adapters.pydantic_ai.layered_workspace import layered
+from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ import pytest
 from pydantic_ai import Agent, RunContext
 from writers import MEMORY, Call, agent, lines_of, load, returned, run, scripted, store
 
-from pydantic_hivemind.adapters import unseen
-from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.adapters.unseen import RunFiles
+from pydantic_hivemind.adapters.backends import run_reads
+from pydantic_hivemind.adapters.backends.run_reads import RunFiles
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.errors import MergeConflict, PathNotFound
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
@@ -66,7 +66,7 @@ def test_runs_of_many_users_at_once(scope: Scope) -> None:
 PROCESS = """
 import asyncio, sys
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from writers import agent, returned, scripted
 directory, who = sys.argv[1:]
 with Hivemind.open(directory, durability="normal") as hive:
@@ -269,16 +269,16 @@ def test_absence_is_remembered_too(scope: Scope) -> None:
 
 
 def test_what_is_remembered_is_bounded(scope: Scope, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unseen, "MAX_BYTES", 1000)
+    monkeypatch.setattr(run_reads, "MAX_BYTES", 1000)
     scope.write_text("/small", "x")
     scope.write_text("/big", "x" * 600)
     scope.write_text("/huge", "x" * 6000)
     files = RunFiles(scope)
 
     def work() -> None:
-        for _ in range(unseen.MAX_READS + 10):
+        for _ in range(run_reads.MAX_READS + 10):
             files.read("/small")
-        assert len(files._reads) == files._size == unseen.MAX_READS
+        assert len(files._reads) == files._size == run_reads.MAX_READS
         files.read("/big")
         files.read("/big")
         assert files._size <= 1000

@@ -8,7 +8,7 @@ import pytest
 from pydantic_ai import Agent
 from writers import MEMORY, Call, lines_of, returned, scripted
 
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 

@@ -6,7 +6,7 @@ import time
 import pydantic_ai_backends
 import pytest
 
-from pydantic_hivemind.adapters.sessions import SessionManager
+from pydantic_hivemind.adapters.backends.session_manager import SessionManager
 
 
 class Sandbox:

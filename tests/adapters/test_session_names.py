@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from databases import opened
 
-from pydantic_hivemind.adapters.sessions import Session, SessionManager
+from pydantic_hivemind.adapters.backends.session_manager import Session, SessionManager
 from pydantic_hivemind.errors import InvalidScope, ScopeExists, ScopeNotFound
 
 

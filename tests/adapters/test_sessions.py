@@ -10,7 +10,7 @@ import threading
 import pytest
 from databases import opened
 
-from pydantic_hivemind.adapters.sessions import Session, SessionManager
+from pydantic_hivemind.adapters.backends.session_manager import Session, SessionManager
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo.model import scripted_model
 from pydantic_hivemind.errors import PromotionConflict, ScopeGone
@@ -26,7 +26,7 @@ def session_names(hive):
 
 
 def test_needs_no_docker():
-    code = "import sys, pydantic_hivemind.adapters.sessions; sys.exit('docker' in sys.modules)"
+    code = "import sys, pydantic_hivemind.adapters.backends.session_manager; sys.exit('docker' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -327,7 +327,7 @@ def test_a_renewal_of_a_session_that_is_gone_is_quiet(hive, user, clock):
 
 CRASH = """
 import os, signal, sys
-from pydantic_hivemind.adapters.sessions import Session
+from pydantic_hivemind.adapters.backends.session_manager import Session
 from pydantic_hivemind.hive.hivemind import Hivemind
 session = Session(Hivemind.open(sys.argv[1]).scope("user/ada"), "crashed", idle_timeout=600)
 session.write("/a.txt", "half done")

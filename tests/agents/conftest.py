@@ -8,7 +8,7 @@ import pytest
 from pydantic_ai import Agent
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 
 from .scripted import scripted_model

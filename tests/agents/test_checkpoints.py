@@ -6,7 +6,7 @@ import pytest
 from pydantic_deep import RewindRequested
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.adapters.checkpoints import HivemindCheckpointStore
+from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 
 from .conftest import MakeAgent, deps_of
 from .scripted import EVERYTHING, call, script

@@ -11,7 +11,7 @@ import pytest
 from pydantic_ai.exceptions import UserError
 
 from pydantic_hivemind import Scope
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgent, DeepAgentDeps, create_deep_agent
 
 from .conftest import MakeAgent, deps_of

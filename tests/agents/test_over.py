@@ -20,7 +20,7 @@ if TAKES_BACKEND:
 from pydantic_ai import Agent
 from pydantic_ai.capabilities import LocalWorkspace
 
-from pydantic_hivemind.adapters.workspace import HivemindWorkspace
+from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace
 
 from .conftest import MakeAgent, deps_of
 from .remembering import MEMORY, NAMED, check_runs_at_once

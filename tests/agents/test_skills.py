@@ -8,7 +8,7 @@ import pydantic_deep
 import pytest
 
 from pydantic_hivemind import Scope
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.deep import TAKES_BACKEND
 
 from .conftest import MakeAgent, deps_of

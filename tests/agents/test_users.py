@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from pydantic_hivemind import Hivemind, Scope
-from pydantic_hivemind.adapters.sessions import Session
+from pydantic_hivemind.adapters.backends.session_manager import Session
 from pydantic_hivemind.deep import DeepAgentDeps
 
 from .conftest import MakeAgent, deps_of

@@ -6,9 +6,9 @@ import stat
 import pytest
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.auth import Tokens
 from pydantic_hivemind.base import store_permissions
 from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.tokens import Tokens
 
 
 @pytest.fixture

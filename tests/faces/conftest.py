@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.tokens import Tokens
 
 
 @pytest.fixture

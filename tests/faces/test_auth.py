@@ -15,9 +15,9 @@ import jwt
 import pytest
 
 from pydantic_hivemind import Hivemind, errors
-from pydantic_hivemind.auth import ACTIONS, DEFAULT_TTL, MAX_TTL, Tokens
 from pydantic_hivemind.base.store_permissions import SECRET_FILE
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
+from pydantic_hivemind.tokens import ACTIONS, DEFAULT_TTL, MAX_TTL, Tokens
 
 
 def test_a_token_names_a_workspace_what_it_may_do_and_when_it_ends(hive, tokens):

@@ -12,7 +12,7 @@ import tomlkit
 from mcp import Client, StdioServerParameters
 
 from pydantic_hivemind import Hivemind, errors
-from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.tokens import Tokens
 
 CLIENTS = ["claude-code", "claude-desktop", "cursor", "vscode", "codex"]
 KEYS = {"vscode": "servers", "codex": "mcp_servers"}

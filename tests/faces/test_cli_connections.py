@@ -10,7 +10,7 @@ import pytest
 import tomlkit
 
 from pydantic_hivemind import Hivemind, errors
-from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.tokens import Tokens
 
 FILE = Path(".mcp.json")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.tokens import Tokens
 
 NAME = "project/with-a-name-that-takes-the-better-part-of-a-line"
 W = ("-w", NAME)

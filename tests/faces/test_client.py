@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from pydantic_hivemind import Scope, errors
-from pydantic_hivemind.auth import ACTIONS
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.client import AsyncHivemindClient, HivemindClient, calls, workspaces
+from pydantic_hivemind.tokens import ACTIONS
 
 
 class Blocking:

@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pydantic_hivemind import errors
-from pydantic_hivemind.auth import ACTIONS
 from pydantic_hivemind.http import create_app
+from pydantic_hivemind.tokens import ACTIONS
 
 
 @pytest.fixture

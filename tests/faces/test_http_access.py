@@ -12,8 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.auth import ACTIONS, Tokens
 from pydantic_hivemind.http import create_app
+from pydantic_hivemind.tokens import ACTIONS, Tokens
 
 SECRET = "s3cret"
 """In the names, the files and the tags of workspaces that nobody here may see."""

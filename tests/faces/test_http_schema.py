@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from pydantic_hivemind import Hivemind
-from pydantic_hivemind.auth import ACTIONS, Tokens
 from pydantic_hivemind.http import create_app
+from pydantic_hivemind.tokens import ACTIONS, Tokens
 
 EXAMPLES = 20
 """Requests of each operation that are right, and that are wrong; they take half a minute in all."""

@@ -16,10 +16,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from pydantic_hivemind import errors
-from pydantic_hivemind.auth import ACTIONS
 from pydantic_hivemind.http import create_app, serve
 from pydantic_hivemind.http.connections import HEAD_SECONDS
 from pydantic_hivemind.http.server import OPTIONS
+from pydantic_hivemind.tokens import ACTIONS
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
-from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.tokens import Tokens
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from pydantic_hivemind import errors
-from pydantic_hivemind.auth import Tokens
+from pydantic_hivemind.tokens import Tokens
 
 COMMAND = str(Path(sys.executable).parent / "hivemind")
 

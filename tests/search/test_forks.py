@@ -9,7 +9,7 @@ import pytest
 from elsewhere import fork_while_writing, start
 
 from pydantic_hivemind import Session
-from pydantic_hivemind.adapters.unseen import RunFiles
+from pydantic_hivemind.adapters.backends.run_reads import RunFiles
 
 
 def test_forks_while_others_write_and_search(tmp_path):

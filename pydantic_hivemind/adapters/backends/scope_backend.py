@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
 
-from pydantic_hivemind.adapters.unseen import ForCaller, RunFiles
+from pydantic_hivemind.adapters.backends.run_reads import ForCaller, RunFiles
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Stat
 from pydantic_hivemind.errors import (

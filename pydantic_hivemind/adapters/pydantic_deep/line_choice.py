@@ -15,7 +15,12 @@ TAKES_BACKEND = any(field.name == "backend" for field in fields(pydantic_deep.De
 """Whether the installed pydantic-deep has backends itself."""
 
 if TYPE_CHECKING or not TAKES_BACKEND:
-    from pydantic_hivemind.adapters.deep_agents import DeepAgent, DeepAgentDeps, continue_here, create_deep_agent
+    from pydantic_hivemind.adapters.pydantic_deep.line_b import (
+        DeepAgent,
+        DeepAgentDeps,
+        continue_here,
+        create_deep_agent,
+    )
 else:
     from pydantic_deep import DeepAgent, DeepAgentDeps, create_deep_agent
 

@@ -11,7 +11,7 @@ from pydantic_hivemind.hive.reader import decoded, encoded
 from pydantic_hivemind.hive.scope import Scope
 
 if TYPE_CHECKING:
-    from pydantic_hivemind.adapters.runs import Branch
+    from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch
 
 MEMORY = "/.deep/memory"
 """Where pydantic-deep keeps memory, which tells which of several backends keeps it."""

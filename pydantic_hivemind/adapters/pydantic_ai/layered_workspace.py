@@ -21,7 +21,7 @@ from pydantic_ai.workspaces import (
     WorkspaceRef,
 )
 
-from pydantic_hivemind.adapters.refs import join_refs
+from pydantic_hivemind.adapters.pydantic_ai.refs import join_refs
 from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS
 from pydantic_hivemind.base.paths import is_below
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_ai.exceptions import UserError
 
-from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.adapters.notes import MEMORY
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
+from pydantic_hivemind.adapters.memory.notes import MEMORY
 from pydantic_hivemind.hive.scope import Scope
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def scope_of_run(ctx: RunContext[Any]) -> RunScope:
 def _of_workspace(workspace: Workspace) -> RunScope | None:
     from pydantic_ai.workspaces import Workspace
 
-    from pydantic_hivemind.adapters.layered import LayeredWorkspace
-    from pydantic_hivemind.adapters.workspace import ScopeWorkspace
+    from pydantic_hivemind.adapters.pydantic_ai.layered_workspace import LayeredWorkspace
+    from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace
 
     branch = None
     backend: WorkspaceBackend = workspace.backend

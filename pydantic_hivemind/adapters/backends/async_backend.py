@@ -7,7 +7,7 @@ import inspect
 from anyio.to_thread import run_sync
 from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
 
-from pydantic_hivemind.adapters.backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 
 
 class AsyncBackend:

@@ -28,10 +28,10 @@ from pydantic_ai.workspaces import (
     WorkspaceUnavailableError,
 )
 
-from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.adapters.layered import layered
-from pydantic_hivemind.adapters.refs import PROVIDER, scope_name, scope_ref, split_ref
-from pydantic_hivemind.adapters.unseen import RunFiles, for_caller
+from pydantic_hivemind.adapters.backends.run_reads import RunFiles, for_caller
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
+from pydantic_hivemind.adapters.pydantic_ai.layered_workspace import layered
+from pydantic_hivemind.adapters.pydantic_ai.refs import PROVIDER, scope_name, scope_ref, split_ref
 from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Stat

@@ -17,9 +17,9 @@ from pydantic_ai.models import Model
 from pydantic_ai.output import OutputSpec
 from pydantic_ai.workspaces import Workspace
 
-from pydantic_hivemind.adapters.async_backend import AsyncBackend, awaitable
-from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.adapters.workspace import HivemindWorkspace, backend_of
+from pydantic_hivemind.adapters.backends.async_backend import AsyncBackend, awaitable
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
+from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace, backend_of
 
 if TYPE_CHECKING:
     from pydantic_deep import DeepAgent as UpstreamAgent

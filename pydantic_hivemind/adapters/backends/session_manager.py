@@ -17,9 +17,9 @@ from anyio.to_thread import run_sync
 from pydantic_ai_backends.backends.docker.session import SessionLimitExceeded
 from typing_extensions import Self, Unpack
 
-from pydantic_hivemind.adapters.backend import HivemindBackend
-from pydantic_hivemind.adapters.names import session_name
-from pydantic_hivemind.adapters.unseen import RunFiles
+from pydantic_hivemind.adapters.backends.run_reads import RunFiles
+from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
+from pydantic_hivemind.adapters.scope_names import session_name
 from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.base.values import PromotionReport, ScopeInfo, Strategy
 from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError

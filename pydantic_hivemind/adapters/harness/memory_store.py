@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio.to_thread import run_sync
 
-from pydantic_hivemind.adapters.passages import Passages, passages
-from pydantic_hivemind.adapters.runs import scope_of_run
+from pydantic_hivemind.adapters.harness.passages import Passages, passages
+from pydantic_hivemind.adapters.pydantic_deep.run_scope import scope_of_run
 from pydantic_hivemind.base.values import Mutation
 from pydantic_hivemind.errors import OperationConflict, VersionConflict
 from pydantic_hivemind.hive.cas_files import Notebook, Operation
