@@ -13,10 +13,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from pydantic_hivemind.hive.hivemind import Hivemind
-from pydantic_hivemind.http import changing, files, finding, problems, tokens, workspaces
+from pydantic_hivemind.http import problems
 from pydantic_hivemind.http.bodies import Bodies
 from pydantic_hivemind.http.guard import Guard
 from pydantic_hivemind.http.metrics import Metrics
+from pydantic_hivemind.http.routes import changes, files, finding, tokens, workspaces
 from pydantic_hivemind.tokens import Tokens
 
 DESCRIPTION = """
@@ -64,7 +65,7 @@ def create_app(
     app.state.hivemind = hive
     app.state.tokens = token_store or Tokens(hive)
     api = APIRouter(prefix="/v1", responses=problems.ALWAYS)
-    for part in (files, finding, changing, workspaces, tokens):
+    for part in (files, finding, changes, workspaces, tokens):
         api.include_router(part.router)
     app.include_router(api)
     metrics = Metrics()

@@ -11,11 +11,11 @@ from pydantic import BeforeValidator, Field
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, TheGrant, TheTokens
+from pydantic_hivemind.http.descendants import find, under
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, Shape, page_of
-from pydantic_hivemind.http.under import find, under
 from pydantic_hivemind.tokens import ACTIONS, DEFAULT_TTL, MAX_TTL, Action, Grant, Tokens
 
 router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=TokenRoute)

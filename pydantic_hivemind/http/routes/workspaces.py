@@ -16,12 +16,12 @@ from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
+from pydantic_hivemind.http.descendants import find, not_under, under
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
+from pydantic_hivemind.http.routes.tokens import Can, Issued, TokenInfo, issue, no_more_than
 from pydantic_hivemind.http.shapes import Asked, Shape, page_of
-from pydantic_hivemind.http.tokens import Can, Issued, TokenInfo, issue, no_more_than
-from pydantic_hivemind.http.under import find, not_under, under
 from pydantic_hivemind.tokens import MAX_TTL
 
 router = APIRouter(tags=["workspaces"], route_class=TokenRoute)
