@@ -26,7 +26,7 @@ from pydantic_hivemind.adapters.fastapi import (
     user_scope,
 )
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
-from pydantic_hivemind.demo.model import scripted_model
+from pydantic_hivemind.demo.scripted_model import scripted_model
 from pydantic_hivemind.errors import HivemindError
 
 # One agent serves everybody: what it knows of a user comes with the request.

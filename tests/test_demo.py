@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pydantic_hivemind.cli import app
-from pydantic_hivemind.demo.server import Server
+from pydantic_hivemind.demo.server_process import Server
 from pydantic_hivemind.demo.story import StepFailed, Story
 
 HIVEMIND = str(Path(sys.executable).with_name("hivemind"))
@@ -99,7 +99,7 @@ def test_a_server_that_is_not_as_told_is_found_out(tmp_path, server, step):
 
 
 def test_demo_fails_when_a_step_does(tmp_path, monkeypatch):
-    monkeypatch.setattr("pydantic_hivemind.demo.server.Server", Forgetful)
+    monkeypatch.setattr("pydantic_hivemind.demo.server_process.Server", Forgetful)
     told = CliRunner().invoke(app, ["demo", "--store", str(tmp_path)])
     assert told.exit_code == 1
     assert "NOT SO: ada's" in told.stdout

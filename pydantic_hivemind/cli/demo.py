@@ -29,7 +29,7 @@ def demo(
 
     from rich.console import Console
 
-    from pydantic_hivemind.demo.server import Server
+    from pydantic_hivemind.demo.server_process import Server
     from pydantic_hivemind.demo.story import StepFailed, Story
 
     console = Console(highlight=False, markup=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pydantic_hivemind.demo import SERVICE_LOG
-from pydantic_hivemind.demo.server import ANSWER_TIMEOUT, Answer, Server
+from pydantic_hivemind.demo.server_process import ANSWER_TIMEOUT, Answer, Server
 
 HANDBOOK = "Releases are on Tuesdays."
 HANDBOOK_FILE = "/handbook.md"

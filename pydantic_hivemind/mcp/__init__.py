@@ -1,7 +1,7 @@
 """MCP: a workspace's tools and files for clients such as Claude Code, over stdio and streamable HTTP."""
 
-from pydantic_hivemind.mcp.app import create_app
-from pydantic_hivemind.mcp.server import create_server, create_token_server
+from pydantic_hivemind.mcp.http_app import create_app
+from pydantic_hivemind.mcp.protocol import create_server, create_token_server
 from pydantic_hivemind.mcp.stdio import serve
 
 __all__ = ["create_app", "create_server", "create_token_server", "serve"]

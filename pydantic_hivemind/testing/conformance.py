@@ -18,7 +18,7 @@ from pydantic_hivemind.errors import (
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger.scopes import MAX_DEPTH
-from pydantic_hivemind.testing.changes import ChangeRules
+from pydantic_hivemind.testing.change_rules import ChangeRules
 
 CONTENTS = {
     "empty": b"",

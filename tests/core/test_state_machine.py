@@ -18,7 +18,7 @@ from pydantic_hivemind.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from pydantic_hivemind.testing.model import ScopeModel
+from pydantic_hivemind.testing.dict_model import ScopeModel
 from pydantic_hivemind.testing.strategies import crowded_paths
 
 LEVELS = st.sampled_from([0, 1, 2])

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pydantic_hivemind.errors import HivemindError, InvalidToken
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.mcp.callers import TOKEN, by_request
-from pydantic_hivemind.mcp.server import server_for
+from pydantic_hivemind.mcp.protocol import server_for
 from pydantic_hivemind.tokens import Tokens
 
 MAX_CALL_BYTES = 16 << 20

@@ -20,7 +20,7 @@ from typing_extensions import Self
 ANSWER_TIMEOUT = 30.0
 """Seconds to wait for an answer: some ten times what starting and the longest answer take."""
 
-COMMAND = (sys.executable, "-m", "pydantic_hivemind.demo.app")
+COMMAND = (sys.executable, "-m", "pydantic_hivemind.demo.chat_app")
 """What serves the demo's app, given the store and the socket."""
 
 

@@ -1,6 +1,6 @@
 """The server of the demo: chats and runs of a deep agent, for the users of one project.
 
-`python -m pydantic_hivemind.demo.app STORE FD` serves it on a listening socket that it inherits.
+`python -m pydantic_hivemind.demo.chat_app STORE FD` serves it on a listening socket that it inherits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pydantic_hivemind.adapters.memory.toolset import HivemindSearch
 from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo import SERVICE_LOG
-from pydantic_hivemind.demo.model import scripted_model
+from pydantic_hivemind.demo.scripted_model import scripted_model
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
