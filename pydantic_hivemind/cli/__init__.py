@@ -11,14 +11,14 @@ from typing import Annotated, cast
 
 import typer
 
-from pydantic_hivemind.cli import (
+from pydantic_hivemind.cli import streams
+from pydantic_hivemind.cli.commands import (
+    changes,
     connect,
     demo,
     files,
     finding,
-    promoting,
     servers,
-    streams,
     tokens,
     transfer,
     upkeep,
@@ -62,7 +62,7 @@ def hivemind(
     """Read by typer: what comes before the command."""
 
 
-for group in (workspaces, files, finding, promoting, transfer, servers, tokens, connect, upkeep, demo):
+for group in (workspaces, files, finding, changes, transfer, servers, tokens, connect, upkeep, demo):
     group.add_to(app)
 
 

@@ -71,7 +71,7 @@ def test_input_without_end_is_refused_when_it_is_too_much(run, monkeypatch):
             return b"x" * size
 
     endless = Endless()
-    monkeypatch.setattr("pydantic_hivemind.cli.files.standard_input", lambda: endless)
+    monkeypatch.setattr("pydantic_hivemind.cli.commands.files.standard_input", lambda: endless)
     told = run("write", "/notes.md", "-w", "run")
     assert (told.code, endless.asked) == (2, files.MAX_FILE_BYTES + 1)
     assert run("cat", "/notes.md", "-w", "run").out == "- tea\n"

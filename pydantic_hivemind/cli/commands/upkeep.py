@@ -8,9 +8,9 @@ import typer
 
 from pydantic_hivemind.base.values import Finding, Part
 from pydantic_hivemind.cli import output
+from pydantic_hivemind.cli.commands.transfer import progress_bar
 from pydantic_hivemind.cli.exits import ExitCode
 from pydantic_hivemind.cli.options import Json, Store, open_store
-from pydantic_hivemind.cli.transfer import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -54,15 +54,15 @@ def doctor(
 
     Exit code 1 if anything is wrong.
     """
-    from pydantic_hivemind.cli import versions
+    from pydantic_hivemind.cli import installed_versions
 
     with open_store(store) as hive:
         findings = hive.check()
         if fix and any(finding.mendable for finding in findings):
             hive.sweep()
             findings = hive.check()
-    findings += versions.findings()
-    installed = versions.installed()
+    findings += installed_versions.findings()
+    installed = installed_versions.installed()
     output.show(
         {"versions": installed, "findings": findings},
         as_json=as_json,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pydantic_hivemind.base.values import PromotionReport, Strategy, Version
-from pydantic_hivemind.cli import output, patches
+from pydantic_hivemind.cli import coloured_patches, output
 from pydantic_hivemind.cli.exits import ExitCode
 from pydantic_hivemind.cli.options import (
     ExpectedVersion,
@@ -56,7 +56,7 @@ def diff(*, to: To = None, workspace: Workspace, store: Store, as_json: Json = F
         return
     for patch in map(of_change, changes):
         if output.for_people():
-            output.console().print(patches.coloured(patch), soft_wrap=True)
+            output.console().print(coloured_patches.coloured(patch), soft_wrap=True)
         else:
             sys.stdout.write(patch)
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pydantic_hivemind.cli.commands.tokens import Can, actions
 from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.cli.options import TOKEN_VARIABLE, Store, Workspace, find, open_store
 from pydantic_hivemind.cli.streams import standard_input
-from pydantic_hivemind.cli.tokens import Can, actions
 
 
 def add_to(app: typer.Typer) -> None:

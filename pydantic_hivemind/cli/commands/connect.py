@@ -13,6 +13,7 @@ import typer
 
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.cli import output
+from pydantic_hivemind.cli.commands.tokens import Can, TokenTtl, actions, lifetime
 from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
 from pydantic_hivemind.cli.options import (
     STORE_VARIABLE,
@@ -23,12 +24,11 @@ from pydantic_hivemind.cli.options import (
     find,
     open_store,
 )
-from pydantic_hivemind.cli.tokens import Can, TokenTtl, actions, lifetime
 from pydantic_hivemind.cli.work_trees import how_to_keep_out
 from pydantic_hivemind.errors import HivemindError, InvalidToken
 
 if TYPE_CHECKING:
-    from pydantic_hivemind.cli.connect_files import Server
+    from pydantic_hivemind.cli.client_configs import Server
 
 PLACEHOLDER = "TOKEN"
 """What `--print` shows in place of a token, which would be a secret on a screen."""
@@ -61,7 +61,7 @@ def connect(
     It gets a token for that workspace. claude-code, cursor and vscode are configured for the directory where you
     are, the others for you everywhere.
     """
-    from pydantic_hivemind.cli.connect_files import CLIENTS
+    from pydantic_hivemind.cli.client_configs import CLIENTS
     from pydantic_hivemind.tokens import Tokens
 
     kind = CLIENTS[client]
@@ -99,7 +99,7 @@ def disconnect(client: Client, *, store: Store, as_json: Json = False) -> None:
 
     Its token is revoked. Exit code 1 if it has none.
     """
-    from pydantic_hivemind.cli.connect_files import CLIENTS
+    from pydantic_hivemind.cli.client_configs import CLIENTS
 
     kind = CLIENTS[client]
     place = kind.place()
@@ -118,7 +118,7 @@ def disconnect(client: Client, *, store: Store, as_json: Json = False) -> None:
 
 def _show(client: str, place: Path, server: Server, *, as_json: bool) -> None:
     """Print what a file would be, or what somebody is to add to it by hand."""
-    from pydantic_hivemind.cli.connect_files import CLIENTS
+    from pydantic_hivemind.cli.client_configs import CLIENTS
 
     kind = CLIENTS[client]
     try:
@@ -136,7 +136,7 @@ def _show(client: str, place: Path, server: Server, *, as_json: bool) -> None:
 
 
 def _server(store: str, workspace: str, token: str) -> Server:
-    from pydantic_hivemind.cli.connect_files import Server
+    from pydantic_hivemind.cli.client_configs import Server
 
     # Where this very package is: clients have another PATH, and other packages have a command of that name.
     beside = str(Path(sys.executable).parent)
