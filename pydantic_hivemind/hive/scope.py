@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Edited, File, PromotionReport, Stat, Strategy
@@ -338,10 +339,10 @@ class Scope(ScopeReader):
             VersionConflict: One of the paths was changed since, or something is in the way.
         """
 
-        def revert(tx: Transaction) -> list[str]:
+        def take_back(tx: Transaction) -> list[str]:
             return revert.revert(tx, self._row.chain, promotion_id)
 
-        return self._change(revert, operation_id, "revert", promotion_id)
+        return self._change(take_back, operation_id, "revert", promotion_id)
 
     # -- what it opens -------------------------------------------------------------------------
 
@@ -361,9 +362,9 @@ class Scope(ScopeReader):
 
     def workspace(self) -> WorkspaceBackend:
         """This scope as a pydantic-ai workspace backend (pydantic-deep 0.3.45 and later)."""
-        from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace
-
-        return ScopeWorkspace(self)
+        # By name, since the adapter stands on this module: users need not know where it lives.
+        adapter = import_module("pydantic_hivemind.adapters.pydantic_ai.scope_workspace")
+        return cast("WorkspaceBackend", adapter.ScopeWorkspace(self))
 
     # -- helpers -------------------------------------------------------------------------------
 
