@@ -12,6 +12,10 @@ INDEXED_BYTES = 1 << 20
 data or a log, of which each edit would be cut and counted anew."""
 
 
+MEMORY = "/.deep/memory"
+"""Where pydantic-deep keeps memory, one directory for each agent."""
+
+
 @dataclass(frozen=True)
 class Mount:
     """A path prefix and the collection its files belong to.
@@ -30,7 +34,7 @@ class Mount:
 
 
 DEFAULT_MOUNTS: tuple[Mount, ...] = (
-    Mount("/.deep/memory", "memory", union=True),
+    Mount(MEMORY, "memory", union=True),
     Mount("/plans", "plans"),
     Mount("/large_tool_results", "evicted", indexed_bytes=0),
     Mount("/.deep/large_tool_results", "evicted", indexed_bytes=0),

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from pydantic_hivemind.base.paths import name_of
-
 ChangeKind = Literal["added", "modified", "deleted", "directory"]
 """What a scope did to a path of its ancestors; `directory` is a new directory."""
 
@@ -46,7 +44,7 @@ class Stat(NamedTuple):
     @property
     def name(self) -> str:
         """The last part of the path."""
-        return name_of(self.path)
+        return self.path.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ import mcp_types as types
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
-from pydantic_hivemind.adapters.memory.notes import MEMORY, add, file_name
+from pydantic_hivemind.adapters.memory.notes import add, file_name
+from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.values import Strategy
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope

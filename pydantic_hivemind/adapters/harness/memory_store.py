@@ -21,6 +21,7 @@ from anyio.to_thread import run_sync
 
 from pydantic_hivemind.adapters.harness.passages import Passages, passages
 from pydantic_hivemind.adapters.pydantic_deep.run_scope import scope_of_run
+from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.values import Mutation
 from pydantic_hivemind.errors import OperationConflict, VersionConflict
 from pydantic_hivemind.hive.cas_files import Notebook, Operation
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from pydantic_ai import RunContext
     from pydantic_ai_harness.memory import MemoryFile, MemoryMutation, MemoryOperation, MemorySearchResult
 
-ROOT = "/.deep/memory/"
-"""Where pydantic-deep keeps memory. A path of the harness is a path of the scope under it."""
+ROOT = f"{MEMORY}/"
+"""A path of the harness is a path of the scope under it."""
 
 MAX_METADATA_CHARS = 4096
 """Longest metadata of a write, in characters of JSON: that of the harness's own stores."""

@@ -13,9 +13,6 @@ from pydantic_hivemind.hive.scope import Scope
 if TYPE_CHECKING:
     from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch
 
-MEMORY = "/.deep/memory"
-"""Where pydantic-deep keeps memory, which tells which of several backends keeps it."""
-
 _FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 _MARKDOWN = re.compile(r"[-*+#>|`]|\d+[.)]\s")

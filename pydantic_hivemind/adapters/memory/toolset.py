@@ -14,8 +14,9 @@ from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset
 
-from pydantic_hivemind.adapters.memory.notes import MEMORY, add, add_in_branch, file_name
+from pydantic_hivemind.adapters.memory.notes import add, add_in_branch, file_name
 from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch, RunScope, scope_of_run
+from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, InvalidTag, PathError
 from pydantic_hivemind.hive.scope import Scope

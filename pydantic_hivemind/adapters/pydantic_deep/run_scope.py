@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_ai.exceptions import UserError
 
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
-from pydantic_hivemind.adapters.memory.notes import MEMORY
+from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.hive.scope import Scope
 
 if TYPE_CHECKING:
