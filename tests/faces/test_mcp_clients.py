@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from pydantic_ai import Agent
-from pydantic_ai.mcp import load_mcp_toolsets
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import FunctionModel
 
+pytest.importorskip("fastmcp", reason="the client comes with pydantic-ai-slim[mcp]")
 pytestmark = pytest.mark.anyio
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "mcp.md"
@@ -18,6 +18,8 @@ NOTE = "The staging database is restored every Sunday."
 
 async def used(file, *calls):
     """What an agent is told that has the servers of a file, and calls these tools one after another."""
+    from pydantic_ai import mcp
+
     offered = []
 
     def respond(messages, info):
@@ -25,7 +27,7 @@ async def used(file, *calls):
         done = sum(isinstance(message, ModelResponse) for message in messages)
         return ModelResponse([ToolCallPart(*calls[done])] if done < len(calls) else [TextPart("done")])
 
-    agent = Agent(FunctionModel(respond), toolsets=load_mcp_toolsets(file))
+    agent = Agent(FunctionModel(respond), toolsets=mcp.load_mcp_toolsets(file))
     async with agent:
         run = await agent.run("Do it.")
     parts = [part for message in run.all_messages() for part in message.parts]

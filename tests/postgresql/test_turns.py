@@ -5,7 +5,6 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg
 import pytest
 from databases import opened
 from processes import fork, join
@@ -17,6 +16,8 @@ from pydantic_hivemind.ledger.engine import postgresql
 @pytest.fixture
 def writer(hive, url):
     """In the middle of a write to the tree of `held`, which does not end by itself."""
+    import psycopg
+
     root = hive.scope("held")
     root.write_text("/f", "x")
     with psycopg.connect(url, autocommit=True) as writer:
