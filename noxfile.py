@@ -52,6 +52,10 @@ def install(session: nox.Session, line: str, *groups: str) -> None:
     session.install("-e", ".", LINES[line], *wanted)
 
 
+def locked_versions(line: str) -> Path:
+    return Path("requirements", f"line-{line.lower()}.txt")
+
+
 def run_tests(session: nox.Session, line: str, *options: str) -> None:
     install(session, line, "test")
     place = MEMORY if has_room(MEMORY) else None
@@ -114,6 +118,24 @@ def docs(session: nox.Session) -> None:
     """The documentation, without a broken link or reference."""
     install(session, "B", "docs")
     session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
+
+
+@nox.session(python=NEWEST, default=False)
+def lock(session: nox.Session) -> None:
+    """Versions for development, made anew: one file for each line of pydantic-deep, for every Python."""
+    session.install("uv")
+    place = Path(session.create_tmp())
+    compile_ = ("uv", "pip", "compile", "--quiet", "--universal", "--upgrade", "--python-version", "3.10")
+    plain = ("--no-header", "--no-annotate", "--output-file")
+    everything = ("--all-extras", "--group", "test", "--group", "lint", "--group", "docs", "pyproject.toml")
+    for line, requirement in LINES.items():
+        # First which release is the newest: resolved together, uv may prefer a newer pydantic-ai to a newer pydantic-deep.
+        asked, chosen = place / f"asked-{line}.txt", place / f"chosen-{line}.txt"
+        asked.write_text(requirement)
+        session.run(*compile_, "--no-deps", *plain, str(chosen), str(asked))
+        locked = locked_versions(line)
+        session.run(*compile_, *plain, str(locked), *everything, str(chosen))
+        locked.write_text(f"# Made by `nox -s lock`: what development on line {line} uses.\n{locked.read_text()}")
 
 
 @nox.session(python=OLDEST, default=False)
