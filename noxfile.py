@@ -129,7 +129,7 @@ def lock(session: nox.Session) -> None:
     plain = ("--no-header", "--no-annotate", "--output-file")
     everything = ("--all-extras", "--group", "test", "--group", "lint", "--group", "docs", "pyproject.toml")
     for line, requirement in LINES.items():
-        # First which release is the newest: resolved together, uv may prefer a newer pydantic-ai to a newer pydantic-deep.
+        # The newest release first: resolved with the rest, uv may prefer a newer pydantic-ai to it.
         asked, chosen = place / f"asked-{line}.txt", place / f"chosen-{line}.txt"
         asked.write_text(requirement)
         session.run(*compile_, "--no-deps", *plain, str(chosen), str(asked))

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 from pydantic_ai import Agent
-from writers import scripted
+from read_modify_write_agent import scripted
 
 from pydantic_hivemind import HivemindBackend, Scope
 from pydantic_hivemind.adapters.backends.async_backend import AsyncBackend

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from databases import new_store, opened
-from histories import MOMENT, ask, checkpoint, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -34,6 +33,7 @@ from pydantic_deep.features.checkpointing import (
     fork_from_checkpoint,
 )
 from pydantic_deep.features.checkpointing.store import _save_and_prune
+from sample_messages import MOMENT, ask, checkpoint, frozen
 
 from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore

@@ -11,10 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from histories import MOMENT, as_json, ask, checkpoint
+from forked_processes import fork, join
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from processes import fork, join
 from pydantic import BaseModel
 from pydantic_ai.messages import (
     BinaryContent,
@@ -29,6 +28,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.usage import RequestUsage
+from sample_messages import MOMENT, as_json, ask, checkpoint
 
 from pydantic_hivemind import Scope
 from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic_ai import Agent, RunContext
-from writers import MEMORY, Call, agent, lines_of, load, returned, run, scripted, store
+from read_modify_write_agent import MEMORY, Call, agent, lines_of, load, returned, run, scripted, store
 
 from pydantic_hivemind.adapters.backends import run_reads
 from pydantic_hivemind.adapters.backends.run_reads import RunFiles
@@ -67,7 +67,7 @@ PROCESS = """
 import asyncio, sys
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
-from writers import agent, returned, scripted
+from read_modify_write_agent import agent, returned, scripted
 directory, who = sys.argv[1:]
 with Hivemind.open(directory, durability="normal") as hive:
     backend = HivemindBackend(hive.scope("project", create=False))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic_ai import Agent
-from writers import MEMORY, Call, lines_of, returned, scripted
+from read_modify_write_agent import MEMORY, Call, lines_of, returned, scripted
 
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.hive.hivemind import Hivemind

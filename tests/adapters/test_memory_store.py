@@ -12,7 +12,7 @@ from databases import new_store, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_ai import Agent
-from scripted import EVERYTHING, call, script, scripted_model
+from scripted_model import EVERYTHING, call, script, scripted_model
 
 harness = pytest.importorskip("pydantic_ai_harness.memory")
 

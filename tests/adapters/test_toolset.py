@@ -14,7 +14,7 @@ from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ModelRequest, ToolReturnPart
 from pydantic_ai_backends import StateBackend
 from pydantic_deep.features.forking.isolation import BranchOverlay
-from scripted import EVERYTHING, call, script, scripted_model
+from scripted_model import EVERYTHING, call, script, scripted_model
 
 from pydantic_hivemind import Hivemind, HivemindBackend, HivemindSearch, HivemindToolset, Scope
 from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgentDeps

@@ -11,7 +11,7 @@ from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 
-from .scripted import scripted_model
+from .scripted_model import scripted_model
 
 MakeAgent = Callable[..., Agent[DeepAgentDeps, str]]
 

@@ -9,7 +9,7 @@ from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 
 from .conftest import MakeAgent, deps_of
-from .scripted import EVERYTHING, call, script
+from .scripted_model import EVERYTHING, call, script
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.deep import TAKES_BACKEND, continue_here
 
 from .conftest import MakeAgent, deps_of
-from .scripted import EVERYTHING, call, script
+from .scripted_model import EVERYTHING, call, script
 
 pytestmark = pytest.mark.anyio
 

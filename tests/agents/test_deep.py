@@ -15,7 +15,7 @@ from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgent, DeepAgentDeps, create_deep_agent
 
 from .conftest import MakeAgent, deps_of
-from .scripted import EVERYTHING, call, script, scripted_model
+from .scripted_model import EVERYTHING, call, script, scripted_model
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from pydantic_hivemind import Scope
 from pydantic_hivemind.deep import DeepAgentDeps
 
 from .conftest import MakeAgent, deps_of
-from .scripted import EVERYTHING, call, script
+from .scripted_model import EVERYTHING, call, script
 
 pytestmark = pytest.mark.anyio
 

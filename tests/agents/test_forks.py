@@ -9,7 +9,7 @@ import pytest
 from pydantic_hivemind import Scope
 
 from .conftest import MakeAgent, deps_of
-from .scripted import EVERYTHING, call, script
+from .scripted_model import EVERYTHING, call, script
 
 pytestmark = [
     pytest.mark.anyio,

@@ -7,8 +7,8 @@ import pytest
 from pydantic_hivemind import Scope
 
 from .conftest import MakeAgent, deps_of
-from .remembering import MEMORY, NAMED, check_runs_at_once
-from .scripted import EVERYTHING, call, script
+from .memory_checks import MEMORY, NAMED, check_runs_at_once
+from .scripted_model import EVERYTHING, call, script
 
 pytestmark = pytest.mark.anyio
 

@@ -23,8 +23,8 @@ from pydantic_ai.capabilities import LocalWorkspace
 from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace
 
 from .conftest import MakeAgent, deps_of
-from .remembering import MEMORY, NAMED, check_runs_at_once
-from .scripted import EVERYTHING, call, script
+from .memory_checks import MEMORY, NAMED, check_runs_at_once
+from .scripted_model import EVERYTHING, call, script
 from .test_forks import fork
 
 pytestmark = [

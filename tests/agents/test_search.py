@@ -20,7 +20,7 @@ from pydantic_hivemind import (
 from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgentDeps
 
 from .conftest import MakeAgent, deps_of
-from .scripted import EVERYTHING, call, script
+from .scripted_model import EVERYTHING, call, script
 
 pytestmark = pytest.mark.anyio
 

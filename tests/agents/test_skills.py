@@ -12,7 +12,7 @@ from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.deep import TAKES_BACKEND
 
 from .conftest import MakeAgent, deps_of
-from .scripted import EVERYTHING, call, script
+from .scripted_model import EVERYTHING, call, script
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import PurePosixPath
 
 import pytest
-from layers import dump
+from ledger_integrity import dump
 
 from pydantic_hivemind import Hivemind, HivemindBackend, errors
 from pydantic_hivemind.base.paths import MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_NAMES

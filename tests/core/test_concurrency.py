@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from databases import opened
-from layers import check_layers
-from processes import fork, join
+from forked_processes import fork, join
+from ledger_integrity import check_layers
 
 from pydantic_hivemind.errors import VersionConflict
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE

@@ -17,7 +17,7 @@ from databases import new_store, opened
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from layers import rows
+from ledger_integrity import rows
 from pydantic import BaseModel
 from pydantic_ai.messages import (
     BinaryContent,

@@ -5,10 +5,10 @@ from contextlib import suppress
 from datetime import datetime, timezone
 
 import pytest
+from confusable_names import CONFUSABLE_NAMES
 from hypothesis import HealthCheck, given, settings
-from layers import rows
+from ledger_integrity import rows
 from pydantic_ai.messages import ModelRequest, UserPromptPart
-from twins import TWINS
 
 from pydantic_hivemind.errors import (
     HivemindError,
@@ -25,7 +25,7 @@ from pydantic_hivemind.messages.checkpoints import Snapshot
 from pydantic_hivemind.testing.strategies import paths, scope_names
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS)
+@pytest.mark.parametrize(("one", "other"), CONFUSABLE_NAMES)
 def test_names_that_look_alike_are_strangers(hive, one, other):
     """Nothing of the one is in the other, whatever is asked."""
     first, second = hive.scope(one), hive.scope(other)
@@ -37,7 +37,7 @@ def test_names_that_look_alike_are_strangers(hive, one, other):
     assert hive.scope(one, create=False).read_text("/d/secret.md") == "secret"
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS)
+@pytest.mark.parametrize(("one", "other"), CONFUSABLE_NAMES)
 def test_twins_find_nothing_of_each_other(hive, one, other):
     """Not by search, not in the collections, whichever is indexed first."""
     first, second = hive.scope(one), hive.scope(other)
@@ -53,7 +53,7 @@ def test_twins_find_nothing_of_each_other(hive, one, other):
     assert [hit.scope for hit in first.search("recipe")] == [one]
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS)
+@pytest.mark.parametrize(("one", "other"), CONFUSABLE_NAMES)
 def test_twins_remember_nothing_of_each_other(hive, one, other):
     """Neither conversations nor checkpoints, of the same ids too."""
     first, second = hive.scope(one), hive.scope(other)
@@ -73,7 +73,7 @@ def test_twins_remember_nothing_of_each_other(hive, one, other):
     assert first.conversation("c").load() == first.checkpoints().list_all()[0].messages == said
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS)
+@pytest.mark.parametrize(("one", "other"), CONFUSABLE_NAMES)
 def test_twins_promote_nothing_of_each_other(hive, one, other):
     """Of one parent or each of its own; none is the ancestor of the other."""
     project = hive.scope("project")

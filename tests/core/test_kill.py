@@ -9,8 +9,8 @@ import sqlite3
 import time
 from contextlib import closing
 
-from layers import check_layers
-from processes import fork
+from forked_processes import fork
+from ledger_integrity import check_layers
 
 from pydantic_hivemind import Hivemind
 

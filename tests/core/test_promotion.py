@@ -4,7 +4,7 @@ import pytest
 from databases import new_store, opened
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layers import check_layers, dump
+from ledger_integrity import check_layers, dump
 
 from pydantic_hivemind.errors import HivemindError, OperationConflict, PromotionConflict, ScopeNotFound
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layers import check_layers
+from ledger_integrity import check_layers
 from test_promotion import tree
 
 from pydantic_hivemind.errors import InvalidOption, VersionConflict, VersionNotFound

@@ -1,7 +1,7 @@
 """Promotion past the parent: what came between is not lost, and not taken for seen."""
 
 import pytest
-from layers import check_layers
+from ledger_integrity import check_layers
 from test_promotion import lists, tree
 
 from pydantic_hivemind.errors import PromotionConflict

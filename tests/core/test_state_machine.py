@@ -7,7 +7,7 @@ from databases import new_store, opened
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from layers import check_layers
+from ledger_integrity import check_layers
 
 from pydantic_hivemind.base.paths import ancestors_of, is_below, parent_of
 from pydantic_hivemind.errors import (

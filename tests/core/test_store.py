@@ -8,7 +8,7 @@ import sys
 from contextlib import closing, suppress
 
 import pytest
-from processes import as_nobody
+from forked_processes import as_nobody
 from sqlalchemy import create_engine, event
 
 from pydantic_hivemind import Hivemind, errors

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from processes import NOBODY, as_nobody
+from forked_processes import NOBODY, as_nobody
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE

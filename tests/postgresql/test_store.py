@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from databases import opened, server
-from layers import check_layers, rows
+from ledger_integrity import check_layers, rows
 
 from pydantic_hivemind import Hivemind, errors
 from pydantic_hivemind.ledger.engine import pool

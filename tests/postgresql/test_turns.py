@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from databases import opened
-from processes import fork, join
+from forked_processes import fork, join
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.ledger.engine import postgresql

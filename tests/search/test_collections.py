@@ -1,8 +1,8 @@
 """The collections of a scope are what it has, in Chroma."""
 
 import pytest
-from elsewhere import add_and_collect, run
-from held import held
+from collection_records import records_of
+from fresh_processes import add_and_collect, run
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import InvalidOption
@@ -17,19 +17,19 @@ def test_a_collection_is_the_real_thing_and_up_to_date(hive):
     scope.write_text("/n.md", "Nothing.\n")
     memory = scope.collection("/.deep/memory/main")
     assert isinstance(memory, chromadb.Collection)
-    assert held(memory) == [
+    assert records_of(memory) == [
         ("/.deep/memory/main/MEMORY.md", 1, 1, "- The cat sleeps.\n"),
         ("/.deep/memory/main/MEMORY.md", 2, 2, "- The dog barks.\n"),
     ]
     assert memory.query(query_texts=["kitten"], n_results=1)["documents"] == [["- The cat sleeps.\n"]]
     assert memory.get(where={"tag:pets": True}, include=[])["ids"] == memory.get(include=[])["ids"]
-    assert held(scope.collection("/plans")) == [("/plans/p.md", 1, 1, "Buy a boat.\n")]
-    assert held(scope.collection("/")) == [("/n.md", 1, 1, "Nothing.\n")]
+    assert records_of(scope.collection("/plans")) == [("/plans/p.md", 1, 1, "Buy a boat.\n")]
+    assert records_of(scope.collection("/")) == [("/n.md", 1, 1, "Nothing.\n")]
 
     stat = scope.write_text("/.deep/memory/main/MEMORY.md", "- A first line.\n- The cat sleeps.\n", tags=["x"])
     scope.remove("/plans/p.md")
     memory = scope.collection("/.deep/memory")
-    assert held(memory) == [
+    assert records_of(memory) == [
         ("/.deep/memory/main/MEMORY.md", 1, 1, "- A first line.\n"),
         ("/.deep/memory/main/MEMORY.md", 2, 2, "- The cat sleeps.\n"),
     ]
@@ -37,7 +37,7 @@ def test_a_collection_is_the_real_thing_and_up_to_date(hive):
         assert metadata["version"] == stat.version
         assert metadata["modified_at"] == pytest.approx(stat.modified_at, abs=1e-3)
         assert {key for key in metadata if key.startswith("tag:")} == {"tag:x"}
-    assert held(scope.collection("/plans")) == []
+    assert records_of(scope.collection("/plans")) == []
 
 
 def test_the_same_passage_several_times(hive):
@@ -45,9 +45,9 @@ def test_the_same_passage_several_times(hive):
     scope.write_text("/1.md", "- Same.\n- Same.\n- Other.\n")
     scope.write_text("/2.md", "- Same.\n")
     scope.write_text("/odd#name.1", "- Same.\n")
-    assert len(held(scope.collection("/"))) == 5
+    assert len(records_of(scope.collection("/"))) == 5
     scope.write_text("/1.md", "- Same.\n- Other.\n")
-    assert held(scope.collection("/")) == [
+    assert records_of(scope.collection("/")) == [
         ("/1.md", 1, 1, "- Same.\n"),
         ("/1.md", 2, 2, "- Other.\n"),
         ("/2.md", 1, 1, "- Same.\n"),
@@ -60,11 +60,11 @@ def test_a_collection_has_what_the_scope_itself_has(chain):
     project.write_text("/a.md", "Project.\n")
     user.write_text("/b.md", "User.\n")
     run.write_text("/c.md", "Run.\n")
-    assert [text for *_, text in held(run.collection("/"))] == ["Run.\n"]
-    assert [text for *_, text in held(user.collection("/"))] == ["User.\n"]
+    assert [text for *_, text in records_of(run.collection("/"))] == ["Run.\n"]
+    assert [text for *_, text in records_of(user.collection("/"))] == ["User.\n"]
     run.promote()
-    assert held(run.collection("/")) == []
-    assert [text for *_, text in held(user.collection("/"))] == ["User.\n", "Run.\n"]
+    assert records_of(run.collection("/")) == []
+    assert [text for *_, text in records_of(user.collection("/"))] == ["User.\n", "Run.\n"]
 
 
 def test_a_mount_that_is_not_indexed_has_no_collection(hive):
@@ -77,7 +77,7 @@ def test_it_is_there_again_after_a_restart(tmp_path):
         with Hivemind.open(tmp_path) as hive:
             scope = hive.scope("a")
             scope.write_text("/a.md", text)
-            assert [text for *_, text in held(scope.collection("/"))] == [text]
+            assert [text for *_, text in records_of(scope.collection("/"))] == [text]
 
 
 def test_a_destroyed_scope_leaves_nothing(tmp_path):
@@ -100,5 +100,5 @@ def test_two_processes_each_have_it(tmp_path):
         mine = scope.collection("/")
 
         assert run(add_and_collect, tmp_path, 2)
-        assert len(held(mine)) == 1
-        assert len(held(scope.collection("/"))) == 2
+        assert len(records_of(mine)) == 1
+        assert len(records_of(scope.collection("/"))) == 2

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 from embedders import ANSWERS, Breaking, Counting
-from layers import rows
+from ledger_integrity import rows
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import EmbeddingError, InvalidOption, SearchDegraded

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 
 import pytest
 from databases import new_store, opened
+from forked_processes import fork, join
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from processes import fork, join
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.errors import HivemindError

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from threading import Event, Thread
 
 import pytest
-from elsewhere import fork_while_writing, start
+from fresh_processes import fork_while_writing, start
 
 from pydantic_hivemind import Session
 from pydantic_hivemind.adapters.backends.run_reads import RunFiles

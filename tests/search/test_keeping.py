@@ -5,8 +5,8 @@ import threading
 import time
 from contextlib import closing, contextmanager
 
-from elsewhere import SMALL
 from embedders import Counting
+from fresh_processes import SMALL
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.ledger import chunk_vectors

@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-from elsewhere import SMALL, add_and_collect, fork_while_searching, index_on, run, search_for, start
-from held import held
+from collection_records import records_of
+from fresh_processes import SMALL, add_and_collect, fork_while_searching, index_on, run, search_for, start
 
 from pydantic_hivemind import Hivemind, Mount
 from pydantic_hivemind.search import indexer, ranking
@@ -118,7 +118,7 @@ def test_mounts_that_changed(tmp_path, small, before, after):
     with Hivemind.open(tmp_path, mounts=after) as hive:
         scope = hive.scope("a")
         assert scope.search("kitten", limit=1)[0].path == "/topics/pets.md"
-        paths = [path for path, *_ in held(scope.collection("/topics"))]
+        paths = [path for path, *_ in records_of(scope.collection("/topics"))]
         assert paths == ["/topics/pets.md"] if after else len(paths) == 42
 
 
@@ -186,7 +186,7 @@ def test_damaged_collections_are_made_anew(tmp_path, small, damage, which):
     with Hivemind.open(tmp_path) as hive:
         scope = hive.scope("a")
         compare(hive, scope)
-        assert len(held(scope.collection("/"))) == 41
+        assert len(records_of(scope.collection("/"))) == 41
         compare(hive, scope)
 
 

@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from elsewhere import SMALL
-from held import held
+from collection_records import records_of
+from fresh_processes import SMALL
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.search import indexer
@@ -82,7 +82,7 @@ def test_closing_while_vectors_move(tmp_path, added, monkeypatch):
         scope = hive.scope("a")
         scope.remove("/0.md")
         scope.write_text("/1.md", "Another text.\n")
-        texts = held(scope.collection("/"))
+        texts = records_of(scope.collection("/"))
         assert len(texts) == (FILES - 2) * PASSAGES + 1
         assert {path for path, *_ in texts} == {stat.path for stat in scope.glob("**")}
         assert len(added) == len(set(added)) == FILES * PASSAGES + 1

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from steps import EMBEDDER, SIZE, check, points, take
+from index_workload import EMBEDDER, SIZE, check, points, take
 
 from pydantic_hivemind.search.vectors.chroma import HNSW, LOW_SPACE, ChromaUnavailable
 from pydantic_hivemind.search.vectors.chroma_directories import CONTENT, LOCK, MARKER
@@ -30,7 +30,7 @@ SCENARIOS = ["kills", "neighbours", "dead_owner", "forks", "forks_of_busy_thread
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_processes(root, scenario):
     """What they show is said where they are."""
-    script = Path(__file__).with_name("chroma_processes.py")
+    script = Path(__file__).with_name("chroma_scenarios.py")
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),

@@ -1,7 +1,7 @@
 """Taking back a last change or a promotion: exactly, or not at all."""
 
 import pytest
-from layers import check_layers
+from ledger_integrity import check_layers
 from test_promotion import tree
 
 from pydantic_hivemind import Hivemind

@@ -1,7 +1,7 @@
 """Looking into collections."""
 
 
-def held(collection):
+def records_of(collection):
     """What a collection holds: the path, lines and text of each record."""
     got = collection.get(include=["metadatas", "documents"])
     return sorted(

@@ -1,4 +1,4 @@
-"""What happens to scopes' Chromas in several processes. Run as `chroma_processes.py SCENARIO DIRECTORY`.
+"""What happens to scopes' Chromas in several processes. Run as `chroma_scenarios.py SCENARIO DIRECTORY`.
 
 By itself, as a process that has used Chroma cannot fork others that do.
 """
@@ -20,8 +20,8 @@ from pathlib import Path
 
 import chromadb
 import numpy as np
-from processes import fork, join
-from steps import EMBEDDER, check, points, step, take
+from forked_processes import fork, join
+from index_workload import EMBEDDER, check, points, step, take
 
 from pydantic_hivemind.search.vectors.chroma import HNSW, ChromaUnavailable
 from pydantic_hivemind.search.vectors.chroma_directories import MARKER

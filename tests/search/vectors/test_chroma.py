@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from steps import points
+from index_workload import points
 
 from pydantic_hivemind.search.vectors.chroma import ChromaUnavailable, Record, _translated, collection_name
 from pydantic_hivemind.search.vectors.chroma_directories import CONTENT

@@ -8,7 +8,7 @@ from pydantic_hivemind import Hivemind
 from pydantic_hivemind.search import indexer
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["pydantic_hivemind.search.ranking", "wordllama", "chromadb", "elsewhere"])
+_processes.set_forkserver_preload(["pydantic_hivemind.search.ranking", "wordllama", "chromadb", "fresh_processes"])
 
 SMALL = 12 << 10
 """Bytes of vectors from which a scope is large, in tests: a dozen vectors."""

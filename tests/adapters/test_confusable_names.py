@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from twins import TWINS
+from confusable_names import CONFUSABLE_NAMES
 
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.errors import HivemindError
@@ -11,7 +11,7 @@ from pydantic_hivemind.errors import HivemindError
 SECRET = "/d/secret.md"
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS)
+@pytest.mark.parametrize(("one", "other"), CONFUSABLE_NAMES)
 def test_backends(hive, one, other):
     first, second = HivemindBackend(hive.scope(one)), HivemindBackend(hive.scope(other))
     first.write(SECRET, "secret")
@@ -26,7 +26,7 @@ def test_backends(hive, one, other):
     assert first.read_bytes(SECRET) == b"secret"
 
 
-@pytest.mark.parametrize(("one", "other"), TWINS)
+@pytest.mark.parametrize(("one", "other"), CONFUSABLE_NAMES)
 def test_workspaces(hive, one, other):
     """A ref of one names it and nothing else, and a capability of the other does not take it."""
     pytest.importorskip("pydantic_ai.workspaces")

@@ -1,4 +1,4 @@
-"""What tests of memory share."""
+"""Checks of agents that write to one memory at the same time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic_hivemind import Scope
 from pydantic_hivemind.deep import DeepAgentDeps
 
 from .conftest import deps_of
-from .scripted import call, script
+from .scripted_model import call, script
 
 NAMED = {"file": "MEMORY.md"} if find_spec("pydantic_deep.features.memory.store") else {}
 """How the file is named where memory has several: pydantic-deep 0.3.48 and later."""

@@ -1,6 +1,6 @@
 """Pairs of scopes' names that something could take for each other."""
 
-TWINS = [
+CONFUSABLE_NAMES = [
     ("acme", "acme-corp"),
     ("acme", "ACME"),
     ("acme", "acme "),

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from steps import points
+from index_workload import points
 
 from pydantic_hivemind.errors import EmbeddingError
 from pydantic_hivemind.search.vectors import chroma_pool as module

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from steps import EMBEDDER
+from index_workload import EMBEDDER
 
 from pydantic_hivemind.search.vectors.chroma import Record
 from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
