@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, select, update
 from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger import message_chain
@@ -42,7 +42,8 @@ class CheckpointRow:
 
 
 _COLUMNS = [checkpoints.c[name] for name in CheckpointRow.__dataclass_fields__]
-_OF_SCOPE = checkpoints.c.scope_id == param("of_scope")
+# Those of the stores without a conversation; a conversation's own are none of theirs.
+_OF_SCOPE = and_(checkpoints.c.scope_id == param("of_scope"), checkpoints.c.conversation == "")
 _OF_ID = checkpoints.c.id == param("of_id")
 _OLDEST_FIRST = (checkpoints.c.created_us, checkpoints.c.position)
 
@@ -75,7 +76,7 @@ def save(tx: Transaction, scope_id: int, row: CheckpointRow, history: Sequence[T
     before = get(tx, scope_id, row.id)
     if before is None:
         position = tx.rows(_NEXT, {"of_scope": scope_id})[0][0]
-        tx.run(_INSERT, values | {"scope_id": scope_id, "position": position})
+        tx.run(_INSERT, values | {"scope_id": scope_id, "conversation": "", "position": position})
     else:
         tx.run(_UPDATE, values | {"of_scope": scope_id, "of_id": row.id})
         message_chain.forget(tx, scope_id, before.head)

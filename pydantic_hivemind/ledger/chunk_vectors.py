@@ -37,7 +37,7 @@ _KEY = (
     vectors.c.hash == param("hash"),
 )
 _EXISTS = Statement(lambda: select(literal(1)).where(*_KEY))
-_INSERT = Statement(lambda: insert_row(vectors))
+_INSERT = Statement(lambda: insert_row(vectors, without=("terms",)))
 _DELETE = Statement(lambda: delete(vectors).where(*_KEY))
 _DELETE_OTHERS = Statement(
     lambda: delete(vectors).where(vectors.c.scope_id == param("scope_id"), vectors.c.embedder != param("embedder"))

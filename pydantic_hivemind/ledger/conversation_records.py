@@ -17,7 +17,8 @@ _IDS = Statement(
     lambda: select(conversations.c.id).where(conversations.c.scope_id == param("scope_id")).order_by(conversations.c.id)
 )
 _HEAD = Statement(lambda: select(conversations.c.head).where(*_AT))
-_INSERT = Statement(lambda: insert_row(conversations))
+_UNKNOWN = ("title", "archived_at", "created_at", "change")
+_INSERT = Statement(lambda: insert_row(conversations, without=_UNKNOWN))
 _UPDATE = Statement(
     lambda: update(conversations).where(*_AT).values(head=param("head"), updated_at=param("updated_at"))
 )

@@ -10,14 +10,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import cast
+from zlib import crc32
 
-from sqlalchemy import Delete, delete, false, func, insert, literal, null, select, update
+from sqlalchemy import delete, false, func, insert, literal, null, select, update
+
+from sqlalchemy.sql.dml import ReturningDelete
+from typing_extensions import Unpack
 
 from pydantic_hivemind.base.paths import ancestors_of, below, parent_of
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.overlay import Head, View
-from pydantic_hivemind.ledger.schema import Kind, heads, versions
+from pydantic_hivemind.ledger.schema import Kind, heads, horizons, versions
 
 KEPT_VERSIONS = 20
 """Versions kept of each path of a scope, beside those that a live child started from."""
@@ -36,7 +40,7 @@ _PATH = (heads.c.scope_id == param("scope_id"), heads.c.path == param("path"))
 _OF_PATH = (heads.c.scope_id == param("of_scope"), heads.c.path == param("of_path"))
 _BELOW = (heads.c.scope_id == param("scope_id"), heads.c.path >= param("low"), heads.c.path < param("high"))
 
-_INSERT_HEAD = Statement(lambda: insert_row(heads))
+_INSERT_HEAD = Statement(lambda: insert_row(heads, without=("seen",)))
 _UPDATE_HEAD = Statement(
     lambda: (
         update(heads)
@@ -51,7 +55,7 @@ _UPDATE_HEAD = Statement(
 )
 _DELETE_HEAD = Statement(lambda: delete(heads).where(*_PATH))
 _DELETE_BELOW = Statement(lambda: delete(heads).where(*_BELOW))
-_INSERT_VERSION = Statement(lambda: insert_row(versions, numbered=True))
+_INSERT_VERSION = Statement(lambda: insert_row(versions, numbered=True, without=("seen", "actor", "written_at")))
 _BURY_BELOW = Statement(
     lambda: insert(versions).from_select(
         ["scope_id", "path", "kind", "opaque", "action", "size", "tags", "source", "promotion", "created_at"],
@@ -73,16 +77,25 @@ _BURY_BELOW = Statement(
 )
 
 
-def _prune() -> Delete:
+def _prune() -> ReturningDelete[Unpack[tuple[int]]]:
     of_path = (versions.c.scope_id == param("scope_id"), versions.c.path == param("path"))
     oldest_kept = (
         select(versions.c.id).where(*of_path).order_by(versions.c.id.desc()).limit(1).offset(KEPT_VERSIONS - 1)
     )
     needed = select(literal(1)).where(heads.c.origin == versions.c.id).exists()
-    return delete(versions).where(*of_path, versions.c.id < oldest_kept.scalar_subquery(), ~needed)
+    pruned = delete(versions).where(*of_path, versions.c.id < oldest_kept.scalar_subquery(), ~needed)
+    return pruned.returning(versions.c.id)
 
 
 _PRUNE = Statement(_prune)
+_SET_HORIZON = Statement(
+    lambda: (
+        update(horizons)
+        .where(horizons.c.scope_id == param("of_scope"), horizons.c.path == param("of_path"))
+        .values(version=param("version"))
+    )
+)
+_INSERT_HORIZON = Statement(lambda: insert_row(horizons))
 
 
 def store(tx: Transaction, head: Head, own: Head | None, cause: Cause, data: bytes | None = None) -> Head:
@@ -173,9 +186,15 @@ def _log(tx: Transaction, head: Head, kind: Kind | None, cause: Cause, data: byt
         "promoted": None,
         "created_at": head.modified_at,
         "data": data,
+        "checksum": None if data is None else crc32(data),
     }
     return cast(int, tx.rows(_INSERT_VERSION, values)[0][0])
 
 
 def _prune_path(tx: Transaction, head: Head) -> None:
-    tx.run(_PRUNE, {"scope_id": head.scope_id, "path": head.path})
+    """Remove the oldest versions of a path, and note up to where its past is not known any more."""
+    pruned = tx.rows(_PRUNE, {"scope_id": head.scope_id, "path": head.path})
+    if pruned:
+        horizon = max(pruned)[0]
+        if not tx.run(_SET_HORIZON, {"of_scope": head.scope_id, "of_path": head.path, "version": horizon}):
+            tx.run(_INSERT_HORIZON, {"scope_id": head.scope_id, "path": head.path, "version": horizon})

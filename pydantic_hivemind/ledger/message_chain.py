@@ -67,8 +67,8 @@ _POSITION = Statement(lambda: select(turns.c.position).where(*_AT))
 _HAS_MESSAGE = Statement(
     lambda: select(literal(1)).where(messages.c.scope_id == _SCOPE, messages.c.hash == param("hash"))
 )
-_INSERT_TURN = Statement(lambda: insert_row(turns))
-_INSERT_MESSAGE = Statement(lambda: insert_row(messages))
+_INSERT_TURN = Statement(lambda: insert_row(turns, without=("actor", "created_at")))
+_INSERT_MESSAGE = Statement(lambda: insert_row(messages, without=("instructions", "uses")))
 
 
 def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from secrets import randbits
 from typing import Any, cast
 
 from sqlalchemy import Select, delete, or_, select, update
@@ -50,7 +51,7 @@ _MADE_BEFORE = Statement(
 )
 _BY_ID: Statement[[int]] = Statement(lambda count: select(*_COLUMNS).where(scopes.c.id.in_(slots("id", count))))
 _EXPIRY = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("id"), _ALIVE))
-_INSERT = Statement(lambda: insert_row(scopes, numbered=True))
+_INSERT = Statement(lambda: insert_row(scopes, numbered=True, without=("limits", "moves")))
 _SET_EXPIRY = Statement(
     lambda: update(scopes).where(scopes.c.id == param("of_id"), _ALIVE).values(expires_at=param("expires_at"))
 )
@@ -145,6 +146,7 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
         "session": session,
         "created_at": now,
         "expires_at": expires_at,
+        "incarnation": randbits(60),
     }
     scope_id = cast(int, tx.rows(_INSERT, values)[0][0])
     return ScopeRow(scope_id, name, (scope_id, *parent)), purged

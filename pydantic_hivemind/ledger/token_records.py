@@ -55,7 +55,7 @@ _FIND = Statement(lambda: _live(tokens.c.id == param("id")))
 # Nobody can revoke it until the transaction ends.
 _HOLD = Statement(lambda: _live(tokens.c.id == param("id")).with_for_update(read=True, key_share=True, of=tokens))
 _LIST = Statement(_live)
-_INSERT = Statement(lambda: insert_row(tokens))
+_INSERT = Statement(lambda: insert_row(tokens, without=("hash", "narrowed", "label", "actor")))
 _DELETE = Statement(lambda: delete(tokens).where(tokens.c.id == param("id")))
 _PURGE = Statement(lambda: delete(tokens).where(tokens.c.expires_at <= param("now")))
 

@@ -7,7 +7,7 @@ time a shape of it is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Generic
 
@@ -69,8 +69,9 @@ def fill(name: str, values: Sequence[Value]) -> dict[str, Value]:
     return dict(zip(_numbered(name, len(values)), values, strict=True))
 
 
-def insert_row(table: Table, *, numbered: bool = False) -> Insert:
-    """An INSERT of every column; with `numbered` the database chooses the id and returns it."""
-    named = {column.name: param(column.name) for column in table.columns if not (numbered and column.primary_key)}
+def insert_row(table: Table, *, numbered: bool = False, without: Collection[str] = ()) -> Insert:
+    """An INSERT of every column, or of all but some; with `numbered` the database chooses the id and returns it."""
+    filled = (column for column in table.columns if not (numbered and column.primary_key))
+    named = {column.name: param(column.name) for column in filled if column.name not in without}
     statement = insert(table).values(named)
     return statement.returning(*table.primary_key) if numbered else statement
