@@ -20,8 +20,8 @@ vectors = Table(
     Column("terms", LargeBinary),
 )
 
-# What an index of a scope is made of, as one process made it and others load it: where the chunks of a file begin, postings.
-# Derived: whatever is not there, or was made by something else, is made again.
+# What an index of a scope is made of, as one process made it and others load it, such as where the chunks of a file
+# begin, and postings. Derived: whatever is missing, or was made by something else, is made again.
 index_parts = Table(
     "index_parts",
     metadata,

@@ -13,7 +13,6 @@ from typing import cast
 from zlib import crc32
 
 from sqlalchemy import delete, false, func, insert, literal, null, select, update
-
 from sqlalchemy.sql.dml import ReturningDelete
 from typing_extensions import Unpack
 

@@ -78,8 +78,8 @@ scopes = Table(
     Column("session", Boolean, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, index=True),
-    # A random number, made with the scope. An older ledger that is put back gives ids out once more; what is kept outside
-    # the ledger (collections, pickled handles) carries this too, so that it never meets the successor of its scope.
+    # A random number, made with the scope. An older ledger that is put back gives ids out once more; what is kept
+    # outside the ledger (collections, pickled handles) carries this too, and so never meets a successor of its scope.
     Column("incarnation", Number, nullable=False, server_default=text("0")),
     # Quotas and rate limits, of the scope and of the tree under it: JSON. While there are none, nothing is counted.
     Column("limits", Text),
@@ -139,7 +139,7 @@ versions = Table(
     Column("seen", Number),
     # CRC-32 of the data, which shows damage; NULL for what was written before there were any.
     Column("checksum", Number),
-    # Who wrote it: a row of `actors`. Of a promoted version who wrote it in the source; who promoted it is in `promotions`.
+    # Who wrote it: a row of `actors`. Of a promoted version, who wrote it in the source; `promotions` has who promoted.
     Column("actor", Number),
     # Of a promoted version, when it was written in the source, which may be gone.
     Column("written_at", Float),
@@ -237,8 +237,8 @@ usage = Table(
     sqlite_with_rowid=False,
 )
 
-# Small things that features keep in a scope, by kind and key: leases (one turn at a time, one indexer), what agents spent,
-# and what the stores of pydantic-ai-harness hold (runs, steps, plans, media).
+# Small things that features keep in a scope, by kind and key: leases (one turn at a time, one indexer), what agents
+# spent, and what the stores of pydantic-ai-harness hold (runs, steps, plans, media).
 records = Table(
     "records",
     metadata,
