@@ -60,9 +60,12 @@ def test_deleting_a_scope_finds_its_rows_by_index(hive):
         cursor = tx._cursor
         cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
         for (table,) in cursor.fetchall():
-            cursor.execute(f"SELECT \"from\" FROM pragma_foreign_key_list('{table}')")
-            for (column,) in cursor.fetchall():
-                cursor.execute(f'EXPLAIN QUERY PLAN DELETE FROM "{table}" WHERE "{column}" = 1')
+            cursor.execute(
+                f"SELECT id, group_concat('\"' || \"from\" || '\" = 1', ' AND ') "
+                f"FROM pragma_foreign_key_list('{table}') GROUP BY id"
+            )
+            for _, pointer in cursor.fetchall():
+                cursor.execute(f'EXPLAIN QUERY PLAN DELETE FROM "{table}" WHERE {pointer}')
                 assert all(row[3].startswith("SEARCH") for row in cursor.fetchall()), table
 
 

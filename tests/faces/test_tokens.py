@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import multiprocessing
-import sqlite3
 import stat
 import threading
 import time
@@ -16,7 +15,6 @@ import pytest
 
 from pydantic_hivemind import Hivemind, errors
 from pydantic_hivemind.base.store_permissions import SECRET_FILE
-from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 from pydantic_hivemind.tokens import ACTIONS, DEFAULT_TTL, MAX_TTL, Tokens
 
 
@@ -222,29 +220,6 @@ def test_of_making_and_revoking_at_once_nothing_is_left(hive, tokens):
         for maker in makers:
             maker.join()
         assert tokens.list() == []
-
-
-@pytest.mark.sqlite
-def test_tokens_of_an_older_store_stay(hive, tokens, tmp_path):
-    """Of one in which it was not kept who made a token."""
-    hive.scope("ada")
-    token = tokens.create("ada")
-    hive.close()
-    with sqlite3.connect(tmp_path / "hive" / LEDGER_FILE) as ledger:
-        ledger.executescript(
-            "CREATE TABLE old AS SELECT id, scope_id, can, created_at, expires_at FROM tokens; DROP TABLE tokens;"
-            "CREATE TABLE tokens (id TEXT PRIMARY KEY, scope_id INTEGER NOT NULL REFERENCES scopes ON DELETE CASCADE,"
-            " can TEXT NOT NULL, created_at FLOAT NOT NULL, expires_at FLOAT NOT NULL);"
-            "INSERT INTO tokens SELECT * FROM old; DROP TABLE old; UPDATE alembic_version SET version_num = '0005'"
-        )
-    ledger.close()
-    with Hivemind.open(tmp_path / "hive") as again:
-        kept = Tokens(again)
-        by = kept.verify(token)
-        assert by.made_by is None
-        made = kept.create("ada", by=by)
-        kept.revoke(by.id)
-        assert refused(kept, made)
 
 
 def test_those_that_are_valid_are_listed(hive, tokens):

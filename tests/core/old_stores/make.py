@@ -5,7 +5,7 @@ with `git archive`:
 
     PYTHONPATH=OLD_CODE python tests/core/old_stores/make.py tests/core/old_stores
 
-A new revision of the ledger adds a file of the one before it. Nothing is ever removed from here: live stores may be as old.
+A new revision of the ledger adds a file of the one before it. None is ever removed: live stores may be as old.
 """
 
 import json
