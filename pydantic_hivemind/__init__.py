@@ -5,8 +5,10 @@ Names are imported on first use, so that `import pydantic_hivemind` takes a few 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from pydantic_hivemind.base.lazy_names import lazy_names
+from pydantic_hivemind.base.moved_modules import install
 
 if TYPE_CHECKING:
     from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend as HivemindBackend
@@ -97,15 +99,5 @@ __all__ = [
     "Version",
 ]
 
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+install()

@@ -19,17 +19,14 @@ from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import overlay, token_records
 from pydantic_hivemind.ledger import signing_secrets as kept_secrets
 from pydantic_hivemind.ledger.engine.database import Database
-from pydantic_hivemind.ledger.scopes import MAX_TTL
 from pydantic_hivemind.ledger.token_records import TokenRow
+from pydantic_hivemind.limits import DEFAULT_TOKEN_TTL, MAX_TTL
 
 Action = Literal["read", "write", "promote", "admin"]
 """What a token may do: read its workspace and what that inherits, change its workspace, promote it, and make, list
 and destroy workspaces and tokens under it, or itself. None of them includes another."""
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
-
-DEFAULT_TTL = 30 * 24 * 3600.0
-"""Seconds that a token lasts if nothing else is said: a month, so that a forgotten one does no harm for long."""
 
 # Its types of keys can be read only where an optional library is installed.
 _codec: Any = jwt
@@ -87,7 +84,7 @@ class Tokens:
         workspace: Scope | str,
         *,
         can: Collection[Action] = ("read", "write"),
-        ttl: float = DEFAULT_TTL,
+        ttl: float = DEFAULT_TOKEN_TTL,
         by: Grant | None = None,
     ) -> str:
         """A new token for a workspace: a secret, which is not kept.

@@ -50,7 +50,7 @@ def test_demo_keeps_a_store_and_can_be_told_again(tmp_path):
 
 LEAKY = """
 import sys
-from pydantic_hivemind.demo import app
+from pydantic_hivemind.demo import chat_app as app
 everybody = app.create_app(sys.argv[1])
 everybody.dependency_overrides[app.current_user] = lambda: "everybody"
 app.serve(everybody, int(sys.argv[2]))
@@ -59,7 +59,7 @@ app.serve(everybody, int(sys.argv[2]))
 CARELESS = """
 import sys
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
-from pydantic_hivemind.demo import app
+from pydantic_hivemind.demo import chat_app as app
 
 class Careless(HivemindBackend):
     async def __aenter__(self):

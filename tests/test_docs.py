@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import importlib
 import inspect
 import os
 import re
@@ -18,6 +17,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import databases
 import pytest
@@ -35,11 +35,11 @@ from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 import pydantic_hivemind
-from pydantic_hivemind import cli, deep, errors
+from pydantic_hivemind import adapters, cli, deep, errors, limits
+from pydantic_hivemind.adapters import fastapi
 
 TITLES = {"", ' title="pydantic-deep 0.3.44"', ' title="pydantic-deep 0.3.45 and later"'}
 OTHER_LINE = ' title="pydantic-deep 0.3.45 and later"' if deep.TAKES_BACKEND else ' title="pydantic-deep 0.3.44"'
-ADAPTERS = ["backend", "checkpoints", "fastapi", "sessions", *([] if deep.TAKES_BACKEND else ["workspace"])]
 COMMANDS = typer.main.get_group(cli.app).commands
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -150,15 +150,18 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_every_public_name_is_documented() -> None:
     reference = "\n".join(page.read_text() for page in PAGES if page.parent.name == "reference")
-    public = {*pydantic_hivemind.__all__, *deep.__all__}
-    for module in ADAPTERS:
-        home = importlib.import_module(f"pydantic_hivemind.adapters.{module}")
-        for name, value in vars(home).items():
-            is_function = inspect.isfunction(value) and module == "fastapi"  # Elsewhere functions are for the adapters.
-            if (inspect.isclass(value) or is_function) and value.__module__ == home.__name__:
-                public.add(name)
-    missing = {name for name in public if not name.startswith("_") and not re.search(rf"\b{name}\b", reference)}
-    assert not missing
+    public = {*pydantic_hivemind.__all__, *deep.__all__, *adapters.__all__, *_public_functions(fastapi)}
+    assert [name for name in sorted(public) if not re.search(rf"\b{name}\b", reference)] == []
+
+
+def _public_functions(module: ModuleType) -> set[str]:
+    found = inspect.getmembers(module, inspect.isfunction)
+    return {name for name, value in found if value.__module__ == module.__name__ and not name.startswith("_")}
+
+
+def test_every_limit_is_documented() -> None:
+    text = (ROOT / "docs/reference/limits.md").read_text()
+    assert [name for name in vars(limits) if name.isupper() and f"`{name}`" not in text] == []
 
 
 def test_every_command_is_documented() -> None:

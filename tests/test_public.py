@@ -11,6 +11,7 @@ import pytest
 
 import pydantic_hivemind
 from pydantic_hivemind import errors
+from pydantic_hivemind.base.moved_modules import MOVED
 
 ERRORS = [
     value
@@ -68,9 +69,27 @@ def test_opening_a_hive_loads_no_agents():
 
 
 def test_every_module_says_what_it_is_about():
-    for module in pkgutil.walk_packages(pydantic_hivemind.__path__, "pydantic_hivemind."):
-        if ".migrations" not in module.name and module.name.count(".") == 1 and not module.ispkg:
-            assert importlib.import_module(module.name).__doc__
+    modules = pkgutil.walk_packages(pydantic_hivemind.__path__, "pydantic_hivemind.")
+    ours = [module.name for module in modules if ".migrations" not in module.name]
+    assert [name for name in ours if not importlib.import_module(name).__doc__] == []
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items())
+def test_a_documented_module_that_moved_is_still_found(old, new):
+    """It is the same module, and its import says where it is now."""
+    program = (
+        f"import warnings; warnings.simplefilter('error'); import pydantic_hivemind.{new} as new\n"
+        f"warnings.simplefilter('default'); import pydantic_hivemind.{old} as old\n"
+        f"assert old is new and new.__spec__.name == 'pydantic_hivemind.{new}'"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert f"pydantic_hivemind.{old} is pydantic_hivemind.{new} now" in result.stderr
+    assert "<string>:2" in result.stderr
+
+
+def test_names_that_nobody_had_are_not_found():
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("pydantic_hivemind.nothing")
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)

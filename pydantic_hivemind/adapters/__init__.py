@@ -1,0 +1,53 @@
+"""What pydantic-ai, pydantic-deep, their backends and harness, and FastAPI ask of a scope: a folder for each.
+
+Names are imported on first use: what an adapter needs is loaded with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic_hivemind.base.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend as HivemindBackend
+    from pydantic_hivemind.adapters.backends.session_manager import PromoteOptions as PromoteOptions
+    from pydantic_hivemind.adapters.backends.session_manager import Session as Session
+    from pydantic_hivemind.adapters.backends.session_manager import SessionManager as SessionManager
+    from pydantic_hivemind.adapters.harness.memory_store import HivemindMemoryStore as HivemindMemoryStore
+    from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
+    from pydantic_hivemind.adapters.memory.toolset import HivemindToolset as HivemindToolset
+    from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace as HivemindWorkspace
+    from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace as ScopeWorkspace
+    from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import (
+        HivemindCheckpointStore as HivemindCheckpointStore,
+    )
+
+__all__ = [
+    "HivemindBackend",
+    "HivemindCheckpointStore",
+    "HivemindMemoryStore",
+    "HivemindSearch",
+    "HivemindToolset",
+    "HivemindWorkspace",
+    "PromoteOptions",
+    "ScopeWorkspace",
+    "Session",
+    "SessionManager",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "HivemindBackend": "backends.scope_backend",
+        "HivemindCheckpointStore": "pydantic_deep.checkpoint_store",
+        "HivemindMemoryStore": "harness.memory_store",
+        "HivemindSearch": "memory.toolset",
+        "HivemindToolset": "memory.toolset",
+        "HivemindWorkspace": "pydantic_ai.scope_workspace",
+        "PromoteOptions": "backends.session_manager",
+        "ScopeWorkspace": "pydantic_ai.scope_workspace",
+        "Session": "backends.session_manager",
+        "SessionManager": "backends.session_manager",
+    },
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from pydantic_hivemind.ledger.scopes import MAX_NAME_CHARS
+from pydantic_hivemind.limits import MAX_SCOPE_NAME_CHARS
 
 
 def escape(id: str) -> str:
@@ -18,7 +18,7 @@ def session_name(parent: str, id: str) -> str:
     An id that is too long to be a name by itself is left as it is, to be refused.
     """
     name = f"{parent}#{escape(id)}"
-    if len(name) <= MAX_NAME_CHARS or len(id) > MAX_NAME_CHARS:
+    if len(name) <= MAX_SCOPE_NAME_CHARS or len(id) > MAX_SCOPE_NAME_CHARS:
         return name
     digest = sha256(name.encode(errors="surrogatepass")).hexdigest()
-    return f"{parent[: MAX_NAME_CHARS - 1 - len(digest)]}#{digest}"
+    return f"{parent[: MAX_SCOPE_NAME_CHARS - 1 - len(digest)]}#{digest}"

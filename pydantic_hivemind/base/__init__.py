@@ -1,0 +1,1 @@
+"""The ground: values, paths, mounts, matching, and what keeps a store's files and forks safe."""

@@ -6,11 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic_hivemind.base.paths import is_below, normalize
-
-INDEXED_BYTES = 1 << 20
-"""Largest file that can be searched, if a mount says nothing else: a megabyte of text is a book. What is larger is
-data or a log, of which each edit would be cut and counted anew."""
-
+from pydantic_hivemind.limits import MAX_INDEXED_BYTES
 
 MEMORY = "/.deep/memory"
 """Where pydantic-deep keeps memory, one directory for each agent."""
@@ -30,7 +26,7 @@ class Mount:
     prefix: str
     collection: str
     union: bool = False
-    indexed_bytes: int = INDEXED_BYTES
+    indexed_bytes: int = MAX_INDEXED_BYTES
 
 
 DEFAULT_MOUNTS: tuple[Mount, ...] = (

@@ -6,15 +6,7 @@ from functools import lru_cache
 from pathlib import PurePath
 
 from pydantic_hivemind.errors import InvalidPath
-
-MAX_NAME_BYTES = 255
-"""Longest name between two slashes, in UTF-8 bytes: the limit of the file systems `export` writes to."""
-
-MAX_PATH_BYTES = 4096
-"""Longest path, in UTF-8 bytes: `PATH_MAX` of Linux."""
-
-MAX_PATH_NAMES = 128
-"""Most names in a path. Every operation looks at each directory above it."""
+from pydantic_hivemind.limits import MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_NAMES
 
 
 @lru_cache(maxsize=4096)

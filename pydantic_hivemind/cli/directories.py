@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.errors import CheckpointError, FileTooLarge, PathError
+from pydantic_hivemind.limits import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from pydantic_hivemind.hive.scope import Scope
@@ -46,8 +47,6 @@ class Outcome:
 
 def bring_in(directory: Path, scope: Scope, progress: Callable[[int, int], object]) -> Outcome:
     """Write the files below a directory to a scope, and keep its checkpoints; what is there already stays."""
-    from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
-
     outcome = Outcome()
 
     def unreadable(error: OSError) -> None:

@@ -1,0 +1,1 @@
+"""The core: the hive, its scopes, and what reads them."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pydantic_hivemind.http.problems import problem
-from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
+from pydantic_hivemind.limits import MAX_FILE_BYTES
 
 MAX_JSON_BYTES = 1 << 20
 """Largest JSON without the content of files: parsed as a whole, it takes up to twenty times its size of memory."""

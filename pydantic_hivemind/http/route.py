@@ -16,7 +16,7 @@ from fastapi.security import HTTPBearer
 from pydantic_hivemind.errors import InvalidOption, InvalidToken
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http import bodies
-from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
+from pydantic_hivemind.limits import MAX_FILE_BYTES
 from pydantic_hivemind.tokens import Grant, Tokens
 
 LIMITS = {

@@ -1,0 +1,1 @@
+"""The ledger: all the SQL, and the rows it reads and writes."""

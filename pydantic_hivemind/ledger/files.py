@@ -20,17 +20,9 @@ from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.overlay import Chain, Head, View
 from pydantic_hivemind.ledger.schema import Kind
+from pydantic_hivemind.limits import MAX_FILE_BYTES, MAX_TAG_CHARS, MAX_TAGS
 
 MAKE_DIR = Cause("make_dir")
-
-MAX_FILE_BYTES = 256 << 20
-"""Largest file, in bytes. A file is read and written whole, and SQLite ends at a gigabyte."""
-
-MAX_TAGS = 64
-"""Most tags of one file."""
-
-MAX_TAG_CHARS = 128
-"""Longest tag, in characters."""
 
 
 def check_version(head: Head | None, expected: int | None, path: str) -> None:

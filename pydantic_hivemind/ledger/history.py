@@ -11,9 +11,9 @@ from typing_extensions import Unpack
 from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Row, Statement, fill, param, slots
-from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.schema import Kind, versions
+from pydantic_hivemind.limits import KEPT_VERSIONS
 
 LARGEST_VERSION = 2**63 - 1
 """What the database can count to."""

@@ -16,12 +16,7 @@ from pydantic_hivemind.errors import OperationConflict
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.schema import receipts
-
-KEPT_SECONDS = 7 * 24 * 3600
-"""How long a receipt is kept: longer than any retry, short enough that they do not pile up."""
-
-MAX_ID_CHARS = 512
-"""Longest operation id, in characters."""
+from pydantic_hivemind.limits import MAX_OPERATION_ID_CHARS, OPERATION_ID_SECONDS
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -86,8 +81,10 @@ def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receip
     Raises:
         OperationConflict: It was stored for other arguments.
     """
-    if not 0 < len(operation_id) <= MAX_ID_CHARS or not operation_id.isprintable():
-        raise OperationConflict(f"an operation id has 1 to {MAX_ID_CHARS} printable characters; choose another")
+    if not 0 < len(operation_id) <= MAX_OPERATION_ID_CHARS or not operation_id.isprintable():
+        raise OperationConflict(
+            f"an operation id has 1 to {MAX_OPERATION_ID_CHARS} printable characters; choose another"
+        )
     rows = tx.rows(_FIND, {"scope_id": scope_id, "operation_id": operation_id})
     if not rows:
         return None
@@ -106,5 +103,5 @@ def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome:
         "result": _outcomes().dump_json(outcome).decode(),
         "created_at": now,
     }
-    tx.run(_FORGET, {"scope_id": scope_id, "before": now - KEPT_SECONDS})
+    tx.run(_FORGET, {"scope_id": scope_id, "before": now - OPERATION_ID_SECONDS})
     tx.run(_INSERT, values)

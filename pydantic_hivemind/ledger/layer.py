@@ -21,9 +21,7 @@ from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.overlay import Head, View
 from pydantic_hivemind.ledger.schema import Kind, heads, horizons, versions
-
-KEPT_VERSIONS = 20
-"""Versions kept of each path of a scope, beside those that a live child started from."""
+from pydantic_hivemind.limits import KEPT_VERSIONS
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,7 @@ from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Row, Statement, Value, fill, insert_row, param, slots
 from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.schema import scopes
-
-MAX_NAME_CHARS = 512
-"""Longest name of a scope, in characters."""
-
-MAX_TTL = 10 * 365 * 24 * 3600.0
-"""Longest ttl of a scope or token, in seconds: ten years, which every clock and library can count."""
-
-MAX_DEPTH = 16
-"""Longest chain. A read looks at every scope of it."""
+from pydantic_hivemind.limits import MAX_CHAIN_LENGTH, MAX_SCOPE_NAME_CHARS, MAX_TTL
 
 
 @dataclass(frozen=True)
@@ -91,8 +83,8 @@ def check_name(name: str) -> None:
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidScope(f"a scope's name is text, and no {type(name).__name__}")
-    if not 0 < len(name) <= MAX_NAME_CHARS:
-        raise InvalidScope(f"a scope's name has 1 to {MAX_NAME_CHARS} characters; this one has {len(name)}")
+    if not 0 < len(name) <= MAX_SCOPE_NAME_CHARS:
+        raise InvalidScope(f"a scope's name has 1 to {MAX_SCOPE_NAME_CHARS} characters; this one has {len(name)}")
     if "\0" in name:
         raise InvalidScope("a scope's name cannot contain the NUL character; remove it")
     try:
@@ -129,8 +121,8 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
         ScopeGone: The parent is not there any more.
         InvalidScope: The chain would be too long, or the ttl is none.
     """
-    if len(parent) >= MAX_DEPTH:
-        raise InvalidScope(f"a chain has at most {MAX_DEPTH} scopes; choose a parent nearer to the root")
+    if len(parent) >= MAX_CHAIN_LENGTH:
+        raise InvalidScope(f"a chain has at most {MAX_CHAIN_LENGTH} scopes; choose a parent nearer to the root")
     purged = purge_expired(tx)
     now = time.time()
     expires_at = _expiry(now, ttl)

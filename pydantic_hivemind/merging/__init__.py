@@ -1,0 +1,1 @@
+"""Merging versions of a file. Nothing here knows a store."""

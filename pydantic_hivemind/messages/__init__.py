@@ -1,0 +1,1 @@
+"""Message histories: conversations, checkpoints, and how messages are stored."""

@@ -1,0 +1,1 @@
+"""What several faces print: hits and patches."""

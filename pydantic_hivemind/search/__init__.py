@@ -1,1 +1,1 @@
-"""Search: indexes of the scopes of a chain that follow the ledger, and one ranking of what is in them."""
+"""Search: indexes of the scopes of a chain that follow the ledger, and one ranking of their passages."""

@@ -12,7 +12,7 @@ from pydantic_hivemind.errors import (
     VersionNotFound,
 )
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
+from pydantic_hivemind.limits import KEPT_VERSIONS
 
 
 class ChangeRules:

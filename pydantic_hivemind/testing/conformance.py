@@ -17,7 +17,7 @@ from pydantic_hivemind.errors import (
 )
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger.scopes import MAX_DEPTH
+from pydantic_hivemind.limits import MAX_CHAIN_LENGTH
 from pydantic_hivemind.testing.change_rules import ChangeRules
 
 CONTENTS = {
@@ -223,11 +223,11 @@ class ScopeSuite(ChangeRules):
         """The longest chain reads, hides and lists as a short one; a longer one is refused."""
         scope = root
         root.write_text("/all", "root")
-        for depth in range(2, MAX_DEPTH + 1):
+        for depth in range(2, MAX_CHAIN_LENGTH + 1):
             scope = scope.spawn(f"level-{depth}")
             scope.write_text(f"/{depth}", str(depth))
         assert scope.read_text("/all") == "root"
-        assert len(scope.list_dir("/")) == MAX_DEPTH
+        assert len(scope.list_dir("/")) == MAX_CHAIN_LENGTH
         with pytest.raises(ValueError, match="at most"):
             scope.spawn()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from pydantic_hivemind.ledger.scopes import MAX_NAME_CHARS
+from pydantic_hivemind.limits import MAX_SCOPE_NAME_CHARS
 
 NAME_CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0/")
 """What a name in a path can have: no slash, no NUL, no surrogate."""
@@ -34,7 +34,7 @@ def crowded_paths(*, max_depth: int = 3) -> st.SearchStrategy[str]:
 def scope_names() -> st.SearchStrategy[str]:
     """Names of scopes: any text without NUL and surrogates."""
     characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
-    return st.text(characters, min_size=1, max_size=MAX_NAME_CHARS)
+    return st.text(characters, min_size=1, max_size=MAX_SCOPE_NAME_CHARS)
 
 
 def contents(*, max_size: int = 200) -> st.SearchStrategy[bytes]:

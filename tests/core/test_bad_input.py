@@ -8,8 +8,7 @@ import pytest
 from ledger_integrity import dump
 
 from pydantic_hivemind import Hivemind, HivemindBackend, errors
-from pydantic_hivemind.base.paths import MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_NAMES
-from pydantic_hivemind.ledger.scopes import MAX_TTL
+from pydantic_hivemind.limits import MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_NAMES, MAX_TTL
 
 
 @pytest.fixture

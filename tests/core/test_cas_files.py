@@ -10,8 +10,8 @@ from pydantic_hivemind import Scope
 from pydantic_hivemind.base.values import Mutation
 from pydantic_hivemind.errors import IsADirectory, NotADirectory, OperationConflict, ScopeGone, VersionConflict
 from pydantic_hivemind.hive.cas_files import Notebook, Operation
-from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
 from pydantic_hivemind.ledger.version_metadata import Annotation
+from pydantic_hivemind.limits import KEPT_VERSIONS
 
 
 @pytest.fixture

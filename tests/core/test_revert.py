@@ -13,7 +13,7 @@ from pydantic_hivemind.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from pydantic_hivemind.ledger.layer import KEPT_VERSIONS
+from pydantic_hivemind.limits import KEPT_VERSIONS
 
 
 def everything(scope, directory="/"):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pydantic_hivemind.limits import MAX_FILE_BYTES
+
 HIVEMIND = str(Path(sys.executable).parent / "hivemind")
 
 
@@ -58,7 +60,6 @@ def test_input_that_is_closed_is_not_taken_for_an_empty_one(run, command):
 
 
 def test_input_without_end_is_refused_when_it_is_too_much(run, monkeypatch):
-    from pydantic_hivemind.ledger import files
 
     class Endless:
         asked = 0
@@ -73,7 +74,7 @@ def test_input_without_end_is_refused_when_it_is_too_much(run, monkeypatch):
     endless = Endless()
     monkeypatch.setattr("pydantic_hivemind.cli.commands.files.standard_input", lambda: endless)
     told = run("write", "/notes.md", "-w", "run")
-    assert (told.code, endless.asked) == (2, files.MAX_FILE_BYTES + 1)
+    assert (told.code, endless.asked) == (2, MAX_FILE_BYTES + 1)
     assert run("cat", "/notes.md", "-w", "run").out == "- tea\n"
 
 

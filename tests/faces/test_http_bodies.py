@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 from pydantic_hivemind.http import bodies, connections, create_app, route
 from pydantic_hivemind.http.bodies import MAX_CONTENT_BYTES, MAX_JSON_BYTES
 from pydantic_hivemind.http.routes import files
-from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
+from pydantic_hivemind.limits import MAX_FILE_BYTES
 from pydantic_hivemind.tokens import ACTIONS, Tokens
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from pydantic_hivemind import Hivemind, errors
 from pydantic_hivemind.base.store_permissions import SECRET_FILE
-from pydantic_hivemind.tokens import ACTIONS, DEFAULT_TTL, MAX_TTL, Tokens
+from pydantic_hivemind.limits import DEFAULT_TOKEN_TTL, MAX_TTL
+from pydantic_hivemind.tokens import ACTIONS, Tokens
 
 
 def test_a_token_names_a_workspace_what_it_may_do_and_when_it_ends(hive, tokens):
@@ -34,7 +35,7 @@ def test_without_words_it_reads_and_writes_for_a_month(hive, tokens):
     hive.scope("ada")
     grant = tokens.verify(tokens.create("ada"))
     assert grant.can == {"read", "write"}
-    assert grant.expires_at == pytest.approx(time.time() + DEFAULT_TTL, abs=60)
+    assert grant.expires_at == pytest.approx(time.time() + DEFAULT_TOKEN_TTL, abs=60)
 
 
 @pytest.mark.sqlite

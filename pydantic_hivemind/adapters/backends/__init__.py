@@ -1,0 +1,1 @@
+"""pydantic-ai-backends: a scope as a storage backend, and the session manager."""

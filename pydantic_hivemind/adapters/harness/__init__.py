@@ -1,0 +1,1 @@
+"""pydantic-ai-harness: a scope as the store of its memory."""

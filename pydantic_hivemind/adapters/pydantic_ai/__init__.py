@@ -1,0 +1,1 @@
+"""pydantic-ai: a scope as the workspace of a run."""

@@ -22,6 +22,7 @@ from pydantic_hivemind.cli.options import (
     open_workspace,
 )
 from pydantic_hivemind.cli.streams import standard_input
+from pydantic_hivemind.limits import MAX_FILE_BYTES
 
 
 def add_to(app: typer.Typer) -> None:
@@ -97,8 +98,6 @@ def write(
 
     It keeps the tags it has unless some are given.
     """
-    from pydantic_hivemind.ledger.files import MAX_FILE_BYTES
-
     given = standard_input()
     if given.isatty():
         explain("type the file's content, and Ctrl-D at its end")

@@ -10,6 +10,7 @@ import typer
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.cli.options import Json, Store, Workspace, find, open_store, seconds
+from pydantic_hivemind.limits import DEFAULT_TOKEN_TTL
 
 if TYPE_CHECKING:
     from pydantic_hivemind.tokens import Action
@@ -115,6 +116,4 @@ def actions(can: list[str] | None) -> list[Action]:
 
 def lifetime(ttl: str | None) -> float:
     """How many seconds a token lasts."""
-    from pydantic_hivemind.tokens import DEFAULT_TTL
-
-    return DEFAULT_TTL if ttl is None else seconds(ttl)
+    return DEFAULT_TOKEN_TTL if ttl is None else seconds(ttl)

@@ -1,0 +1,1 @@
+"""What answers a path: files, changes, finding, workspaces, tokens."""

@@ -16,7 +16,8 @@ from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, Shape, page_of
-from pydantic_hivemind.tokens import ACTIONS, DEFAULT_TTL, MAX_TTL, Action, Grant, Tokens
+from pydantic_hivemind.limits import DEFAULT_TOKEN_TTL
+from pydantic_hivemind.tokens import ACTIONS, MAX_TTL, Action, Grant, Tokens
 
 router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=TokenRoute)
 
@@ -51,7 +52,7 @@ class NewToken(Asked):
 
     workspace: str | None = Field(None, description="One under yours; yours, if none is named.")
     can: Can = None
-    ttl: float = Field(DEFAULT_TTL, gt=0, le=MAX_TTL, description="Seconds until it ends.")
+    ttl: float = Field(DEFAULT_TOKEN_TTL, gt=0, le=MAX_TTL, description="Seconds until it ends.")
 
 
 @router.post("", response_model=Issued, status_code=201, responses=documented(404))
@@ -88,7 +89,9 @@ def no_more_than(grant: Grant, can: Iterable[Action] | None) -> list[Action]:
     return wanted
 
 
-def issue(tokens: Tokens, scope: Scope, can: list[Action], by: Grant, ttl: float = DEFAULT_TTL) -> dict[str, object]:
+def issue(
+    tokens: Tokens, scope: Scope, can: list[Action], by: Grant, ttl: float = DEFAULT_TOKEN_TTL
+) -> dict[str, object]:
     """Make a token."""
     token = tokens.create(scope, can=can, ttl=ttl, by=by)
     return {**TokenInfo.model_validate(tokens.verify(token)).model_dump(), "token": token}
