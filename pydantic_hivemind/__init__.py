@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from pydantic_hivemind.base.values import ScopeInfo as ScopeInfo
     from pydantic_hivemind.base.values import Stat as Stat
     from pydantic_hivemind.base.values import Version as Version
+    from pydantic_hivemind.hive.async_hivemind import AsyncHivemind as AsyncHivemind
+    from pydantic_hivemind.hive.async_messages import AsyncCheckpoints as AsyncCheckpoints
+    from pydantic_hivemind.hive.async_messages import AsyncConversation as AsyncConversation
+    from pydantic_hivemind.hive.async_scope import AsyncScope as AsyncScope
     from pydantic_hivemind.hive.hivemind import Hivemind as Hivemind
     from pydantic_hivemind.hive.scope import Scope as Scope
     from pydantic_hivemind.messages.checkpoints import Checkpoints as Checkpoints
@@ -41,6 +45,10 @@ if TYPE_CHECKING:
     from pydantic_hivemind.messages.conversations import Conversation as Conversation
 
 _HOMES = {
+    "AsyncCheckpoints": "hive.async_messages",
+    "AsyncConversation": "hive.async_messages",
+    "AsyncHivemind": "hive.async_hivemind",
+    "AsyncScope": "hive.async_scope",
     "Change": "base.values",
     "Checkpoints": "messages.checkpoints",
     "Conflict": "base.values",
@@ -72,6 +80,10 @@ _HOMES = {
 
 __all__ = [
     "DEFAULT_MOUNTS",
+    "AsyncCheckpoints",
+    "AsyncConversation",
+    "AsyncHivemind",
+    "AsyncScope",
     "Change",
     "Checkpoints",
     "Conflict",

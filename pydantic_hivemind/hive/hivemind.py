@@ -13,6 +13,7 @@ from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS, Mount, MountTable
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
+from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import integrity, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
@@ -115,7 +116,7 @@ class Hivemind:
         self._finder.close()
         self._database.close()
 
-    def scope(self, name: str, parent: Scope | str | None = None, *, create: bool = True) -> Scope:
+    def scope(self, name: str, parent: ScopeHandle | str | None = None, *, create: bool = True) -> Scope:
         """The scope of that name, made if there is none.
 
         Args:
@@ -148,7 +149,7 @@ class Hivemind:
             raise InvalidScope(f"the scope {name!r} has another parent, and a parent cannot be changed")
         return found
 
-    def create(self, name: str, parent: Scope | str | None = None, *, ttl: float | None = None) -> Scope:
+    def create(self, name: str, parent: ScopeHandle | str | None = None, *, ttl: float | None = None) -> Scope:
         """A new scope, where `scope` would also return one that is there.
 
         Args:
@@ -232,8 +233,8 @@ class Hivemind:
         """The database and the directory of the store, for the package's own modules."""
         return self._database, self._directory
 
-    def _check_is_mine(self, parent: Scope | None, name: str) -> None:
-        if not isinstance(parent, (Scope, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    def _check_is_mine(self, parent: ScopeHandle | None, name: str) -> None:
+        if not isinstance(parent, (ScopeHandle, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidScope(f"the parent of {name!r} is a scope or its name, and no {type(parent).__name__}")
         if parent is not None and not parent.is_kept_in(self._database):
             raise InvalidScope(f"the parent of the scope {name!r} is a scope of another hive; name one of this hive")

@@ -20,6 +20,7 @@ from pydantic_hivemind.errors import (
     ScopeNotFound,
     SearchDegraded,
 )
+from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.ledger import history, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.history import Past
@@ -35,33 +36,17 @@ if TYPE_CHECKING:
 _path = attrgetter("path")
 
 
-class ScopeReader:
+class ScopeReader(ScopeHandle):
     """The reading half of a scope: the merged tree of its chain, seen at one moment per call."""
 
-    __slots__ = ("_database", "_finder", "_mounts", "_names", "_row")
+    __slots__ = ("_finder", "_mounts")
 
     def __init__(
         self, database: Database, mounts: MountTable, finder: Finder, row: ScopeRow, names: tuple[str, ...]
     ) -> None:
-        self._database = database
+        super().__init__(database, row, names)
         self._mounts = mounts
         self._finder = finder
-        self._row = row
-        self._names = names
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ScopeReader) and self._row.id == other._row.id and self._database == other._database
-
-    def __hash__(self) -> int:
-        return hash(self._row.id)
-
-    @property
-    def name(self) -> str:
-        """Its name in the hive."""
-        return self._row.name
 
     def read(self, path: str) -> File:
         """A file's bytes and the stat they belong to."""
@@ -235,26 +220,12 @@ class ScopeReader:
         """
         return self._finder.collection(self._database, self._row, path)
 
-    def diff(self, to: ScopeReader | str | None = None) -> list[Change]:
+    def diff(self, to: ScopeHandle | str | None = None) -> list[Change]:
         """What promoting all of this scope would change in its parent, or in another ancestor, by path."""
         level = self._level_of(to)
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             return list(changes(tx, self._row, self._row.chain[level:], self._mounts))
-
-    def is_kept_in(self, database: Database) -> bool:
-        """Whether it is a scope of that database."""
-        return self._database == database
-
-    @property
-    def chain_ids(self) -> tuple[int, ...]:
-        """The ledger's ids of this scope and its ancestors, nearest first."""
-        return self._row.chain
-
-    @property
-    def kept_as(self) -> tuple[Database, ScopeRow]:
-        """The database it is kept in and its row there, for the package's own modules."""
-        return self._database, self._row
 
     # -- helpers -------------------------------------------------------------------------------
 
@@ -291,7 +262,7 @@ class ScopeReader:
             return past.source
         return past.source if scopes.was_below(tx, self._row.id, past.source, past.created_at) else None
 
-    def _level_of(self, to: ScopeReader | str | None) -> int:
+    def _level_of(self, to: ScopeHandle | str | None) -> int:
         """How far up the chain an ancestor is; the parent if none is named."""
         if to is None:
             if len(self._names) == 1:

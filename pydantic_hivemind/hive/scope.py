@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Edited, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.errors import MergeConflict, ScopeNotFound, VersionNotFound
+from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.hive.reader import ScopeReader, encoded
 from pydantic_hivemind.hive.text_edits import replaced
 from pydantic_hivemind.ledger import conversation_records, files, history, idempotency, overlay, scopes
@@ -283,7 +284,7 @@ class Scope(ScopeReader):
 
     def promote(
         self,
-        to: Scope | str | None = None,
+        to: ScopeHandle | str | None = None,
         *,
         tags: str | Sequence[str] | None = None,
         paths: str | Sequence[str] | None = None,

@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Any, cast
 
 from sqlalchemy import Connection, PoolProxiedConnection
-from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from typing_extensions import Self
 
 from pydantic_hivemind.errors import LedgerTooNew, StoreBusy
 from pydantic_hivemind.ledger.engine.driver import Driver
+from pydantic_hivemind.ledger.engine.interruption import Interruption, interruption
 from pydantic_hivemind.ledger.engine.pool import Connections
 from pydantic_hivemind.ledger.engine.statements import Row, Shape, Statement, Value
 from pydantic_hivemind.ledger.schema import REVISION
@@ -23,18 +23,24 @@ from pydantic_hivemind.ledger.schema import REVISION
 class Transaction:
     """Runs statements on one connection while it is entered, once. Each sees the database at a moment of its own."""
 
-    __slots__ = ("_connections", "_cursor", "_dialect", "abandoned", "connection")
+    __slots__ = ("_call", "_connections", "_cursor", "_dialect", "_driver", "abandoned", "connection")
 
     connection: PoolProxiedConnection
 
-    def __init__(self, connections: Connections, dialect: Dialect) -> None:
+    def __init__(self, connections: Connections, driver: Driver) -> None:
         self._connections = connections
-        self._dialect = dialect
+        self._driver = driver
+        self._dialect = driver.dialect
+        self._call: Interruption | None = None
         self.abandoned = False
 
     def __enter__(self) -> Self:
         self.connection = self._connections.take()
         try:
+            call = interruption.get()
+            if call is not None:
+                call.begin(self._stop)
+                self._call = call
             self._cursor: DBAPICursor = self.connection.cursor()
         except BaseException as error:
             self._connections.give_back(self.connection, error)
@@ -61,7 +67,17 @@ class Transaction:
         # An error can keep the cursor alive. Who frees it, with a statement that is not through, would wait in SQLite
         # for whoever waits for other writes with the same connection then.
         self._cursor.close()
-        self._connections.give_back(self.connection, error)
+        call = self._call
+        if call is None:
+            self._connections.give_back(self.connection, error)
+            return
+        call.end(self._stop)
+        # A request to stop may reach the server only now: it must not meet the next use of the connection.
+        self._connections.give_back(self.connection, error, keep=not call.requested)
+
+    def _stop(self) -> None:
+        """Called by another thread: stop the statement that is running."""
+        self._driver.interrupt(self.connection)
 
     def _begin(self) -> None:
         """What comes before the first statement."""
@@ -81,6 +97,8 @@ class Transaction:
         **named: Shape.kwargs,
     ) -> list[Row]:
         """The rows of a query, or of a change with RETURNING."""
+        if self._call is not None:
+            self._call.check()
         self._cursor.execute(*statement.bind(self._dialect, values, *shape, **named))
         return cast("list[Row]", self._cursor.fetchall())
 
@@ -92,6 +110,8 @@ class Transaction:
         **named: Shape.kwargs,
     ) -> int:
         """The number of rows a change touched."""
+        if self._call is not None:
+            self._call.check()
         self._cursor.execute(*statement.bind(self._dialect, values, *shape, **named))
         return self._cursor.rowcount
 
@@ -100,7 +120,7 @@ class _Snapshot(Transaction):
     __slots__ = ("_begin_snapshot",)
 
     def __init__(self, connections: Connections, driver: Driver) -> None:
-        super().__init__(connections, driver.dialect)
+        super().__init__(connections, driver)
         self._begin_snapshot = driver.begin_snapshot
 
     def _begin(self) -> None:
@@ -111,11 +131,10 @@ class _Snapshot(Transaction):
 
 
 class _Write(Transaction):
-    __slots__ = ("_chain", "_driver", "_left", "_patience", "_turn")
+    __slots__ = ("_chain", "_left", "_patience", "_turn")
 
     def __init__(self, connections: Connections, driver: Driver, chain: Sequence[int], patience: float) -> None:
-        super().__init__(connections, driver.dialect)
-        self._driver = driver
+        super().__init__(connections, driver)
         self._chain = chain
         self._patience = patience
 
@@ -139,8 +158,10 @@ class _Write(Transaction):
     def _end(self) -> None:
         if self.abandoned:
             self.connection.rollback()
-        else:
-            self.connection.commit()
+            return
+        if self._call is not None:
+            self._call.check()
+        self.connection.commit()
 
 
 class Database:
@@ -157,7 +178,7 @@ class Database:
 
     def read(self) -> Transaction:
         """For one query; each statement sees the database at a moment of its own."""
-        return Transaction(self._connections, self._driver.dialect)
+        return Transaction(self._connections, self._driver)
 
     def snapshot(self) -> Transaction:
         """For several queries that must see the same moment."""
@@ -170,6 +191,11 @@ class Database:
         one, none else that makes a root or concerns no tree. `patience` is how many seconds it waits for others.
         """
         return _Write(self._connections, self._driver, chain, self._driver.patience if patience is None else patience)
+
+    def may_read_on_loop(self, size: int = 0) -> bool:
+        """Whether a read of a few rows, and of that many bytes of a file, may run on an event loop's own thread."""
+        most = self._driver.loop_read_bytes
+        return most is not None and size <= most
 
     def watched(self, used: Callable[[], None]) -> Database:
         """The same database, calling `used` before each transaction."""
@@ -264,6 +290,9 @@ class _WatchedDatabase(Database):
     def write(self, chain: Sequence[int] = (), *, patience: float | None = None) -> Transaction:
         self._used()
         return self._database.write(chain, patience=patience)
+
+    def may_read_on_loop(self, size: int = 0) -> bool:
+        return self._database.may_read_on_loop(size)
 
     def close(self) -> None:
         self._database.close()

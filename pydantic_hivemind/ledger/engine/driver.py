@@ -24,6 +24,10 @@ class Driver(Protocol):
     patience: float
     """Seconds that a write waits for others before it fails."""
 
+    loop_read_bytes: int | None
+    """Most bytes of a file that may be read on an event loop's own thread; `None` where any read may wait for a network
+    or for a lock."""
+
     begin_snapshot: str
     """Begins a transaction that sees one moment and changes nothing."""
 
@@ -44,6 +48,10 @@ class Driver(Protocol):
 
     def is_alive(self, connection: PoolProxiedConnection) -> bool:
         """Whether a connection that nobody used for a while can be used still."""
+        ...
+
+    def interrupt(self, connection: PoolProxiedConnection) -> None:
+        """Stop the statement that another thread runs on a connection, if there is one. May wait for a network."""
         ...
 
     def after_fork(self) -> None:

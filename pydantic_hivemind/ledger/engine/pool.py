@@ -57,8 +57,10 @@ class Connections:
             self._explain(error)
             raise
 
-    def give_back(self, connection: PoolProxiedConnection, error: BaseException | None = None) -> None:
-        """Take a connection back, undoing what was begun if there was an error.
+    def give_back(
+        self, connection: PoolProxiedConnection, error: BaseException | None = None, *, keep: bool = True
+    ) -> None:
+        """Take a connection back, to `keep` it or to close it, undoing what was begun if there was an error.
 
         Raises:
             StoreError: What the error means, if it is one of the driver's.
@@ -66,7 +68,10 @@ class Connections:
         try:
             if error is not None:
                 connection.rollback()
-            self._keep(connection)
+            if keep:
+                self._keep(connection)
+            else:
+                connection.close()
         except BaseException:
             connection.close()
             if error is None:

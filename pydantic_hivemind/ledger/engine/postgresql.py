@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Engine, NullPool, PoolProxiedConnection, create_engine, event, make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -39,6 +39,9 @@ BUSY_TIMEOUT = 60
 """Seconds to wait for other writes of the same tree, as with SQLite, and longest pause in one: a process that stops
 in the middle, or a host that is gone, must not keep the others waiting for good."""
 
+INTERRUPT_TIMEOUT = 5.0
+"""Seconds to wait for the server to take note that a statement is to be stopped; it takes a new connection."""
+
 LINES = 16
 """Most writes of one process at a time, of different trees. Each has a connection, of which servers allow a hundred."""
 
@@ -51,6 +54,8 @@ class PostgresDriver:
     and its versions are numbered in the order in which they are committed.
     """
 
+    # It goes over a network, and waits where another session has locked a table, as to compact it does.
+    loop_read_bytes: int | None = None
     begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
     def __init__(self, url: str) -> None:
@@ -103,6 +108,12 @@ class PostgresDriver:
         except self._psycopg.Error:
             return False
         return True
+
+    def interrupt(self, connection: PoolProxiedConnection) -> None:
+        """Ask the server to stop the statement that another thread runs, also one that waits for a lock."""
+        # A server that cannot be reached has nothing to stop, or ends it by its timeouts.
+        with suppress(self._psycopg.Error):
+            cast(Any, connection.driver_connection).cancel_safe(timeout=INTERRUPT_TIMEOUT)
 
     def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
         connection.execute(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from types import TracebackType
 
 from pydantic_hivemind.errors import StoreBusy
+from pydantic_hivemind.ledger.engine.interruption import interruption
+
+LOOK_SECONDS = 0.05
+"""Seconds after which a call that waits looks whether anybody still awaits it: so late its cancellation is at most."""
 
 
 class Line:
@@ -34,16 +39,26 @@ class Turn:
 
         Raises:
             StoreBusy: The time is over.
+            Interrupted: Nobody awaits the call any more.
         """
         if self._lock.acquire(blocking=False):
             return self._seconds
-        if self._seconds is None:
-            self._lock.acquire()
-            return None
         began = time.monotonic()
-        if not self._lock.acquire(timeout=self._seconds):
+        if not self._acquire():
             raise StoreBusy("the store is busy with other writes; try again")
-        return max(0.0, self._seconds - (time.monotonic() - began))
+        return None if self._seconds is None else max(0.0, self._seconds - (time.monotonic() - began))
+
+    def _acquire(self) -> bool:
+        """Wait for the lock; whether it was to be had in time."""
+        call = interruption.get()
+        if call is None:
+            return self._lock.acquire(timeout=-1 if self._seconds is None else self._seconds)
+        ends = math.inf if self._seconds is None else time.monotonic() + self._seconds
+        while not self._lock.acquire(timeout=min(LOOK_SECONDS, max(0.0, ends - time.monotonic()))):
+            call.check()
+            if time.monotonic() >= ends:
+                return False
+        return True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,0 +1,62 @@
+"""`AsyncConversation` and `AsyncCheckpoints`: message histories of a scope, to be awaited."""
+
+from __future__ import annotations
+
+from pydantic_hivemind.hive.async_seam import awaited
+from pydantic_hivemind.messages.checkpoints import Checkpoints
+from pydantic_hivemind.messages.conversations import Conversation
+
+
+class AsyncConversation:
+    """A `Conversation` whose methods are awaited. Made by `AsyncScope.conversation`.
+
+    Args:
+        conversation: The conversation, for one that is there already.
+    """
+
+    __slots__ = ("_sync",)
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._sync = conversation
+
+    @property
+    def sync(self) -> Conversation:
+        """The same conversation for code that does not await."""
+        return self._sync
+
+    @property
+    def id(self) -> str:
+        """Its id in the scope."""
+        return self._sync.id
+
+    load = awaited(Conversation.load)
+    append = awaited(Conversation.append)
+    replace = awaited(Conversation.replace)
+    clear = awaited(Conversation.clear)
+
+
+class AsyncCheckpoints:
+    """`Checkpoints` whose methods are awaited. Made by `AsyncScope.checkpoints`.
+
+    Args:
+        checkpoints: The checkpoints, for those that are there already.
+    """
+
+    __slots__ = ("_sync",)
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._sync = checkpoints
+
+    @property
+    def sync(self) -> Checkpoints:
+        """The same checkpoints for code that does not await."""
+        return self._sync
+
+    save = awaited(Checkpoints.save)
+    get = awaited(Checkpoints.get)
+    get_by_label = awaited(Checkpoints.get_by_label)
+    list_all = awaited(Checkpoints.list_all)
+    count = awaited(Checkpoints.count)
+    remove = awaited(Checkpoints.remove)
+    remove_oldest = awaited(Checkpoints.remove_oldest)
+    clear = awaited(Checkpoints.clear)
