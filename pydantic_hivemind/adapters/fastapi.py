@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: FastAPI reads the annotations of these functions, and those
 # that name an argument of the function around them cannot be read from text.
 
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -25,45 +26,12 @@ from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
+from pydantic_hivemind.rendering.error_statuses import ANSWERS, answer_of, phrase, remote_text
 
-STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {
-    errors.ScopeGone: HTTPStatus.GONE,
-    errors.ScopeNotFound: HTTPStatus.NOT_FOUND,
-    errors.ScopeExists: HTTPStatus.CONFLICT,
-    errors.ScopeHasChildren: HTTPStatus.CONFLICT,
-    errors.InvalidScope: HTTPStatus.BAD_REQUEST,
-    errors.InvalidPath: HTTPStatus.BAD_REQUEST,
-    errors.PathNotFound: HTTPStatus.NOT_FOUND,
-    errors.NotText: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    errors.FileTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.PathError: HTTPStatus.CONFLICT,
-    errors.EditError: HTTPStatus.CONFLICT,
-    errors.InvalidPattern: HTTPStatus.BAD_REQUEST,
-    errors.InvalidTag: HTTPStatus.BAD_REQUEST,
-    errors.InvalidOption: HTTPStatus.BAD_REQUEST,
-    errors.ConflictError: HTTPStatus.CONFLICT,
-    errors.VersionNotFound: HTTPStatus.NOT_FOUND,
-    errors.CheckpointError: HTTPStatus.BAD_REQUEST,
-    errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
-    errors.AccessError: HTTPStatus.FORBIDDEN,
-    errors.EmbeddingError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.RemoteError: HTTPStatus.BAD_GATEWAY,
-    errors.StoreFull: HTTPStatus.INSUFFICIENT_STORAGE,
-    errors.StoreBusy: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.StoreClosed: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.StoreUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-"""The status of each error; the nearest base of an error decides, and any other is a 500."""
+STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {kind: answer.status for kind, answer in ANSWERS.items()}
+"""The status of each error; for your own subclasses the nearest base decides."""
 
-_EXPLAINED = (
-    errors.PathError,
-    errors.EditError,
-    errors.InvalidPattern,
-    errors.InvalidTag,
-    errors.InvalidOption,
-    errors.VersionNotFound,
-)
-"""Errors whose text is about what the caller sent; that of the others names scopes, which are the app's affair."""
+_log = logging.getLogger(__name__)
 
 
 def hivemind_lifespan(
@@ -160,12 +128,16 @@ def user_conversation(scope: Callable[..., Scope]) -> Callable[..., Conversation
 async def hivemind_error(_: Request, error: Exception) -> JSONResponse:
     """Exception handler: `app.add_exception_handler(HivemindError, hivemind_error)`.
 
-    Answers with the error's name and, where it is about what the caller sent, its text.
+    Answers with the error's name and, where it is about what the caller sent, its text. What is no fault of the
+    caller's is logged.
     """
-    kinds = type(error).__mro__
-    status = next((STATUSES[kind] for kind in kinds if kind in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
-    detail = str(error) if isinstance(error, _EXPLAINED) else status.phrase
-    return JSONResponse({"error": type(error).__name__, "detail": detail}, status.value)
+    assert isinstance(error, errors.HivemindError)
+    answer = answer_of(error)
+    if answer.is_server_fault:
+        _log.error("%s: %s", type(error).__name__, error, exc_info=error)
+    # Scopes are the app's affair: what names them is not for its users.
+    detail = phrase(answer.status) if answer.subject == "workspace" else remote_text(error)
+    return JSONResponse({"error": type(error).__name__, "detail": detail}, answer.status.value)
 
 
 def _part(id: object) -> str:

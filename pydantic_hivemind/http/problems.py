@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,17 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from pydantic_hivemind import errors
-from pydantic_hivemind.adapters.fastapi import STATUSES
 from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.http.shapes import shape
+from pydantic_hivemind.rendering.error_statuses import answer_of, phrase, remote_text
 
 MEDIA_TYPE = "application/problem+json"
 
-PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
-"""The words of statuses as RFC 9110 has them, where older Pythons have others."""
-
-_UNEXPLAINED = (errors.StoreError, errors.EmbeddingError)
-"""Errors whose text is for who runs the server."""
+_log = logging.getLogger(__name__)
 
 
 class Problem(BaseModel):
@@ -40,11 +37,6 @@ class Problem(BaseModel):
         "`expected` and `actual` versions beside it, an `EditError` the number of `occurrences`, a "
         "`PromotionConflict` the `report`."
     )
-
-
-def phrase(status: int) -> str:
-    """The words of a status."""
-    return PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -77,9 +69,11 @@ def install(app: FastAPI) -> None:
 
 
 async def _hivemind(request: Request, error: Exception) -> JSONResponse:
-    status = next(
-        (STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR
-    )
+    assert isinstance(error, errors.HivemindError)
+    answer = answer_of(error)
+    status = answer.status
+    if answer.is_server_fault:
+        _log.error("%s: %s", type(error).__name__, error, exc_info=error)
     more: dict[str, object] = {}
     headers: dict[str, str] = {}
     if isinstance(error, errors.VersionConflict):
@@ -96,8 +90,7 @@ async def _hivemind(request: Request, error: Exception) -> JSONResponse:
         headers = {"WWW-Authenticate": f'Bearer realm="hivemind"{named}'}
     elif isinstance(error, errors.NotAllowed):
         headers = {"WWW-Authenticate": 'Bearer realm="hivemind", error="insufficient_scope"'}
-    detail = phrase(status) if isinstance(error, _UNEXPLAINED) else str(error)
-    return problem(status, detail, type(error).__name__, headers, **more)
+    return problem(status, remote_text(error), type(error).__name__, headers, **more)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -19,6 +19,7 @@ from pydantic_hivemind.errors import HivemindError, InvalidToken
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.mcp.callers import TOKEN, by_request
 from pydantic_hivemind.mcp.protocol import server_for
+from pydantic_hivemind.rendering.error_statuses import answer_of, problem_details
 from pydantic_hivemind.tokens import Tokens
 
 MAX_CALL_BYTES = 16 << 20
@@ -79,9 +80,8 @@ def _token(authorization: str | None) -> str:
 
 
 def _refusal(error: HivemindError, *, with_token: bool) -> JSONResponse:
-    status = HTTPStatus.UNAUTHORIZED if isinstance(error, InvalidToken) else HTTPStatus.SERVICE_UNAVAILABLE
-    said = {"type": "about:blank", "title": status.phrase, "status": status, "detail": str(error)}
+    status = answer_of(error).status
     # RFC 6750, section 3: the error is named only where there was a token.
     named = ', error="invalid_token"' if with_token else ""
     headers = {"WWW-Authenticate": f'Bearer realm="hivemind"{named}'} if status == HTTPStatus.UNAUTHORIZED else None
-    return JSONResponse({**said, "error": type(error).__name__}, status, headers, "application/problem+json")
+    return JSONResponse(problem_details(error), status, headers, "application/problem+json")

@@ -18,6 +18,7 @@ from pydantic_hivemind.errors import HivemindError, InvalidOption, NotAllowed, S
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import resources, texts, tools
 from pydantic_hivemind.mcp.callers import Caller, FindCaller, always, by_token
+from pydantic_hivemind.rendering.error_statuses import answer_of
 from pydantic_hivemind.tokens import Action, Tokens
 
 INSTRUCTIONS = """\
@@ -120,13 +121,16 @@ class _Answers:
         try:
             return await self._work(context, work)
         except HivemindError as error:
-            raise MCPError(types.INVALID_PARAMS, texts.of_error(error)) from None
+            code = types.INTERNAL_ERROR if answer_of(error).is_server_fault else types.INVALID_PARAMS
+            raise MCPError(code, texts.of_error(error)) from None
 
     async def _work(self, context: _Context, work: Callable[[Caller], _Answer]) -> _Answer:
         """Do what a caller asked for, on a thread; whatever goes wrong is a `HivemindError`."""
         try:
             return await run_sync(lambda: work(self._find_caller(context.request)))
-        except HivemindError:
+        except HivemindError as error:
+            if answer_of(error).is_server_fault:
+                _log.exception("%s failed", context.method)
             raise
         except Exception:  # noqa: BLE001 - what it says could be of the host
             _log.exception("%s failed", context.method)

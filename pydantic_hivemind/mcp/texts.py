@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pydantic_hivemind.base.values import Change, File, PromotionReport, Stat, Strategy
-from pydantic_hivemind.errors import InvalidOption, NotText, PromotionConflict, ScopeGone
+from pydantic_hivemind.errors import HivemindError, InvalidOption, NotText, PromotionConflict, ScopeGone
 from pydantic_hivemind.mcp.resources import uri_of
+from pydantic_hivemind.rendering.error_statuses import remote_text
 from pydantic_hivemind.rendering.patches import of_change, printable
 
 MAX_TEXT = 40_000
@@ -113,7 +114,7 @@ def of_report(report: PromotionReport, strategy: Strategy) -> str:
     return f"{printable(f'{heading} to {report.target}')}:\n{_fitting(told, 'promote some paths only')}"
 
 
-def of_error(error: Exception) -> str:
+def of_error(error: HivemindError) -> str:
     """What went wrong."""
     if isinstance(error, PromotionConflict):
         return f"{error}\n" + _fitting(
@@ -121,7 +122,7 @@ def of_error(error: Exception) -> str:
         )
     if isinstance(error, ScopeGone):
         return "this workspace is gone, with what was in it; tell your user, who can connect another one"
-    text = str(error)
+    text = remote_text(error)
     return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]} [...]"
 
 
