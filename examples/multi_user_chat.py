@@ -26,8 +26,8 @@ from pydantic_hivemind.adapters.fastapi import (
     user_scope,
 )
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
-from pydantic_hivemind.demo.scripted_model import scripted_model
 from pydantic_hivemind.errors import HivemindError
+from pydantic_hivemind.testing import scripted_model
 
 # One agent serves everybody: what it knows of a user comes with the request.
 agent = create_deep_agent(

@@ -51,6 +51,49 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic_hivemind.base.values import PromotionReport
 
+__all__ = [
+    "AccessError",
+    "CheckpointError",
+    "ConflictError",
+    "EditError",
+    "EmbeddingError",
+    "FileTooLarge",
+    "HivemindError",
+    "InvalidOption",
+    "InvalidPath",
+    "InvalidPattern",
+    "InvalidScope",
+    "InvalidTag",
+    "InvalidToken",
+    "IsADirectory",
+    "LedgerTooNew",
+    "MergeConflict",
+    "NotADirectory",
+    "NotALedger",
+    "NotAllowed",
+    "NotText",
+    "OperationConflict",
+    "PathError",
+    "PathExists",
+    "PathNotFound",
+    "PromotionConflict",
+    "RemoteError",
+    "ScopeError",
+    "ScopeExists",
+    "ScopeGone",
+    "ScopeHasChildren",
+    "ScopeNotFound",
+    "SearchDegraded",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreError",
+    "StoreFull",
+    "StoreReadOnly",
+    "StoreUnreachable",
+    "VersionConflict",
+    "VersionNotFound",
+]
+
 
 class HivemindError(Exception):
     """Base of every error this package raises on purpose."""

@@ -5,6 +5,24 @@ Import them to size what you send; they are constants of a release, and not sett
 
 from __future__ import annotations
 
+__all__ = [
+    "DEFAULT_TOKEN_TTL",
+    "KEPT_VERSIONS",
+    "MAX_CHAIN_LENGTH",
+    "MAX_FILE_BYTES",
+    "MAX_INDEXED_BYTES",
+    "MAX_NAME_BYTES",
+    "MAX_OPERATION_ID_CHARS",
+    "MAX_PATH_BYTES",
+    "MAX_PATH_NAMES",
+    "MAX_SCOPE_NAME_CHARS",
+    "MAX_TAGS",
+    "MAX_TAG_CHARS",
+    "MAX_TTL",
+    "OPERATION_ID_SECONDS",
+]
+
+
 # -- paths ---------------------------------------------------------------------------------------------
 
 MAX_NAME_BYTES = 255

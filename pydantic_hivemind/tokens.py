@@ -22,6 +22,9 @@ from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.token_records import TokenRow
 from pydantic_hivemind.limits import DEFAULT_TOKEN_TTL, MAX_TTL
 
+__all__ = ["ACTIONS", "Action", "Grant", "Tokens"]
+
+
 Action = Literal["read", "write", "promote", "admin"]
 """What a token may do: read its workspace and what that inherits, change its workspace, promote it, and make, list
 and destroy workspaces and tokens under it, or itself. None of them includes another."""

@@ -13,6 +13,7 @@ import inspect
 import os
 import re
 import shutil
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -123,6 +124,17 @@ def test_the_python_of_a_page_runs(
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+@pytest.mark.parametrize("block", blocks(ROOT / "README.md", "python"), ids=lambda block: str(block.start()))
+def test_each_block_of_the_readme_runs_by_itself_without_a_key(block: re.Match[str], tmp_path: Path) -> None:
+    keyless = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    ran = subprocess.run(
+        [sys.executable, "-c", block["code"]], cwd=tmp_path, env=keyless, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout.splitlines()) == (0, re.findall(r"^ *#> (.*)$", block["code"], re.MULTILINE)), (
+        ran.stderr
+    )
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=lambda page: page.stem)

@@ -29,10 +29,10 @@ from pydantic_hivemind.adapters.memory.toolset import HivemindSearch
 from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo import SERVICE_LOG
-from pydantic_hivemind.demo.scripted_model import scripted_model
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
+from pydantic_hivemind.testing import scripted_model
 
 
 def current_user(x_user: Annotated[str, Header()]) -> str:

@@ -1,8 +1,32 @@
 """For people who test what they build on scopes, or a store of their own.
 
-- `pydantic_hivemind.testing.conformance`: `ScopeSuite`, the rules of a scope as a pytest class to subclass;
-- `pydantic_hivemind.testing.dict_model`: `ScopeModel`, a chain of scopes as dicts, to compare with;
-- `pydantic_hivemind.testing.strategies`: Hypothesis strategies of paths, names and contents.
+- `ScopeSuite`: the rules of a scope, a pytest class to subclass;
+- `ScopeModel`: a chain of scopes as dicts, to compare with;
+- `pydantic_hivemind.testing.strategies`: Hypothesis strategies of paths, names and contents;
+- `scripted_model`: a model that needs no key and no network, for agents in tests and first steps.
 
-They need pytest and Hypothesis, which the package itself does not.
+All but the last need pytest and Hypothesis, which the package itself does not.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic_hivemind.base.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from pydantic_hivemind.testing.conformance import ScopeSuite as ScopeSuite
+    from pydantic_hivemind.testing.dict_model import ModelFile as ModelFile
+    from pydantic_hivemind.testing.dict_model import ScopeModel as ScopeModel
+    from pydantic_hivemind.testing.scripted_model import scripted_model as scripted_model
+
+_HOMES = {
+    "ModelFile": "dict_model",
+    "ScopeModel": "dict_model",
+    "ScopeSuite": "conformance",
+    "scripted_model": "scripted_model",
+}
+
+__all__ = ["ModelFile", "ScopeModel", "ScopeSuite", "scripted_model"]
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -25,10 +25,10 @@ from pydantic_hivemind.adapters.fastapi import (
 )
 from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
-from pydantic_hivemind.demo.scripted_model import scripted_model
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
+from pydantic_hivemind.testing.scripted_model import scripted_model
 
 
 def current_user(x_user: Annotated[str, Header()]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from pydantic_hivemind import Hivemind, cli
+from pydantic_hivemind import cli
 
 DOCS = Path(__file__).parents[2] / "docs"
 STEP = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
@@ -54,11 +54,7 @@ def test_the_guide_shows_what_happens(home):
     follow(DOCS / "guides/command.md", home)
 
 
-def test_the_readme_shows_what_happens_in_the_store_of_its_python(home):
-    with Hivemind.open(home / "hivemind") as hive:
-        ada = hive.scope("user/ada", parent=hive.scope("project/acme"))
-        ada.write_text("/.deep/memory/main/MEMORY.md", "- we deploy from main.\n")
-        ada.write_text("/plans/plan.md", "1. Ask Bo.\n")
+def test_the_readme_shows_what_happens_to_a_user_who_has_nothing(home):
     follow(DOCS.parent / "README.md", home)
 
 
