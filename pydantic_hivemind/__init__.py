@@ -1,4 +1,4 @@
-"""Memory for pydantic-deep agents that many users, projects and runs share without leaking.
+"""Memory that pydantic-deep agents of many users, projects and runs share, isolated by scope.
 
 Names are imported on first use, so that `import pydantic_hivemind` takes a few milliseconds.
 """
@@ -76,7 +76,7 @@ _HOMES = {
     "Stat": "base.values",
     "Version": "base.values",
 }
-"""Public names and the modules they live in."""
+"""Public names, and the modules that define them."""
 
 __all__ = [
     "DEFAULT_MOUNTS",

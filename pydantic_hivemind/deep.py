@@ -1,4 +1,4 @@
-"""`DeepAgentDeps`, `create_deep_agent` and `DeepAgent` that take `backend=` with every pydantic-deep."""
+"""`DeepAgentDeps`, `create_deep_agent` and `DeepAgent` with a `backend=` option, for every version of pydantic-deep."""
 
 from __future__ import annotations
 

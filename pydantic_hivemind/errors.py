@@ -96,7 +96,7 @@ __all__ = [
 
 
 class HivemindError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base class of every error that this package raises on purpose."""
 
     def __str__(self) -> str:
         # OSError subclasses would print "[Errno None] ..." and KeyError-like ones would quote.
@@ -107,15 +107,15 @@ class HivemindError(Exception):
 
 
 class ScopeError(HivemindError):
-    """Something is wrong with a scope."""
+    """An operation failed because of a scope."""
 
 
 class ScopeNotFound(ScopeError, LookupError):
-    """No scope of that name can be reached from here."""
+    """No scope of that name exists, or the caller may not access it."""
 
 
 class ScopeGone(ScopeNotFound):
-    """The scope behind this handle was destroyed or its ttl ran out."""
+    """The scope of this handle was destroyed, or its ttl has passed."""
 
 
 class ScopeExists(ScopeError, ValueError):
@@ -127,42 +127,42 @@ class ScopeHasChildren(ScopeError, RuntimeError):
 
 
 class InvalidScope(ScopeError, ValueError):
-    """A scope name, parent, depth or ttl that cannot be used."""
+    """The name, parent, depth or ttl of a scope is not valid."""
 
 
 # -- paths -------------------------------------------------------------------------------------
 
 
 class PathError(HivemindError):
-    """Something is wrong with a path."""
+    """An operation failed because of a path."""
 
 
 class InvalidPath(PathError, ValueError):
-    """Text that cannot be a path, or a path that cannot be changed."""
+    """The text is not a valid path, or the path may not be changed."""
 
 
 class PathNotFound(PathError, FileNotFoundError):
-    """There is no file or directory at the path."""
+    """No file or directory exists at the path."""
 
 
 class PathExists(PathError, FileExistsError):
-    """There is a file where something new was to be made."""
+    """A file exists at the path where a directory was to be made."""
 
 
 class IsADirectory(PathError, IsADirectoryError):
-    """A file was expected, and there is a directory."""
+    """The path is a directory, and the operation needs a file."""
 
 
 class NotADirectory(PathError, NotADirectoryError):
-    """A directory was expected, and there is a file."""
+    """The path, or one of its parents, is a file, and the operation needs a directory."""
 
 
 class NotText(PathError, ValueError):
-    """The file is not UTF-8 text."""
+    """The file is not UTF-8 text, or the text cannot be encoded as UTF-8."""
 
 
 class FileTooLarge(PathError, OSError):
-    """The file would be larger than the store takes."""
+    """The file would exceed `MAX_FILE_BYTES`."""
 
     def __init__(self, message: str) -> None:
         super().__init__(errno.EFBIG, message)
@@ -172,9 +172,10 @@ class FileTooLarge(PathError, OSError):
 
 
 class EditError(HivemindError, ValueError):
-    """The text to replace is not in the file, or is there more than once.
+    """The text to replace does not occur in the file, or occurs more than once.
 
-    `occurrences` is how many times.
+    Attributes:
+        occurrences: Number of occurrences.
     """
 
     def __init__(self, message: str, *, occurrences: int) -> None:
@@ -183,25 +184,27 @@ class EditError(HivemindError, ValueError):
 
 
 class InvalidTag(HivemindError, ValueError):
-    """Tags that a file cannot have."""
+    """A tag is empty or too long, is not text, or there are too many tags."""
 
 
 class InvalidOption(HivemindError, ValueError):
-    """An option, a strategy, a filter or a limit that makes no sense."""
+    """The value of an option, filter or limit is not valid."""
 
 
 class InvalidPattern(HivemindError, ValueError):
-    """A pattern that is not a regular expression, or a glob with too many alternatives."""
+    """The regular expression or glob is not valid, or takes too long to match."""
 
 
 class ConflictError(HivemindError):
-    """Somebody else changed it first."""
+    """The change conflicts with a concurrent change."""
 
 
 class VersionConflict(ConflictError):
     """The file is not at the expected version. Nothing was changed.
 
-    `expected` and `actual` are version numbers; 0 stands for "no file".
+    Attributes:
+        expected: The version that the caller expected; 0 means "no file".
+        actual: The current version; 0 means "no file".
     """
 
     def __init__(self, message: str, *, expected: int, actual: int) -> None:
@@ -215,7 +218,7 @@ class MergeConflict(ConflictError, OSError):
 
 
 class OperationConflict(ConflictError, ValueError):
-    """The operation id was used before with other arguments."""
+    """The operation id was used before with other arguments, or is not valid."""
 
 
 class PromotionConflict(ConflictError):
@@ -230,57 +233,57 @@ class PromotionConflict(ConflictError):
 
 
 class VersionNotFound(HivemindError, LookupError):
-    """The path has no such version, or it is no longer kept."""
+    """The path has no such version, or the version is no longer kept."""
 
 
 class CheckpointError(HivemindError, ValueError):
-    """A checkpoint or message that cannot be stored as JSON."""
+    """A checkpoint or message cannot be stored as JSON."""
 
 
 class AccessError(HivemindError):
-    """The caller may not do it."""
+    """The caller lacks the permission."""
 
 
 class InvalidToken(AccessError, PermissionError):
-    """No token of this hive, or one that has ended or was revoked."""
+    """The token is not valid for this hive, has expired, or was revoked."""
 
 
 class NotAllowed(AccessError, PermissionError):
-    """The token is valid, and does not allow this."""
+    """The token is valid but does not permit this operation."""
 
 
 class EmbeddingError(HivemindError, RuntimeError):
-    """The embedder could not be used, or what it returned is no embedding of the texts."""
+    """The embedder failed, or returned values that are not embeddings of the texts."""
 
 
 class RemoteError(HivemindError, ConnectionError):
-    """The server cannot be reached, or what it answers is no answer of Hivemind."""
+    """The server cannot be reached, or its response is not one of a Hivemind server."""
 
 
 class SearchDegraded(UserWarning):
-    """A search went by words only, as the embedder could not be used."""
+    """Warning: a search used the lexical ranking only, because the embedder failed."""
 
 
 # -- the store ---------------------------------------------------------------------------------
 
 
 class StoreError(HivemindError):
-    """The store as a whole cannot do what was asked."""
+    """The operation failed because of the store as a whole."""
 
 
 class StoreClosed(StoreError, ValueError):
-    """The hive was closed."""
+    """The hive is closed."""
 
 
 class StoreFull(StoreError, OSError):
-    """No space is left. What was acknowledged before is safe."""
+    """The disk is full. Everything acknowledged before is safe."""
 
     def __init__(self, message: str) -> None:
         super().__init__(errno.ENOSPC, message)
 
 
 class StoreReadOnly(StoreError, PermissionError):
-    """The store cannot be written or opened with the rights of this process."""
+    """The process lacks the permission to open or write the store."""
 
 
 class StoreBusy(StoreError, TimeoutError):
@@ -288,11 +291,11 @@ class StoreBusy(StoreError, TimeoutError):
 
 
 class StoreUnreachable(StoreError, ConnectionError):
-    """The database server cannot be reached, or ended the connection. What was acknowledged before is safe."""
+    """The database server cannot be reached, or closed the connection. Everything acknowledged before is safe."""
 
 
 class NotALedger(StoreError, ValueError):
-    """The file is there, but it is no ledger of Hivemind, or it is damaged."""
+    """The file or database schema is not a ledger of Hivemind, or it is damaged."""
 
 
 class LedgerTooNew(StoreError, RuntimeError):

@@ -1,6 +1,6 @@
 """Every limit that a caller can meet, with its unit and its reason.
 
-Import them to size what you send; they are constants of a release, and not settings.
+Import them to size your requests. They are constants of a release, not settings.
 """
 
 from __future__ import annotations
@@ -26,48 +26,49 @@ __all__ = [
 # -- paths ---------------------------------------------------------------------------------------------
 
 MAX_NAME_BYTES = 255
-"""Longest name between two slashes, in UTF-8 bytes: the limit of the file systems `export` writes to."""
+"""Maximum length of one name in a path, in UTF-8 bytes: the limit of the file systems that `export` writes to."""
 
 MAX_PATH_BYTES = 4096
-"""Longest path, in UTF-8 bytes: `PATH_MAX` of Linux."""
+"""Maximum length of a path, in UTF-8 bytes: `PATH_MAX` of Linux."""
 
 MAX_PATH_NAMES = 128
-"""Most names in a path. Every operation looks at each directory above it."""
+"""Maximum number of names in a path. Every operation looks up each directory above it."""
 
 # -- files ---------------------------------------------------------------------------------------------
 
 MAX_FILE_BYTES = 256 << 20
-"""Largest file, in bytes. A file is read and written whole, and SQLite ends at a gigabyte."""
+"""Maximum size of a file, in bytes. A file is read and written whole, and SQLite's own limit is 1 GB."""
 
 MAX_TAGS = 64
-"""Most tags of one file."""
+"""Maximum number of tags of one file."""
 
 MAX_TAG_CHARS = 128
-"""Longest tag, in characters."""
+"""Maximum length of a tag, in characters."""
 
 MAX_INDEXED_BYTES = 1 << 20
-"""Largest file that can be searched, if a mount says nothing else: a megabyte of text is a book. What is larger is
-data or a log, of which each edit would be cut and counted anew."""
+"""Maximum size of a file that is indexed for search, in bytes, if its mount sets no other limit. A megabyte of text is
+a book; larger files are data or logs."""
 
 KEPT_VERSIONS = 20
-"""Versions kept of each path of a scope, beside those that a live child started from."""
+"""Number of versions kept of each path of a scope, in addition to the versions that live children started from."""
 
 OPERATION_ID_SECONDS = 7 * 24 * 3600
-"""How long a receipt is kept: longer than any retry, short enough that they do not pile up."""
+"""How long the outcome of an operation id is kept, in seconds: longer than any retry, short enough to bound the
+table."""
 
 MAX_OPERATION_ID_CHARS = 512
-"""Longest operation id, in characters."""
+"""Maximum length of an operation id, in characters."""
 
 # -- scopes --------------------------------------------------------------------------------------------
 
 MAX_SCOPE_NAME_CHARS = 512
-"""Longest name of a scope, in characters."""
+"""Maximum length of a scope name, in characters."""
 
 MAX_CHAIN_LENGTH = 16
-"""Longest chain. A read looks at every scope of it."""
+"""Maximum number of scopes in a chain. A read looks in every one of them."""
 
 MAX_TTL = 10 * 365 * 24 * 3600.0
-"""Longest ttl of a scope or token, in seconds: ten years, which every clock and library can count."""
+"""Maximum ttl of a scope or token, in seconds: ten years, which every clock and library can represent."""
 
 DEFAULT_TOKEN_TTL = 30 * 24 * 3600.0
-"""Seconds that a token lasts if nothing else is said: a month, so that a forgotten one does no harm for long."""
+"""Default ttl of a token, in seconds: 30 days, so that a forgotten token soon expires."""

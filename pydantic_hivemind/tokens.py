@@ -1,4 +1,4 @@
-"""Tokens: each is for one workspace, says what it may do there and when it ends, and can be revoked."""
+"""Tokens: each is for one workspace, permits some actions there, expires, and can be revoked."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ __all__ = ["ACTIONS", "Action", "Grant", "Tokens"]
 
 
 Action = Literal["read", "write", "promote", "admin"]
-"""What a token may do: read its workspace and what that inherits, change its workspace, promote it, and make, list
-and destroy workspaces and tokens under it, or itself. None of them includes another."""
+"""What a token may permit: reading its workspace and what that inherits, changing its workspace, promoting it, and
+creating, listing and destroying workspaces and tokens under it, or itself. None of them implies another."""
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
+"""Every action, in the order in which they are listed."""
 
 # Its types of keys can be read only where an optional library is installed.
 _codec: Any = jwt
@@ -41,16 +42,16 @@ _REFUSED = "the token is not valid: it is unknown, has ended or was revoked, or 
 
 @dataclass(frozen=True)
 class Grant:
-    """What a token gives. Times are seconds since the epoch.
+    """The permissions of a token.
 
     Attributes:
-        id: The token's id, to revoke it by; it is no secret.
-        workspace: The name of the workspace it is for.
-        can: What it may do there.
-        created_at: When it was made.
-        expires_at: When it ends.
-        made_by: The id of the token that it was made with, and with which it is revoked; `None` for one that was made
-            by who runs the store.
+        id: Id of the token, by which it is revoked; it is not secret.
+        workspace: Name of the workspace that the token is for.
+        can: The permitted actions.
+        created_at: Creation time, in seconds since the epoch.
+        expires_at: Time at which it expires, in seconds since the epoch.
+        made_by: Id of the token that created this one; revoking that one revokes this one too. `None` for a token
+            created by whoever runs the store.
     """
 
     id: str
@@ -63,18 +64,25 @@ class Grant:
     scope_id: int = field(repr=False)
 
     def require(self, action: Action) -> None:
-        """Raises `NotAllowed` unless it may do that."""
+        """Check that an action is permitted.
+
+        Raises:
+            NotAllowed: The token does not permit it.
+        """
         if action not in self.can:
             raise NotAllowed(f"this needs a token that allows {action!r}")
 
 
 class Tokens:
-    """The tokens of a hive. Every thread may use it.
+    """The tokens of a hive. It is safe to use from any thread.
+
+    Every operation raises `StoreClosed` once the hive is closed, and `StoreBusy` or `StoreUnreachable` if the database
+    does not answer in time. `create` and `revoke` can also raise `StoreFull` or `StoreReadOnly`.
 
     Args:
         hive: The hive.
-        secret: What they are signed with, 32 bytes or more. Without it, it is in a file of the store's directory
-            that only its owner can read, or in its database, made when the first token is.
+        secret: Signing key, 32 bytes or more. If omitted, the store's own key is used: it is created with the first
+            token and stored in a file of the store's directory that only the owner can read, or in the database.
     """
 
     def __init__(self, hive: Hivemind, *, secret: bytes | None = None) -> None:
@@ -90,19 +98,22 @@ class Tokens:
         ttl: float = DEFAULT_TOKEN_TTL,
         by: Grant | None = None,
     ) -> str:
-        """A new token for a workspace: a secret, which is not kept.
+        """Create a token for a workspace and return it. The token is secret and is not stored.
 
         Args:
             workspace: The workspace or its name.
-            can: What it may do there.
-            ttl: Seconds until it ends.
-            by: The token that it is made with: it can do no more than that, lasts no longer, and is revoked with it.
+            can: The permitted actions.
+            ttl: Seconds until the token expires.
+            by: The token that creates this one: the new token permits no more, expires no later, and is revoked with
+                it.
 
         Raises:
-            ScopeNotFound: There is no such workspace.
-            InvalidOption: There is no such action, or the ttl is no positive number of up to ten years.
-            NotAllowed: `by` may not do all of it.
-            InvalidToken: `by` has ended or was revoked.
+            ScopeNotFound: The workspace does not exist.
+            ScopeGone: The workspace was destroyed.
+            InvalidOption: An action is unknown, the ttl is not a positive number up to ten years, the workspace is of
+                another hive, or the secret is too short.
+            NotAllowed: `by` does not permit one of the actions.
+            InvalidToken: `by` has expired or was revoked.
         """
         allowed = _actions(can)
         if not 0 < ttl <= MAX_TTL:
@@ -127,10 +138,12 @@ class Tokens:
         return _codec.encode(claims, self._key(), algorithm=_ALGORITHM)
 
     def verify(self, token: str) -> Grant:
-        """What a token gives now.
+        """Return the permissions of a token.
 
         Raises:
-            InvalidToken: It was not made here, has ended or was revoked, or its workspace is gone.
+            InvalidToken: The token was not created by this hive, has expired, was revoked, or its workspace was
+                destroyed.
+            InvalidOption: The secret is too short.
         """
         key = self._key()
         required = {"require": ["jti", "exp", "aud"]}
@@ -145,10 +158,10 @@ class Tokens:
         return _grant(row)
 
     def scope(self, grant: Grant) -> Scope:
-        """The workspace that a token is for.
+        """Return the workspace that a token is for.
 
         Raises:
-            InvalidToken: It is gone; one of the same name that was made later is another.
+            InvalidToken: The workspace was destroyed; a later workspace of the same name is a different one.
         """
         with suppress(ScopeNotFound):
             scope = self._hive.scope(grant.workspace, create=False)
@@ -157,12 +170,12 @@ class Tokens:
         raise InvalidToken(_REFUSED)
 
     def list(self) -> list[Grant]:
-        """The tokens that are valid now, by workspace and age."""
+        """Return the valid tokens, sorted by workspace and creation time."""
         with self._database.read() as tx:
             return [_grant(row) for row in token_records.listing(tx)]
 
     def revoke(self, id: str) -> bool:
-        """End a token now, and those that were made with it; whether it was valid."""
+        """Revoke a token and the tokens created with it, and return whether it was valid."""
         with self._database.write() as tx:
             return token_records.forget(tx, id)
 
@@ -175,7 +188,7 @@ class Tokens:
 
 
 def _actions(can: Collection[Action]) -> list[Action]:
-    """Each action once, in their order."""
+    """Return each action once, in the order of `ACTIONS`."""
     allowed: list[Action] = [action for action in ACTIONS if action in can]
     if not allowed or len(allowed) != len(set(can)) or isinstance(can, str):
         raise InvalidOption(f"a token can do one or more of {', '.join(ACTIONS)}")
@@ -188,7 +201,7 @@ def _grant(row: TokenRow) -> Grant:
 
 
 def _secret_of(database: Database) -> bytes:
-    """What tokens are signed with, kept in the database and made if need be."""
+    """Return the signing key stored in the database, creating it if needed."""
     with database.read() as tx:
         known = kept_secrets.find(tx, SECRET_FILE)
     if known is not None:

@@ -1,4 +1,4 @@
-"""Mounts: which part of a scope's tree is kept under which collection."""
+"""Mounts: which path prefix of a scope is stored in which collection."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from pydantic_hivemind.base.paths import is_below, normalize
 from pydantic_hivemind.limits import MAX_INDEXED_BYTES
 
 MEMORY = "/.deep/memory"
-"""Where pydantic-deep keeps memory, one directory for each agent."""
+"""The directory in which pydantic-deep keeps memory, one subdirectory for each agent."""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A path prefix and the collection its files belong to.
+    """A path prefix, the collection that its files belong to, and the rules for them.
 
     Attributes:
-        prefix: A directory; the longest matching prefix decides, and of equal ones the last.
-        collection: Its name: `memory`, `plans`, `evicted`, `files`.
+        prefix: Absolute path of a directory. The longest matching prefix applies; of equal prefixes, the last.
+        collection: Name of the collection, such as `memory`, `plans`, `evicted` or `files`.
         union: Whether a merge keeps the additions of both sides, as for notes that grow by appending.
-        indexed_bytes: Largest text file that can be searched; 0 for none. Binary files never can.
+        indexed_bytes: Size limit of a text file that is indexed for search, in bytes; 0 indexes nothing. Binary files
+            are never indexed.
     """
 
     prefix: str
@@ -36,7 +37,7 @@ DEFAULT_MOUNTS: tuple[Mount, ...] = (
     Mount("/.deep/large_tool_results", "evicted", indexed_bytes=0),
     Mount("/", "files"),
 )
-"""Where both lines of pydantic-deep keep memory, plans and evicted tool results."""
+"""Mounts for the directories in which both lines of pydantic-deep keep memory, plans and evicted tool results."""
 
 
 class MountTable:

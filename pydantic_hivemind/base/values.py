@@ -1,4 +1,4 @@
-"""The values that scopes return. All are immutable."""
+"""The immutable values that scopes return."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Strategy = Literal["merge", "ours", "theirs"]
 
 
 class Stat(NamedTuple):
-    """What is known of a file or directory without reading it.
+    """Metadata of a file or directory.
 
     Attributes:
         path: Absolute path in the scope.
         is_dir: Whether it is a directory.
-        size: Bytes; 0 for a directory.
-        version: The file version's number; 0 for a directory.
-        tags: Sorted.
-        created_at: Seconds since the epoch.
-        modified_at: Seconds since the epoch.
-        scope: Name of the scope in the chain that holds it.
+        size: Size in bytes; 0 for a directory.
+        version: Number of the file version; 0 for a directory.
+        tags: Tags of the file, sorted.
+        created_at: Creation time, in seconds since the epoch.
+        modified_at: Time of the last change, in seconds since the epoch.
+        scope: Name of the scope in the chain that holds the entry.
     """
 
     path: str
@@ -43,37 +43,53 @@ class Stat(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The last part of the path."""
+        """Last name of the path; empty for the root."""
         return self.path.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file's bytes together with the stat they belong to, read at one moment."""
+    """Content of a file and the stat of the same version, read in one transaction.
+
+    Attributes:
+        stat: Metadata of the version that was read.
+        data: Content in bytes.
+    """
 
     stat: Stat
     data: bytes
 
     @property
     def text(self) -> str:
-        """The bytes as UTF-8.
+        """Content decoded as UTF-8.
 
         Raises:
-            UnicodeDecodeError: They are not.
+            UnicodeDecodeError: The content is not UTF-8.
         """
         return self.data.decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """The outcome of `Scope.edit`: the new stat and how many places were replaced."""
+    """Result of `Scope.edit`.
+
+    Attributes:
+        stat: Metadata of the new version.
+        occurrences: Number of replacements.
+    """
 
     stat: Stat
     occurrences: int
 
 
 class Match(NamedTuple):
-    """One line that `Scope.grep` found; `line_number` counts from 1."""
+    """One line that `Scope.grep` matched.
+
+    Attributes:
+        path: Path of the file.
+        line_number: Line number, from 1.
+        line: Text of the line without its line end.
+    """
 
     path: str
     line_number: int
@@ -81,25 +97,25 @@ class Match(NamedTuple):
 
 
 Matched = Literal["dense", "lexical"]
-"""Why a passage was found: it is near in meaning, or it has words of the query."""
+"""Which ranking found a passage: `dense` (similar meaning) or `lexical` (words of the query)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that `Scope.search` found.
+    """A passage found by `Scope.search`.
 
     Attributes:
-        path: The file.
-        text: The passage, exactly as it is in the file.
-        lines: Its first and last line, from 1.
-        score: From 0 to 1, within one search: 1 is both the nearest and the one with the best words.
-        similarity: How near it is in meaning, whatever else was found: the cosine of its vector and that of the query,
-            from -1 to 1. What is near depends on the embedder. `None` where one of them has no vector.
-        scope: Name of the scope of the chain that holds it.
-        matched: Why it was found; empty for a search without a query.
-        version: The file version's number.
-        tags: The file's, sorted.
-        modified_at: When the file changed last, in seconds since the epoch.
+        path: Path of the file.
+        text: Text of the passage, exactly as in the file.
+        lines: First and last line of the passage, from 1.
+        score: Relevance from 0 to 1, comparable within one search only. 1 means best in both rankings.
+        similarity: Cosine similarity of the passage and the query, from -1 to 1, independent of the other hits. Typical
+            values depend on the embedder. `None` if one of them has no vector.
+        scope: Name of the scope in the chain that holds the file.
+        matched: Rankings that found the passage; empty for a search without a query.
+        version: Number of the file version.
+        tags: Tags of the file, sorted.
+        modified_at: Time of the file's last change, in seconds since the epoch.
     """
 
     path: str
@@ -115,10 +131,10 @@ class Hit:
 
 
 class Hits(list[Hit]):
-    """What `Scope.search` found, best first.
+    """Passages found by `Scope.search`, best first.
 
     Attributes:
-        degraded: Why the search went by words alone; `None` for one that did not.
+        degraded: Why the search used the lexical ranking only; `None` if it used both.
     """
 
     def __init__(self, hits: Iterable[Hit] = (), degraded: str | None = None) -> None:
@@ -131,15 +147,15 @@ class Version:
     """One entry of `Scope.history`.
 
     Attributes:
-        version: Its number.
-        path: The file.
+        version: Number of the version.
+        path: Path of the file.
         action: `write`, `edit`, `tag`, `restore`, `merge`, `promote` or `delete`.
-        size: Bytes; 0 for a deletion.
-        tags: Sorted.
-        created_at: Seconds since the epoch.
-        scope: Name of the scope of the chain that made it.
-        source: For a promotion, the name of the scope it came from, if that is one of the reader's chain or below the
-            reader, or the reader is what received it.
+        size: Size in bytes; 0 for a deletion.
+        tags: Tags of the file, sorted.
+        created_at: Time of the change, in seconds since the epoch.
+        scope: Name of the scope in the chain that made the version.
+        source: For a promotion, the name of the promoted scope. `None` if the reader may not see that name: it is
+            shown for scopes of the reader's chain, for scopes below the reader, and to the scope that was promoted to.
         promotion: For a promotion, the id of its report.
     """
 
@@ -155,7 +171,7 @@ class Version:
 
     @property
     def is_deletion(self) -> bool:
-        """Whether the file was removed at this point."""
+        """Whether this version is the removal of the file."""
         return self.action == "delete"
 
 
@@ -242,7 +258,15 @@ Outcome = Stat | Edited | PromotionReport | Mutation | list[str] | None
 
 @dataclass(frozen=True, slots=True)
 class ScopeInfo:
-    """A scope as `Hivemind.scopes` lists it. Times are seconds since the epoch."""
+    """Description of a scope, as listed by `Hivemind.scopes`.
+
+    Attributes:
+        name: Name of the scope.
+        parent: Name of its parent; `None` for a root.
+        session: Whether it is a session.
+        created_at: Creation time, in seconds since the epoch.
+        expires_at: Time at which it is removed, in seconds since the epoch; `None` if it does not expire.
+    """
 
     name: str
     parent: str | None
@@ -252,19 +276,19 @@ class ScopeInfo:
 
 
 Part = Literal["ledger", "locks", "access", "collections", "orphans", "versions"]
-"""What of a store `Hivemind.check` looks at: the database, whether it can be written now, who can read it, Chroma's
-directories, those that belong to no scope, and those that another version made."""
+"""Parts of a store that `Hivemind.check` examines: the database, whether it can be written now, who can read the files,
+the directories of Chroma, directories that belong to no scope, and directories made by another version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that `Hivemind.check` found wrong.
+    """A problem found by `Hivemind.check`.
 
     Attributes:
-        part: What is concerned.
-        problem: What is wrong with it.
+        part: Part of the store that has the problem.
+        problem: Description of the problem.
         remedy: What to do about it.
-        mendable: Whether `Hivemind.sweep` mends it.
+        mendable: Whether `Hivemind.sweep` repairs it.
     """
 
     part: Part

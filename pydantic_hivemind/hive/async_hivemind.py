@@ -1,4 +1,4 @@
-"""`AsyncHivemind`: opens a store and hands out its scopes, to be awaited."""
+"""`AsyncHivemind`: the asynchronous face of `Hivemind`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class Opening:
-    """A hive that is about to be opened: `await` it, or enter it with `async with`, which closes it again."""
+    """A hive that is being opened: `await` it, or use `async with`, which closes it at the end."""
 
     def __init__(self, open_hive: Callable[[], Hivemind]) -> None:
         self._open = open_hive
@@ -53,11 +53,11 @@ def _opening(open_hive: Callable[Arguments, Hivemind]) -> Callable[Arguments, Op
 class AsyncHivemind:
     """A `Hivemind` for asynchronous code: `hive = await AsyncHivemind.open("./hivemind")`.
 
-    Its methods are those of `Hivemind`, with the same arguments and errors, each awaited, and its scopes are
-    `AsyncScope`s. Open it once per process and share it: any task may use it, and any event loop.
+    Its methods are those of `Hivemind` with the same arguments and errors, each awaited, and return `AsyncScope`s. Open
+    it once per process and share it: it is safe to use from any task and any event loop.
 
     Args:
-        hive: The hive, for one that is open already.
+        hive: An open hive to wrap.
     """
 
     def __init__(self, hive: Hivemind) -> None:
@@ -65,7 +65,7 @@ class AsyncHivemind:
 
     @property
     def sync(self) -> Hivemind:
-        """The same hive for code that does not await."""
+        """The synchronous hive."""
         return self._sync
 
     open = staticmethod(_opening(Hivemind.open))

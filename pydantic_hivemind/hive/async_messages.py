@@ -1,4 +1,4 @@
-"""`AsyncConversation` and `AsyncCheckpoints`: message histories of a scope, to be awaited."""
+"""`AsyncConversation` and `AsyncCheckpoints`: the asynchronous faces of a scope's message histories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class AsyncConversation:
     """A `Conversation` whose methods are awaited. Made by `AsyncScope.conversation`.
 
     Args:
-        conversation: The conversation, for one that is there already.
+        conversation: The conversation to wrap.
     """
 
     __slots__ = ("_sync",)
@@ -21,12 +21,12 @@ class AsyncConversation:
 
     @property
     def sync(self) -> Conversation:
-        """The same conversation for code that does not await."""
+        """The synchronous conversation."""
         return self._sync
 
     @property
     def id(self) -> str:
-        """Its id in the scope."""
+        """Id of the conversation in its scope."""
         return self._sync.id
 
     load = awaited(Conversation.load)
@@ -39,7 +39,7 @@ class AsyncCheckpoints:
     """`Checkpoints` whose methods are awaited. Made by `AsyncScope.checkpoints`.
 
     Args:
-        checkpoints: The checkpoints, for those that are there already.
+        checkpoints: The checkpoints to wrap.
     """
 
     __slots__ = ("_sync",)
@@ -49,7 +49,7 @@ class AsyncCheckpoints:
 
     @property
     def sync(self) -> Checkpoints:
-        """The same checkpoints for code that does not await."""
+        """The synchronous checkpoints."""
         return self._sync
 
     save = awaited(Checkpoints.save)

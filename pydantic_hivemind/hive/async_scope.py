@@ -1,4 +1,4 @@
-"""`AsyncScope`: a scope whose methods are awaited."""
+"""`AsyncScope`: the asynchronous face of `Scope`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pydantic_hivemind.hive.scope import Scope
 
 
 def _is_read_on_loop(scope: Scope, path: str) -> bool:  # noqa: ARG001 - the arguments are those of the method
-    """Whether the engine lets a read of a few rows run on the event loop."""
+    """Return whether the engine permits a read of a few rows on the event loop."""
     return scope.kept_as[0].may_read_on_loop()
 
 
 def _is_small(scope: Scope, path: str) -> bool:
-    """Whether the engine lets a file be read on the event loop, and so its size as well."""
+    """Return whether the engine permits reading this file, and hence its size, on the event loop."""
     database, _ = scope.kept_as
     return database.may_read_on_loop() and database.may_read_on_loop(scope.stat(path).size)
 
@@ -26,16 +26,16 @@ def _awaited_scope(scope: Scope) -> AsyncScope:
 
 
 class AsyncScope(ScopeHandle):
-    """A `Scope` for asynchronous code: each method of it is awaited, with the same arguments and errors.
+    """A `Scope` for asynchronous code: its methods are awaited, with the same arguments and errors.
 
-    What asks the store is a method here, as `children` is; what does not is a property, as `name`, `chain` and `parent`
-    are. Made by `AsyncHivemind.scope` and `spawn`; any task may use it, and any number at once.
+    Whatever queries the store is a method, such as `children`; whatever does not is a property, such as `name`, `chain`
+    and `parent`. Made by `AsyncHivemind.scope` and `spawn`. It is safe to use from any number of tasks at once.
 
-    A task that is cancelled while it awaits a change either made all of it or nothing, and nothing of it goes on. A
-    scope that `spawn` made for it is destroyed.
+    If a task is cancelled while it awaits a change, the change is made completely or not at all, and no work continues
+    in the background. A scope that `spawn` made for a cancelled task is destroyed.
 
     Args:
-        scope: The scope, for one that is there already.
+        scope: The scope to wrap.
     """
 
     __slots__ = ("_sync",)
@@ -46,17 +46,17 @@ class AsyncScope(ScopeHandle):
 
     @property
     def sync(self) -> Scope:
-        """The same scope for code that does not await, as a tool that is no coroutine."""
+        """The synchronous scope, for code that does not await, such as a synchronous tool."""
         return self._sync
 
     @property
     def parent(self) -> AsyncScope | None:
-        """The scope it reads through to."""
+        """The scope that this one reads through to; `None` for a root."""
         above = self._sync.parent
         return None if above is None else AsyncScope(above)
 
     async def children(self) -> tuple[AsyncScope, ...]:
-        """The scopes that read through to it directly, by name."""
+        """Return the scopes whose parent is this one, sorted by name."""
         return tuple(map(AsyncScope, await perform(lambda: self._sync.children)))
 
     read = awaited(Scope.read, on_loop=_is_small)
@@ -96,7 +96,17 @@ class AsyncScope(ScopeHandle):
     workspace = awaited(Scope.workspace)
 
     async def spawn(self, name: str | None = None, *, ttl: float | None = None, attach: bool = False) -> AsyncScope:
-        """A new session under this scope, as `Scope.spawn`; the task that is cancelled meanwhile leaves none."""
+        """Make a session under this scope, as `Scope.spawn` does; a cancelled task leaves no session behind.
+
+        Args:
+            name: Name of the session in the hive; generated if omitted.
+            ttl: Seconds after which the session is removed; if omitted, it stays until `destroy`.
+            attach: Return the session of that name if this scope has one already, and renew its ttl.
+
+        Raises:
+            InvalidScope: The name or the ttl is not valid, or the chain would be too long.
+            ScopeExists: A scope of that name exists already.
+        """
         work = partial(self._sync.spawn, name, ttl=ttl, attach=attach)
         # One that was there already is somebody else's too.
         return AsyncScope(await perform(work, undo=None if attach else Scope.destroy))

@@ -1,4 +1,4 @@
-"""`ScopeHandle`: which scope of which hive something is; nothing of it asks the store."""
+"""`ScopeHandle`: the identity of a scope, without access to its files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic_hivemind.ledger.scopes import ScopeRow
 
 
 class ScopeHandle:
-    """What a `Scope` and an `AsyncScope` have in common: the scope that they are of. Those of one scope are equal."""
+    """The identity of a scope: base class of `Scope` and `AsyncScope`. Handles of the same scope are equal."""
 
     __slots__ = ("_database", "_names", "_row")
 
@@ -27,24 +27,24 @@ class ScopeHandle:
 
     @property
     def name(self) -> str:
-        """Its name in the hive."""
+        """Name of the scope in the hive."""
         return self._row.name
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """Its name and those of its ancestors, nearest first."""
+        """Names of the scope and its ancestors, nearest first."""
         return self._names
 
     def is_kept_in(self, database: Database) -> bool:
-        """Whether it is a scope of that database."""
+        """Return whether this is a scope of that database."""
         return self._database == database
 
     @property
     def chain_ids(self) -> tuple[int, ...]:
-        """The ledger's ids of this scope and its ancestors, nearest first."""
+        """Ledger ids of the scope and its ancestors, nearest first."""
         return self._row.chain
 
     @property
     def kept_as(self) -> tuple[Database, ScopeRow]:
-        """The database it is kept in and its row there, for the package's own modules."""
+        """The database and the row of the scope, for the package's own modules."""
         return self._database, self._row

@@ -1,4 +1,4 @@
-"""`Hivemind`: opens a store and hands out its scopes."""
+"""`Hivemind`: a store, and access to its scopes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     from pydantic_hivemind.search.vectors.embedding import EmbeddingFunction
 
 COLLECTIONS = "collections"
-"""The directory in a store that has Chroma's directories, one for each scope that needs it."""
+"""Name of the directory in a store that holds Chroma's directories, one for each scope that has one."""
 
 PATIENCE = 5.0
-"""Seconds that `check` waits for its turn to write; one takes a millisecond."""
+"""Seconds that `check` waits for the write lock; a write takes a millisecond."""
 
 
 class Hivemind:
-    """A store of scopes. Open it once per process and share it: every thread may use it."""
+    """A store of scopes. Open it once per process and share it: it is safe to use from any thread.
+
+    Every operation raises `StoreClosed` once the hive is closed, and `StoreBusy` or `StoreUnreachable` if the database
+    does not answer in time. Every change can also raise `StoreFull` or `StoreReadOnly`.
+    """
 
     def __init__(self, database: Database, mounts: MountTable, finder: Finder, directory: Path | None = None) -> None:
         self._database = database
@@ -49,21 +53,24 @@ class Hivemind:
         mounts: Sequence[Mount] = DEFAULT_MOUNTS,
         embedder: EmbeddingFunction | None = None,
     ) -> Hivemind:
-        """Open the store in a directory, making it if need be; other processes may have it open too.
+        """Open the store in a directory, creating it if needed. Several processes may have it open.
 
         Args:
-            directory: Where the store is kept; `~` is the user's home directory.
-            durability: `full`: what was acknowledged survives a power cut. `normal`: it survives the end of
-                the process, and writes are about ten times as fast.
-            mounts: Which paths belong to which collection, and what of them can be searched.
-            embedder: What turns text into vectors, as Chroma's embedding functions do. The default is built in,
-                works offline and takes 0.05 ms a passage.
+            directory: Directory of the store; `~` is the user's home directory.
+            durability: `full`: acknowledged writes survive a power failure. `normal`: they survive the end of the
+                process, and writes are about ten times as fast.
+            mounts: Which paths belong to which collection, and which files are indexed.
+            embedder: Function that turns a list of texts into vectors, such as an embedding function of Chroma. The
+                default works offline and takes 0.05 ms a passage.
 
         Raises:
-            InvalidOption: The embedder is none, or the place is a URL.
-            StoreReadOnly, StoreFull: The directory cannot be made or written.
-            NotALedger: There is something else.
-            LedgerTooNew: A later version of this package made it.
+            InvalidOption: The embedder cannot be called, the durability is unknown, or the directory is a URL.
+            InvalidPath: The prefix of a mount is not a valid path.
+            StoreReadOnly: The process lacks the permission to create or write the directory.
+            StoreFull: The disk is full.
+            StoreBusy: Another process held the store for too long.
+            NotALedger: The directory contains something else, or the ledger is damaged.
+            LedgerTooNew: The ledger was written by a later version of this package.
         """
         check_embedder(embedder)
         if is_url(directory):
@@ -79,22 +86,25 @@ class Hivemind:
     def connect(
         cls, url: str, *, mounts: Sequence[Mount] = DEFAULT_MOUNTS, embedder: EmbeddingFunction | None = None
     ) -> Hivemind:
-        """Open the store in a PostgreSQL database, making it if need be; other hosts may have it open too.
+        """Open the store in a PostgreSQL database, creating it if needed. Several hosts may have it open.
 
-        It is in a schema of its own, `hivemind`, so that the database may have other tables. Every process keeps the
-        vectors it searches in memory, and Chroma's collections too.
+        The store uses a schema of its own, `hivemind`, so the database may hold other tables. Each process keeps the
+        vectors that it searches, and Chroma's collections, in memory.
 
         Args:
-            url: `postgresql://user:password@host/database`; what is left out, libpq takes from its usual places.
+            url: `postgresql://user:password@host/database`; libpq supplies what is omitted.
             mounts: As for `open`.
             embedder: As for `open`.
 
         Raises:
-            InvalidOption: It is no URL of PostgreSQL's, psycopg is not installed, or the embedder is none.
-            StoreUnreachable: The server does not answer, or lets nobody in with that URL.
-            StoreReadOnly: The user may not make the schema.
-            NotALedger: The schema holds something else.
-            LedgerTooNew: A later version of this package made it.
+            InvalidOption: The URL is not a PostgreSQL URL, psycopg is not installed, or the embedder cannot be called.
+            InvalidPath: The prefix of a mount is not a valid path.
+            StoreUnreachable: The server does not answer, or rejects the login.
+            StoreReadOnly: The database user lacks the permission to create the schema.
+            StoreFull: The server's disk is full.
+            StoreBusy: Another process held the store for too long.
+            NotALedger: The schema contains something else, or the ledger is damaged.
+            LedgerTooNew: The ledger was written by a later version of this package.
         """
         from pydantic_hivemind.ledger.engine.postgresql import PostgresDriver
 
@@ -112,22 +122,23 @@ class Hivemind:
         self.close()
 
     def close(self) -> None:
-        """Close the store when the write that has begun is done; its scopes raise `StoreClosed` from then on."""
+        """Close the store after the write in progress. Its scopes raise `StoreClosed` from then on."""
         self._finder.close()
         self._database.close()
 
     def scope(self, name: str, parent: ScopeHandle | str | None = None, *, create: bool = True) -> Scope:
-        """The scope of that name, made if there is none.
+        """Return the scope of that name, creating it if needed.
 
         Args:
-            name: Any text of 1 to 512 characters; compared exactly.
-            parent: The scope it reads through to, or its name. For a scope that exists it must be the same,
-                or be left out.
-            create: Whether to make it.
+            name: Name of the scope: any text of 1 to 512 characters, compared exactly.
+            parent: The scope that it reads through to, or its name. For an existing scope, omit it or pass its parent.
+            create: Whether to create the scope if it does not exist.
 
         Raises:
-            ScopeNotFound: There is none and `create` is false, or there is no such parent.
-            InvalidScope: The name cannot be used, or the scope has another parent.
+            ScopeNotFound: The scope does not exist and `create` is false, or the parent does not exist.
+            ScopeGone: The parent was destroyed.
+            ScopeExists: Another process created a scope of that name at the same time.
+            InvalidScope: The name or parent is not valid, the scope has another parent, or the chain would be too long.
         """
         scopes.check_name(name)
         above = self.scope(parent, create=False) if isinstance(parent, str) else parent
@@ -150,17 +161,18 @@ class Hivemind:
         return found
 
     def create(self, name: str, parent: ScopeHandle | str | None = None, *, ttl: float | None = None) -> Scope:
-        """A new scope, where `scope` would also return one that is there.
+        """Create a scope. Unlike `scope`, this fails if the name is in use.
 
         Args:
-            name: Any text of 1 to 512 characters.
-            parent: The scope it reads through to, or its name.
-            ttl: Seconds after which it is removed: it is a session then.
+            name: Name of the scope: any text of 1 to 512 characters.
+            parent: The scope that it reads through to, or its name.
+            ttl: Seconds after which the scope is removed; with a ttl it is a session.
 
         Raises:
-            ScopeExists: The name is taken.
-            ScopeNotFound: There is no such parent.
-            InvalidScope: The name, the parent or the ttl cannot be used.
+            ScopeExists: A scope of that name exists already.
+            ScopeNotFound: The parent does not exist.
+            ScopeGone: The parent was destroyed.
+            InvalidScope: The name, parent or ttl is not valid, or the chain would be too long.
         """
         scopes.check_name(name)
         above = self.scope(parent, create=False) if isinstance(parent, str) else parent
@@ -173,13 +185,13 @@ class Hivemind:
         return made
 
     def scopes(self) -> list[ScopeInfo]:
-        """Every scope, by name."""
+        """Return every scope, sorted by name. Scopes past their ttl are removed first."""
         self.cleanup()
         with self._database.read() as tx:
             return scopes.listing(tx)
 
     def cleanup(self) -> int:
-        """Remove the scopes past their ttl now, instead of when the next one is made; how many there were."""
+        """Remove the scopes past their ttl now, instead of when the next scope is made, and return their number."""
         with self._database.read() as tx:
             if not scopes.any_expired(tx):
                 return 0
@@ -189,7 +201,7 @@ class Hivemind:
         return len(purged)
 
     def check(self) -> list[Finding]:
-        """What is wrong with the store; it reads all of the ledger, and changes nothing."""
+        """Return the problems of the store. This reads the whole ledger and changes nothing."""
         with self._database.snapshot() as tx:
             problems = integrity.problems(tx)
         remedy = "restore the store from a backup"
@@ -202,29 +214,35 @@ class Hivemind:
         return found + self._finder.check()
 
     def sweep(self) -> None:
-        """Mend what `check` calls mendable: remove scopes past their ttl, and collections of no scope or in doubt."""
+        """Repair what `check` calls mendable: remove expired scopes, and orphaned or damaged collections."""
         self.cleanup()
         self._finder.sweep()
 
     def compact(self) -> None:
-        """Write the ledger anew without what was deleted, for good; it needs as much room again, and writes wait."""
+        """Rewrite the ledger without deleted data.
+
+        Writes wait meanwhile, and the disk needs free space of the ledger's size.
+
+        Raises:
+            StoreFull: The disk has too little free space.
+        """
         self._database.compact()
 
     def size(self) -> int:
-        """Bytes of disk that the store takes."""
+        """Return the disk space that the store takes, in bytes."""
         return self._database.size() + self._finder.size()
 
     def reindex(self, progress: Callable[[int, int], object] | None = None, *, drop_others: bool = True) -> None:
-        """Give every passage of the hive a vector of the embedder, and let go of those that others made.
+        """Embed every passage of the hive with the current embedder, and delete the vectors of other embedders.
 
-        Interrupted, it goes on where it was when it is called again.
+        If interrupted, the next call continues from there.
 
         Args:
-            progress: Called with how many scopes are done, and how many there are.
-            drop_others: Whether to, if other embedders made any; if not, nothing is done then.
+            progress: Called with the number of scopes done and the total number of scopes.
+            drop_others: Whether to delete the vectors of other embedders; if false and there are any, nothing is done.
 
         Raises:
-            EmbeddingError: The embedder failed, or there are vectors of others that are not to be dropped.
+            EmbeddingError: The embedder fails, or other embedders have vectors and `drop_others` is false.
         """
         self._finder.reindex(progress, drop_others=drop_others)
 

@@ -1,4 +1,4 @@
-"""`ScopeReader`: everything that reads a scope and changes nothing."""
+"""`ScopeReader`: the read operations of a scope."""
 
 from __future__ import annotations
 
@@ -37,7 +37,11 @@ _path = attrgetter("path")
 
 
 class ScopeReader(ScopeHandle):
-    """The reading half of a scope: the merged tree of its chain, seen at one moment per call."""
+    """The read operations of a scope: the merged tree of its chain. Each call sees one consistent state.
+
+    Every operation raises `ScopeGone` once the scope is destroyed or its ttl has passed, `StoreClosed` once the hive is
+    closed, and `StoreBusy` or `StoreUnreachable` if the database does not answer in time.
+    """
 
     __slots__ = ("_finder", "_mounts")
 
@@ -49,7 +53,14 @@ class ScopeReader(ScopeHandle):
         self._finder = finder
 
     def read(self, path: str) -> File:
-        """A file's bytes and the stat they belong to."""
+        """Return a file's content together with its stat.
+
+        Raises:
+            InvalidPath: The path is not valid.
+            PathNotFound: No such file exists.
+            IsADirectory: The path is a directory.
+            NotADirectory: A parent of the path is a file.
+        """
         path = normalize(path)
         with self._database.read() as tx:
             view, data = overlay.file(tx, self._row.chain, path)
@@ -59,20 +70,45 @@ class ScopeReader(ScopeHandle):
         return File(self._stat_of(head), data)
 
     def read_bytes(self, path: str) -> bytes:
-        """A file's bytes, exactly as they were written."""
+        """Return a file's content, exactly as it was written.
+
+        Raises:
+            InvalidPath: The path is not valid.
+            PathNotFound: No such file exists.
+            IsADirectory: The path is a directory.
+            NotADirectory: A parent of the path is a file.
+        """
         return self.read(path).data
 
     def read_text(self, path: str) -> str:
-        """A file's text. Raises `NotText` for bytes that are not UTF-8."""
+        """Return a file's content as text, with its line ends unchanged.
+
+        Raises:
+            InvalidPath: The path is not valid.
+            PathNotFound: No such file exists.
+            IsADirectory: The path is a directory.
+            NotADirectory: A parent of the path is a file.
+            NotText: The content is not UTF-8.
+        """
         return decoded(normalize(path), self.read(path).data)
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or directory."""
+        """Return whether a file or directory exists at the path.
+
+        Raises:
+            InvalidPath: The path is not valid.
+        """
         path = normalize(path)
         return self._view(path).find(path) is not None or path == "/"
 
     def stat(self, path: str) -> Stat:
-        """What is known of a file or directory."""
+        """Return the metadata of a file or directory without reading it.
+
+        Raises:
+            InvalidPath: The path is not valid.
+            PathNotFound: No such file or directory exists.
+            NotADirectory: A parent of the path is a file.
+        """
         path = normalize(path)
         view = self._view(path)
         if path == "/":
@@ -83,7 +119,13 @@ class ScopeReader(ScopeHandle):
         return self._stat_of(head)
 
     def list_dir(self, path: str = "/") -> list[Stat]:
-        """What is directly in a directory, by name."""
+        """Return the entries of a directory, sorted by name.
+
+        Raises:
+            InvalidPath: The path is not valid.
+            PathNotFound: No such directory exists.
+            NotADirectory: The path, or a parent of it, is a file.
+        """
         path = normalize(path)
         with self._database.read() as tx:
             view = overlay.children(tx, self._row.chain, path)
@@ -91,7 +133,17 @@ class ScopeReader(ScopeHandle):
         return [self._stat_of(head) for head in sorted(view.inside(path), key=_path)]
 
     def glob(self, pattern: str, under: str = "/", *, hidden: bool = True) -> list[Stat]:
-        """The files whose path matches a glob that starts at `under`, by path."""
+        """Return the files whose path matches a glob, sorted by path.
+
+        Args:
+            pattern: A glob relative to `under`: `*`, `?`, `[...]`, `{a,b}`, `**`.
+            under: Directory in which to look.
+            hidden: Whether wildcards match names that begin with a dot.
+
+        Raises:
+            InvalidPath: `under` is not a valid path.
+            InvalidPattern: The glob is too long, has too many alternatives, or takes too long to match.
+        """
         under = normalize(under)
         matches = glob_matcher(pattern, under=under, hidden=hidden)
         with self._database.read() as tx:
@@ -100,16 +152,17 @@ class ScopeReader(ScopeHandle):
         return [self._stat_of(head) for head in sorted(found, key=_path)]
 
     def grep(self, pattern: str, under: str = "/", *, glob: str | None = None, hidden: bool = True) -> list[Match]:
-        """The lines that match a regular expression, in the text files under a directory or in one file.
+        """Return the lines that match a regular expression, in the text files of a directory or in one file.
 
         Args:
-            pattern: As for `re.search`, applied to each line without its end.
-            under: Directory or file.
-            glob: Only files whose path matches this glob from the root.
-            hidden: Whether to look in files whose path below `under` has a name that begins with a dot.
+            pattern: A regular expression, matched against each line without its line end.
+            under: Directory or file in which to look.
+            glob: Search only files whose path matches this glob, which starts at the root.
+            hidden: Whether to search files whose path below `under` has a name that begins with a dot.
 
         Raises:
-            InvalidPattern: `pattern` is no regular expression, or `glob` no glob, or it takes seconds to look for.
+            InvalidPath: `under` is not a valid path.
+            InvalidPattern: `pattern` is not a regular expression, `glob` is not a glob, or matching takes too long.
         """
         found = self.grep_by_file(pattern, under, glob=glob, hidden=hidden)
         return [Match(path, number, line) for path, lines in found for number, line in lines]
@@ -117,7 +170,15 @@ class ScopeReader(ScopeHandle):
     def grep_by_file(
         self, pattern: str, under: str = "/", *, glob: str | None = None, hidden: bool = True
     ) -> list[tuple[str, list[tuple[int, str]]]]:
-        """As `grep`: each file that has matching lines, with their numbers."""
+        """Return the matching lines as `grep` does, grouped by file.
+
+        Returns:
+            Each file that has matching lines, with pairs of line number and line.
+
+        Raises:
+            InvalidPath: `under` is not a valid path.
+            InvalidPattern: `pattern` is not a regular expression, `glob` is not a glob, or matching takes too long.
+        """
         search, budget = line_search(pattern), Budget()
         under = normalize(under)
         selected = glob_matcher(glob) if glob is not None else None
@@ -140,9 +201,12 @@ class ScopeReader(ScopeHandle):
             return [(head.path, lines) for head, content in found if (lines := search.lines(content, budget))]
 
     def history(self, path: str) -> list[Version]:
-        """The kept versions of a path in this scope and its ancestors, newest first.
+        """Return the kept versions of a path in this scope and its ancestors, newest first.
 
-        Where ancestors were promoted to, it says so of scopes of this chain and below this scope only.
+        The source of a promotion is named only if it is a scope of this chain or below this scope.
+
+        Raises:
+            InvalidPath: The path is not valid.
         """
         path = normalize(path)
         with self._database.snapshot() as tx:
@@ -150,7 +214,12 @@ class ScopeReader(ScopeHandle):
             return [self._version_of(tx, past) for past in history.of_path(tx, self._row.chain, path)]
 
     def recent(self, limit: int = 50) -> list[Version]:
-        """What was done last to any file, in this scope and its ancestors, newest first; of promotions as `history`.
+        """Return the latest changes of any file in this scope and its ancestors, newest first.
+
+        The source of a promotion is named as in `history`.
+
+        Args:
+            limit: Maximum number of entries.
 
         Raises:
             InvalidOption: `limit` is less than 1.
@@ -172,26 +241,28 @@ class ScopeReader(ScopeHandle):
         since: float | datetime | None = None,
         chain: bool = True,
     ) -> Hits:
-        """The passages that say most about something, by meaning and by words, best first.
+        """Return the passages most relevant to a query, by meaning and by words, best first.
 
-        It finds everything that was written before, in this process or another, as reading would show it.
+        The search sees every write that was acknowledged before it, by this or another process, and the same merged
+        tree that `read` sees.
 
         Args:
-            query: What to look for; without it, the filters decide alone, and what changed last comes first.
-            limit: Most passages.
-            under: Only in this file or directory.
-            tags: Only in files that have one of these.
-            where: Only in files of which this is true: `{"collection": "memory"}`, `{"tag:deploy": True}`,
-                `{"version": {"$gt": 7}}`, `{"$or": [...]}`; the keys are `path`, `collection`, `version`,
+            query: A question or words. Without it the filters alone select, and the latest changes come first.
+            limit: Maximum number of passages.
+            under: Search only this file or directory.
+            tags: Search only files that have one of these tags.
+            where: Search only files that satisfy this filter: `{"collection": "memory"}`, `{"tag:deploy": True}`,
+                `{"version": {"$gt": 7}}`, `{"$or": [...]}`. The keys are `path`, `collection`, `version`,
                 `modified_at`, `size` and `tag:NAME`.
-            since: Only in files that changed at this moment or later.
-            chain: Whether to look in what the scope inherits too.
+            since: Search only files changed at or after this time: a datetime, or seconds since the epoch.
+            chain: Whether to search the ancestors too.
 
         Raises:
-            InvalidOption: `limit`, `where` or `since` makes no sense.
+            InvalidOption: `query`, `limit`, `tags`, `where` or `since` is not valid.
+            InvalidPath: `under` is not a valid path.
 
         Warns:
-            SearchDegraded: The embedder failed, and the search went by words alone; `Hits.degraded` says so too.
+            SearchDegraded: The embedder failed and only the lexical ranking was used; `Hits.degraded` says why.
         """
         depth = None if chain else 1
         hits = self._finder.search(
@@ -210,13 +281,16 @@ class ScopeReader(ScopeHandle):
         return hits
 
     def collection(self, path: str) -> Collection:
-        """The Chroma collection of the mount that a path belongs to, with what this scope itself has there.
+        """Return the Chroma collection that holds this scope's own files of the mount that a path belongs to.
 
-        It is up to date when it is returned, and for reading: what is written to it is lost with the next rebuild.
+        The collection is up to date when it is returned. Use it for reading: what is written to it is lost with the
+        next rebuild.
 
         Raises:
-            InvalidOption: What is there is not indexed.
-            EmbeddingError: Something has no vector yet, and the embedder fails.
+            InvalidPath: The path is not valid.
+            InvalidOption: The mount is not indexed.
+            EmbeddingError: A passage has no vector yet, and the embedder fails.
+            StoreError: Chroma cannot be used.
         """
         return self._finder.collection(self._database, self._row, path)
 
@@ -292,7 +366,11 @@ def _files(view: View, under: str) -> list[Head]:
 
 
 def decoded(path: str, data: bytes) -> str:
-    """A file's bytes as text. Raises `NotText`."""
+    """Return a file's content as text.
+
+    Raises:
+        NotText: The content is not UTF-8.
+    """
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -300,7 +378,11 @@ def decoded(path: str, data: bytes) -> str:
 
 
 def encoded(text: str) -> bytes:
-    """A file's text as bytes. Raises `NotText`."""
+    """Return text as UTF-8 bytes.
+
+    Raises:
+        NotText: The text contains a lone surrogate, or is not a `str`.
+    """
     try:
         return text.encode()
     except UnicodeEncodeError:

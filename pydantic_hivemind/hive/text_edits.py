@@ -8,12 +8,12 @@ from pydantic_hivemind.ledger.files import check_size
 
 
 def replaced(path: str, data: bytes, old: str, new: str, *, everywhere: bool) -> tuple[bytes, int]:
-    """A file with some text in place of other text, and how often that was there.
+    """Replace text in the content of a file, and return the new content and the number of replacements.
 
     Raises:
-        NotText: The file is none, or the new text has a lone surrogate.
-        EditError: `old` is not there, or is there more than once and not to be replaced everywhere.
-        FileTooLarge: The file would be, which is known before it is made.
+        NotText: The file is not UTF-8 text, or the new text contains a lone surrogate.
+        EditError: `old` does not occur, or occurs more than once and `everywhere` is false.
+        FileTooLarge: The result would exceed `MAX_FILE_BYTES`.
     """
     text = decoded(path, data)
     count = text.count(old) if old else 0

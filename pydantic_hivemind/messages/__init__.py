@@ -1,1 +1,1 @@
-"""Message histories: conversations, checkpoints, and how messages are stored."""
+"""Message histories: conversations, checkpoints, and the encoding of messages."""

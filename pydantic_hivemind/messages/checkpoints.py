@@ -1,4 +1,4 @@
-"""`Checkpoints`: the saved states of conversations in a scope."""
+"""`Checkpoints`: saved states of the conversations in a scope."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
 
 MOST = 2**63
-"""What every database's largest integers end before."""
+"""Exclusive upper bound of the integers that every database can store."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A conversation as it was at some moment. The fields are those of pydantic-deep's `Checkpoint`.
+    """A conversation at one point in time. The fields are those of pydantic-deep's `Checkpoint`.
 
     Attributes:
-        id: Unique in the scope.
-        label: What people call it; need not be unique.
-        turn: The agent's counter of model requests.
-        messages: The history.
-        message_count: As the agent gave it.
-        created_at: Naive or aware; a naive one is ordered as if it were UTC.
-        metadata: Anything that is JSON.
+        id: Id of the checkpoint, unique in the scope.
+        label: Name for people; need not be unique.
+        turn: The agent's count of model requests.
+        messages: The message history.
+        message_count: Number of messages, as the agent reported it.
+        created_at: Creation time; a naive datetime is ordered as if it were UTC.
+        metadata: Any value that can be stored as JSON.
     """
 
     id: str
@@ -49,10 +49,14 @@ class Snapshot:
 
 
 class Checkpoints:
-    """The checkpoints of one scope, never those of its ancestors or children. Made by `Scope.checkpoints`.
+    """The checkpoints of one scope, without those of its ancestors or children. Made by `Scope.checkpoints`.
 
-    Each message is stored once, and saving costs what was added since the last save through this object:
-    keep it for as long as the conversation goes on. Every thread may use it.
+    Each message is stored once, and saving costs only what was added since the last save through this object: keep it
+    for the duration of the conversation. It is safe to use from any thread.
+
+    Every operation raises `ScopeGone` once the scope is destroyed or its ttl has passed, `StoreClosed` once the hive is
+    closed, and `StoreBusy` or `StoreUnreachable` if the database does not answer in time. Every change can also raise
+    `StoreFull` or `StoreReadOnly`.
     """
 
     __slots__ = ("_cache", "_database", "_row")
@@ -63,10 +67,11 @@ class Checkpoints:
         self._cache = HistoryCache()
 
     def save(self, snapshot: Snapshot) -> None:
-        """Store a snapshot; one of the same id is replaced, and keeps its place.
+        """Store a snapshot. A snapshot of the same id is replaced and keeps its position in the order.
 
         Raises:
-            CheckpointError: Part of it is no JSON. Nothing was stored.
+            CheckpointError: A part of it cannot be stored as JSON, or its id or label contains NUL or a lone surrogate.
+                Nothing was stored.
         """
         encoding.check_text(snapshot.id, "a checkpoint's id")
         encoding.check_text(snapshot.label, "a checkpoint's label")
@@ -88,35 +93,35 @@ class Checkpoints:
             checkpoint_records.save(tx, self._row.id, row, history)
 
     def get(self, id: str) -> Snapshot | None:
-        """The checkpoint of that id."""
+        """Return the checkpoint of that id, or `None`."""
         return self._find(checkpoint_records.get, id)
 
     def get_by_label(self, label: str) -> Snapshot | None:
-        """Of the checkpoints with that label the one that was saved first."""
+        """Return the checkpoint with that label that was saved first, or `None`."""
         return self._find(checkpoint_records.by_label, label)
 
     def list_all(self) -> list[Snapshot]:
-        """Every checkpoint, oldest first."""
+        """Return every checkpoint, oldest first."""
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             return self._loaded(tx, checkpoint_records.listing(tx, self._row.id))
 
     def count(self) -> int:
-        """How many there are."""
+        """Return the number of checkpoints."""
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             return checkpoint_records.count(tx, self._row.id)
 
     def remove(self, id: str) -> bool:
-        """Delete a checkpoint; whether there was one."""
+        """Delete a checkpoint, and return whether it existed."""
         return self._delete(lambda tx: checkpoint_records.get(tx, self._row.id, id) if is_storable(id) else None)
 
     def remove_oldest(self) -> bool:
-        """Delete the checkpoint that was created first; whether there was one."""
+        """Delete the oldest checkpoint, and return whether there was one."""
         return self._delete(lambda tx: checkpoint_records.oldest(tx, self._row.id))
 
     def clear(self) -> None:
-        """Delete them all."""
+        """Delete every checkpoint of the scope."""
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             for row in checkpoint_records.listing(tx, self._row.id):
@@ -137,7 +142,7 @@ class Checkpoints:
             return row is not None
 
     def _loaded(self, tx: Transaction, rows: Sequence[CheckpointRow]) -> list[Snapshot]:
-        """The rows with their messages; a message in several of them is made once."""
+        """Return the snapshots of some rows; a message that several of them contain is decoded once."""
         stored = message_chain.load(tx, self._row.id, [row.head for row in rows if row.head])
         made = encoding.decode(stored)
         snapshots: list[Snapshot] = []
@@ -163,7 +168,7 @@ class Checkpoints:
 
 
 def _microseconds(moment: datetime) -> int:
-    """Microseconds since the epoch: exact, where seconds as a float are not."""
+    """Return microseconds since the epoch: exact, unlike seconds as a float."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return (aware - _EPOCH) // timedelta(microseconds=1)
 

@@ -1,4 +1,4 @@
-"""`Conversation`: a message history that a scope keeps, so that an app keeps none of its own."""
+"""`Conversation`: a message history stored in a scope."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 
 class Conversation:
-    """A message history in a scope; each message is stored once. Made by `Scope.conversation`.
+    """A message history stored in a scope; each message is stored once. Made by `Scope.conversation`.
 
-    It belongs to its scope alone: children do not see it. An unknown id is an empty conversation.
+    It belongs to its scope only: children do not see it. An unknown id is an empty conversation.
+
+    Every operation raises `ScopeGone` once the scope is destroyed or its ttl has passed, `StoreClosed` once the hive is
+    closed, and `StoreBusy` or `StoreUnreachable` if the database does not answer in time. Every change can also raise
+    `StoreFull` or `StoreReadOnly`.
     """
 
     __slots__ = ("_database", "_id", "_row")
@@ -30,11 +34,11 @@ class Conversation:
 
     @property
     def id(self) -> str:
-        """Its id in the scope."""
+        """Id of the conversation in its scope."""
         return self._id
 
     def load(self) -> list[ModelMessage]:
-        """All messages, to be given to `agent.run(message_history=...)`."""
+        """Return all messages, for `agent.run(message_history=...)`."""
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             head = conversation_records.head(tx, self._row.id, self._id)
@@ -42,12 +46,14 @@ class Conversation:
         return list(encoding.decode(stored).values())
 
     def append(self, messages: Sequence[ModelMessage], *, operation_id: str | None = None) -> None:
-        """Add messages, as `result.new_messages()` gives them; of two appends at once both land.
+        """Add messages, such as `result.new_messages()`; two concurrent appends both take effect.
 
-        With an `operation_id` a retry adds nothing twice.
+        Args:
+            messages: The messages to add.
+            operation_id: Makes a retry safe: messages are not added twice.
 
         Raises:
-            CheckpointError: One of them holds something that is no JSON. None was added.
+            CheckpointError: A message cannot be stored as JSON. None was added.
             OperationConflict: The operation id was used for something else.
         """
         data = [encoding.encode(message) for message in messages]
@@ -60,12 +66,14 @@ class Conversation:
         self._change(append, operation_id, "conversation.append", data)
 
     def replace(self, messages: Sequence[ModelMessage], *, operation_id: str | None = None) -> None:
-        """Keep these messages instead, as after a rewind or a summary; what they share is stored once.
+        """Replace the whole history, as after a rewind or a summary; messages that both have are stored once.
 
-        With an `operation_id` a retry changes nothing that came after the first time.
+        Args:
+            messages: The new history.
+            operation_id: Makes a retry safe: changes made after the first call are kept.
 
         Raises:
-            CheckpointError: One of them holds something that is no JSON. Nothing was changed.
+            CheckpointError: A message cannot be stored as JSON. Nothing was changed.
             OperationConflict: The operation id was used for something else.
         """
         history = message_chain.follow(None, 0, [encoding.encode(message) for message in messages])
@@ -78,13 +86,13 @@ class Conversation:
         self._change(replace, operation_id, "conversation.replace", [turn.data for turn in history])
 
     def clear(self) -> None:
-        """Forget all messages."""
+        """Remove all messages."""
         self.replace([])
 
     def _change(
         self, work: Callable[[Transaction], None], operation_id: str | None, name: str, data: Sequence[bytes]
     ) -> None:
-        """Do some work in one transaction, unless its operation id was used before."""
+        """Run work in one transaction, unless its operation id was used before."""
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             idempotency.once(tx, self._row.id, operation_id, (name, self._id, *data), lambda: work(tx))

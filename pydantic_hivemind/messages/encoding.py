@@ -1,6 +1,6 @@
-"""Messages of pydantic-ai as the ledger stores them.
+"""Encoding of pydantic-ai messages for the ledger.
 
-pydantic-ai is imported on first use: it takes half a second.
+pydantic-ai is imported on first use, because the import takes half a second.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def encode(message: ModelMessage) -> bytes:
-    """A message as JSON.
+    """Return a message as JSON.
 
     Raises:
-        CheckpointError: It holds something that is no JSON.
+        CheckpointError: It contains a value that cannot be stored as JSON.
     """
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 
@@ -37,7 +37,7 @@ def encode(message: ModelMessage) -> bytes:
 
 
 def decode(stored: Mapping[bytes, Stored]) -> dict[bytes, ModelMessage]:
-    """The message of every turn; no two turns share one, as agents change messages in place."""
+    """Return the message of every stored turn, each a separate object: agents change messages in place."""
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 
     made = ModelMessagesTypeAdapter.validate_json(b"[" + b",".join(turn.data for turn in stored.values()) + b"]")
@@ -45,7 +45,7 @@ def decode(stored: Mapping[bytes, Stored]) -> dict[bytes, ModelMessage]:
 
 
 def is_storable(text: str) -> bool:
-    """Whether every database can store a text: it has no NUL and no lone surrogate."""
+    """Return whether every database can store a text: it contains neither NUL nor a lone surrogate."""
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:
@@ -53,20 +53,24 @@ def is_storable(text: str) -> bool:
 
 
 def check_text(text: str, what: str) -> None:
-    """Refuse an id or label that cannot be stored.
+    """Check that an id or label can be stored.
+
+    Args:
+        text: The id or label.
+        what: What it is, for the error's text.
 
     Raises:
-        CheckpointError: It has a NUL or a lone surrogate.
+        CheckpointError: It contains NUL or a lone surrogate.
     """
     if not is_storable(text):
         raise CheckpointError(f"{what} cannot have a NUL or a lone surrogate in it; remove them")
 
 
 class HistoryCache:
-    """Remembers how the messages of the last history were encoded, so that the next one costs what is new.
+    """Cache of the encoded messages of the last history, so that encoding the next one costs only what is new.
 
-    To encode a message takes 20 microseconds, to find that it did not change half of one. pydantic-ai changes
-    messages in place, so each is compared, every time, with what it was made of when it was encoded.
+    Encoding a message takes 20 microseconds; finding that it did not change takes half a microsecond. pydantic-ai
+    changes messages in place, so each message is compared every time with its state when it was encoded.
     """
 
     def __init__(self) -> None:
@@ -83,7 +87,11 @@ class HistoryCache:
         self._unknown: list[_Encoded] = []
 
     def encode(self, messages: Sequence[ModelMessage]) -> list[Turn]:
-        """The turns of a whole history. Raises `CheckpointError` for a message that is no JSON."""
+        """Return the turns of a whole history.
+
+        Raises:
+            CheckpointError: A message cannot be stored as JSON.
+        """
         with self._lock:
             if self._process != os.getpid():
                 # Another thread of the parent may have been in the middle of this.
@@ -99,7 +107,7 @@ class HistoryCache:
             return self._turns.copy()
 
     def _unchanged(self, messages: Sequence[ModelMessage]) -> int:
-        """How many messages at the start are those of last time, as they were."""
+        """Return how many messages at the start are the same objects as last time, unchanged."""
         count = len(self._messages)
         if (
             count <= len(messages)
@@ -123,7 +131,7 @@ class HistoryCache:
             self._state.extend(past.state)
 
     def _cut(self, length: int) -> None:
-        """Forget what comes after the first messages."""
+        """Drop everything after the first messages."""
         for each in (self._turns, self._encoded, self._messages):
             del each[length:]
         self._unknown = [past for past in self._encoded if past.state is None]
@@ -134,7 +142,7 @@ class HistoryCache:
 
 
 class _Encoded:
-    """A message's JSON, and what the message was made of then; `None` where that cannot be told."""
+    """The JSON of a message, and the state it was encoded from; `None` if the state cannot be determined."""
 
     __slots__ = ("data", "message", "state")
 
@@ -150,7 +158,7 @@ class _Encoded:
         self.data = encode(message)
 
     def is_current(self) -> bool:
-        """Whether the message would be encoded the same now."""
+        """Return whether encoding the message now would give the same JSON."""
         return encode(self.message) == self.data if self.state is None else self.state.is_current()
 
 
@@ -158,10 +166,10 @@ _IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime})
 
 
 class _State:
-    """What values are made of: pydantic-ai's objects and what each referred to, and lists and dicts and a copy of each.
+    """The state of values: pydantic-ai's objects with their referents, and lists and dicts with a copy of each.
 
-    To ask an object what it refers to takes half of comparing its attributes by name. What `==` does not tell
-    apart is taken for unchanged, and so is an object whose `__dict__` was replaced as a whole.
+    Asking an object for its referents takes half as long as comparing its attributes by name. Values that `==` does not
+    distinguish count as unchanged, and so does an object whose `__dict__` was replaced as a whole.
     """
 
     __slots__ = ("_containers", "_copies", "_objects", "_referents")
@@ -173,23 +181,24 @@ class _State:
         self._copies: list[object] = []
 
     def is_current(self) -> bool:
-        """Whether everything is as it was when it was added."""
+        """Return whether every value still has the state in which it was added."""
         try:
             return self._containers == self._copies and gc.get_referents(*self._objects) == self._referents
         except Exception:  # noqa: BLE001 - what is there now cannot even be compared, as with an array
             return False
 
     def extend(self, other: _State) -> None:
-        """Add what another one has."""
+        """Add the values of another state."""
         self._objects += other._objects
         self._referents += other._referents
         self._containers += other._containers
         self._copies += other._copies
 
     def add(self, value: object) -> bool:
-        """Add a value and everything in it.
+        """Add a value and everything it contains.
 
-        Returns whether that is all its state: what an app's own objects are made of cannot be known.
+        Returns:
+            Whether that covers its whole state: that of an app's own objects is not known.
         """
         kind = type(value)
         if kind in _IMMUTABLE:

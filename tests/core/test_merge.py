@@ -92,7 +92,7 @@ def test_a_merge_does_its_work_before_others_have_to_wait(hive, monkeypatch, mea
         return outcome
 
     monkeypatch.setattr(database, "_Write", Write)
-    monkeypatch.setattr("pydantic_hivemind.hive.scope.merge", watched)
+    monkeypatch.setattr("pydantic_hivemind.hive.writer.merge", watched)
     scope.merge("/f", b"mine\nbase\n" if meanwhile is None else b"base\nlast\n", base=base, operation_id="1")
     assert where == ([False] if meanwhile is None else [False, True])
     after = "mine\nbase\nmiddle\nend\n" if meanwhile is None else "first\nbase\nlast\n"
