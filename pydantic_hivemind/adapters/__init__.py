@@ -1,6 +1,6 @@
-"""What pydantic-ai, pydantic-deep, their backends and harness, and FastAPI ask of a scope: a folder for each.
+"""Adapters of a scope for pydantic-ai, pydantic-deep, their backends and harness, and FastAPI: a folder for each.
 
-Names are imported on first use: what an adapter needs is loaded with it.
+Names are imported on first use, together with the packages that the adapter needs.
 """
 
 from __future__ import annotations

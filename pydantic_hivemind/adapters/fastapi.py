@@ -1,4 +1,4 @@
-"""Each user's scope, agent dependencies and conversations, for the handlers of a FastAPI app."""
+"""FastAPI dependencies: each user's scope, agent dependencies and conversations."""
 
 # No `from __future__ import annotations` here: FastAPI reads the annotations of these functions, and those
 # that name an argument of the function around them cannot be read from text.
@@ -29,7 +29,7 @@ from pydantic_hivemind.messages.conversations import Conversation
 from pydantic_hivemind.rendering.error_statuses import ANSWERS, answer_of, phrase, remote_text
 
 STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {kind: answer.status for kind, answer in ANSWERS.items()}
-"""The status of each error; for your own subclasses the nearest base decides."""
+"""The HTTP status of each error; for a subclass of your own, its nearest base class decides."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,12 +37,13 @@ _log = logging.getLogger(__name__)
 def hivemind_lifespan(
     store: str | Path | Callable[[], Hivemind],
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """The lifespan of an app with a hive: `FastAPI(lifespan=hivemind_lifespan("./hivemind"))`.
+    """Return a lifespan that opens a hive for an app: `FastAPI(lifespan=hivemind_lifespan("./hivemind"))`.
 
-    An app with a lifespan of its own enters it there: `async with hivemind_lifespan("./hivemind")(app): ...`.
+    An app that has a lifespan enters it there: `async with hivemind_lifespan("./hivemind")(app): ...`. Entering it
+    raises the errors of `Hivemind.open` or `Hivemind.connect`.
 
     Args:
-        store: The directory of the store, the URL of its PostgreSQL database, or a function that opens the hive.
+        store: Directory of the store, URL of its PostgreSQL database, or a function that opens the hive.
     """
     if callable(store):
         open_hive = store
@@ -73,13 +74,16 @@ def get_hive(connection: HTTPConnection) -> Hivemind:
 
 
 def user_scope(user: Callable[..., Any], *, project: str | Callable[..., Any] | None = None) -> Callable[..., Scope]:
-    """Makes a dependency: the scope of the user who sends the request.
+    """Return a dependency: the scope of the user who sends the request.
+
+    The dependency raises `InvalidScope` for an id that is not a valid name, such as an empty one, and `TypeError` for
+    an id that is not text.
 
     Args:
-        user: The app's own dependency that tells the user's id, as text. It must have made sure of it: whoever
-            has the id has the scope. An id that can be no scope's, such as an empty one, is an `InvalidScope`.
-        project: The id of a project, or a dependency that tells it. The users of a project read its scope,
-            `project/<id>`, and each user has another scope in each project.
+        user: The app's own dependency that returns the authenticated user's id, as text: whoever has the id has
+            the scope.
+        project: Id of a project, or a dependency that returns it. The users of a project share its scope,
+            `project/<id>`, for reading, and each user has a separate scope in each project.
     """
     if project is None:
 
@@ -100,10 +104,10 @@ def user_scope(user: Callable[..., Any], *, project: str | Callable[..., Any] | 
 
 
 def deep_deps(scope: Callable[..., Scope]) -> Callable[..., DeepAgentDeps]:
-    """Makes a dependency: what a deep agent needs to run for a user.
+    """Return a dependency: the `DeepAgentDeps` with which a deep agent runs for a user.
 
     Args:
-        scope: What `user_scope` made.
+        scope: The dependency returned by `user_scope`.
     """
 
     def of_scope(own: Annotated[Scope, Depends(scope)]) -> DeepAgentDeps:
@@ -113,10 +117,12 @@ def deep_deps(scope: Callable[..., Scope]) -> Callable[..., DeepAgentDeps]:
 
 
 def user_conversation(scope: Callable[..., Scope]) -> Callable[..., Conversation]:
-    """Makes a dependency: the user's conversation that `conversation_id` names, in the route's path or query.
+    """Return a dependency: the user's conversation named by `conversation_id` in the route's path or query.
+
+    The dependency raises `CheckpointError` for an id that contains NUL or a lone surrogate.
 
     Args:
-        scope: What `user_scope` made.
+        scope: The dependency returned by `user_scope`.
     """
 
     def of_scope(conversation_id: str, own: Annotated[Scope, Depends(scope)]) -> Conversation:
@@ -126,10 +132,9 @@ def user_conversation(scope: Callable[..., Scope]) -> Callable[..., Conversation
 
 
 async def hivemind_error(_: Request, error: Exception) -> JSONResponse:
-    """Exception handler: `app.add_exception_handler(HivemindError, hivemind_error)`.
+    """Handle an error as a JSON response: `app.add_exception_handler(HivemindError, hivemind_error)`.
 
-    Answers with the error's name and, where it is about what the caller sent, its text. What is no fault of the
-    caller's is logged.
+    The response has the name of the error and, if the caller's request caused it, its text. Server faults are logged.
     """
     assert isinstance(error, errors.HivemindError)
     answer = answer_of(error)
@@ -141,7 +146,7 @@ async def hivemind_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def _part(id: object) -> str:
-    """An id that the app's dependency told, as a part of a scope's name."""
+    """Return an id from the app's dependency as a part of a scope name."""
     if not isinstance(id, str):
         raise TypeError(
             f"the dependency that tells the user's or project's id must return text, not {type(id).__name__}"

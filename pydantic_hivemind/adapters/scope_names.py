@@ -1,4 +1,4 @@
-"""How ids of an app become parts of scope names."""
+"""How an app's ids become parts of scope names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pydantic_hivemind.limits import MAX_SCOPE_NAME_CHARS
 
 
 def escape(id: str) -> str:
-    """An id as one part of a scope's name: no two ids are the same part, and none contains `/` or `#`."""
+    """Return an id as one part of a scope name. The mapping is injective, and the part contains neither `/` nor `#`."""
     return id.replace("%", "%25").replace("/", "%2F").replace("#", "%23")
 
 
 def session_name(parent: str, id: str) -> str:
-    """The name of a session under a scope; with a digest in it where it would be too long otherwise.
+    """Return the name of a session under a scope; if it would be too long, it contains a digest instead.
 
-    An id that is too long to be a name by itself is left as it is, to be refused.
+    An id that is too long to be a name itself is left as it is, and rejected later.
     """
     name = f"{parent}#{escape(id)}"
     if len(name) <= MAX_SCOPE_NAME_CHARS or len(id) > MAX_SCOPE_NAME_CHARS:

@@ -1,4 +1,4 @@
-"""A workspace on a server, with the methods of `Scope`."""
+"""Clients of a Hivemind server: a workspace with the methods of `Scope`."""
 
 from pydantic_hivemind.client.asynchronous import AsyncHivemindClient
 from pydantic_hivemind.client.blocking import HivemindClient

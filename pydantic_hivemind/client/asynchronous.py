@@ -1,4 +1,4 @@
-"""`AsyncHivemindClient`."""
+"""`AsyncHivemindClient`: the asynchronous client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 def _sent(
     operation: Callable[Arguments, Steps[Result]],
 ) -> Callable[Concatenate[AsyncHivemindClient, Arguments], Awaitable[Result]]:
-    """An operation as a method that sends its requests."""
+    """Return an operation as a method that sends its requests."""
 
     @wraps(operation)
     async def method(self: AsyncHivemindClient, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -31,15 +31,17 @@ def _sent(
 
 
 class AsyncHivemindClient:
-    """The workspace of a token on a server: as `HivemindClient`, with `await`.
+    """The workspace of a token on a server: `HivemindClient` with awaited methods.
+
+    Every method can also raise `RemoteError` (the server cannot be reached, or is not a Hivemind server),
+    `InvalidToken` (the token has expired or was revoked, or its workspace was destroyed), `NotAllowed` (the token does
+    not permit the operation), and `StoreBusy`, `StoreFull` or `StoreUnreachable` (the server's store).
 
     Args:
-        url: The address of the server, and of the app if it is mounted: `http://localhost:8765`.
+        url: Address of the server, including the path of a mounted app: `http://localhost:8765`.
         token: A token of the workspace.
-        http: What sends the requests, with its own timeouts, proxies and certificates; who made it closes it.
-
-    Raises:
-        RemoteError: By each method, if the server cannot be reached or is no server of Hivemind.
+        http: The httpx client that sends the requests, with its own timeouts, proxies and certificates. Its creator
+            closes it.
     """
 
     def __init__(self, url: str, token: str, *, http: httpx.AsyncClient | None = None) -> None:
@@ -94,7 +96,18 @@ class AsyncHivemindClient:
     async def create(
         self, name: str, *, ttl: float | None = None, can: Collection[Action] | None = None
     ) -> AsyncHivemindClient:
-        """A new workspace `<this one>/-/<name>`, through this client's connections. Raises `ScopeExists`."""
+        """Create the workspace `<this one>/-/<name>`, and return a client for it that uses the same connections.
+
+        Args:
+            name: Name of the workspace, without `/` and `#`.
+            ttl: Seconds after which the workspace is removed; if omitted, it stays.
+            can: Actions that the new client's token permits; if omitted, those of this client's token.
+
+        Raises:
+            ScopeExists: A workspace of that name exists already.
+            InvalidScope: The name or the ttl is not valid, or the chain would be too long.
+            InvalidOption: An action is unknown.
+        """
         return self._with(await self.run(workspaces.create(name, ttl=ttl, can=can)))
 
     async def spawn(
@@ -105,16 +118,33 @@ class AsyncHivemindClient:
         attach: bool = False,
         can: Collection[Action] | None = None,
     ) -> AsyncHivemindClient:
-        """A new session `<this one>/-/<name>`, through this client's connections; as `Scope.spawn`."""
+        """Make the session `<this one>/-/<name>`, and return a client for it that uses the same connections.
+
+        Args:
+            name: Name of the session, without `/` and `#`; generated if omitted.
+            ttl: Seconds after which the session is removed; if omitted, it stays.
+            attach: Return the session of that name if it exists already, and renew its ttl.
+            can: Actions that the new client's token permits; if omitted, those of this client's token.
+
+        Raises:
+            ScopeExists: A workspace of that name exists already.
+            InvalidScope: The name or the ttl is not valid, or the chain would be too long.
+            InvalidOption: An action is unknown.
+        """
         return self._with(await self.run(workspaces.spawn(name, ttl=ttl, attach=attach, can=can)))
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close the connections, unless they belong to an httpx client that was passed in."""
         if self._is_mine:
             await self._http.aclose()
 
     async def run(self, steps: Steps[Result]) -> Result:
-        """Send the requests of an operation."""
+        """Send the requests of an operation, and return its result.
+
+        Raises:
+            HivemindError: The error that the server's response stands for.
+            RemoteError: The server cannot be reached, or is not a Hivemind server.
+        """
         try:
             ask = next(steps)
             while True:
@@ -129,5 +159,5 @@ class AsyncHivemindClient:
             raise unreachable(error) from None
 
     def _with(self, issued: workspaces.Issued) -> AsyncHivemindClient:
-        """Another client that uses the same connections."""
+        """Return a client for another token that uses the same connections."""
         return AsyncHivemindClient(self._url, issued.token, http=self._http)

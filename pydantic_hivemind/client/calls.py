@@ -1,6 +1,7 @@
-"""The operations on files as requests to a server, without the sending: `HivemindClient` does that.
+"""The operations on files as requests to a server, without the transport: `HivemindClient` sends them.
 
-Each is a generator that yields requests, is sent their answers, and returns what the operation of `Scope` does.
+Each operation is a generator that yields requests, receives their responses, and returns what the operation of
+`Scope` returns.
 """
 
 from __future__ import annotations
@@ -16,16 +17,24 @@ from pydantic_hivemind.client.exchange import Ask, Steps, every, in_base64, many
 from pydantic_hivemind.hive.reader import decoded, encoded
 
 MAX_TAGS_CHARS = 2048
-"""Longest tags in an address, which many servers and proxies take of 8 KB at most; longer ones go with the file."""
+"""Maximum length of tags in a URL, in characters: many servers and proxies accept URLs of 8 KB at most. Longer tags are
+sent in the body."""
 
 MAX_JSON_DATA = 11 << 20
-"""Largest file, in bytes, that fits into JSON: a server takes 16 MiB of it."""
+"""Maximum size of a file that is sent as JSON, in bytes: a server accepts bodies of 16 MiB."""
 
 # -- reading -----------------------------------------------------------------------------------
 
 
 def read(path: str) -> Steps[File]:
-    """A file's bytes and the stat they belong to."""
+    """Return a file's content together with its stat.
+
+    Raises:
+        InvalidPath: The path is not valid.
+        PathNotFound: No such file exists.
+        IsADirectory: The path is a directory.
+        NotADirectory: A parent of the path is a file.
+    """
     while True:
         answer = yield Ask("GET", _address(path))
         told = answer.headers.get("hivemind-stat")
@@ -38,39 +47,80 @@ def read(path: str) -> Steps[File]:
 
 
 def read_bytes(path: str) -> Steps[bytes]:
-    """A file's bytes, exactly as they were written."""
+    """Return a file's content, exactly as it was written.
+
+    Raises:
+        InvalidPath: The path is not valid.
+        PathNotFound: No such file exists.
+        IsADirectory: The path is a directory.
+        NotADirectory: A parent of the path is a file.
+    """
     file = yield from read(path)
     return file.data
 
 
 def read_text(path: str) -> Steps[str]:
-    """A file's text. Raises `NotText` for bytes that are not UTF-8."""
+    """Return a file's content as text, with its line ends unchanged.
+
+    Raises:
+        NotText: The content is not UTF-8.
+        InvalidPath: The path is not valid.
+        PathNotFound: No such file exists.
+        IsADirectory: The path is a directory.
+        NotADirectory: A parent of the path is a file.
+    """
     file = yield from read(path)
     return decoded(file.stat.path, file.data)
 
 
 def exists(path: str) -> Steps[bool]:
-    """Whether there is a file or directory."""
+    """Return whether a file or directory exists at the path.
+
+    Raises:
+        InvalidPath: The path is not valid.
+    """
     return one(bool, (yield Ask("GET", "exists", {"path": path})))
 
 
 def stat(path: str) -> Steps[Stat]:
-    """What is known of a file or directory."""
+    """Return the metadata of a file or directory without reading it.
+
+    Raises:
+        InvalidPath: The path is not valid.
+        PathNotFound: No such file or directory exists.
+        NotADirectory: A parent of the path is a file.
+    """
     return one(Stat, (yield Ask("GET", "stat", {"path": path})))
 
 
 def list_dir(path: str = "/") -> Steps[list[Stat]]:
-    """What is directly in a directory, by name."""
+    """Return the entries of a directory, sorted by name.
+
+    Raises:
+        InvalidPath: The path is not valid.
+        PathNotFound: No such directory exists.
+        NotADirectory: The path, or a parent of it, is a file.
+    """
     return (yield from every(Stat, "list_dir", path=path))
 
 
 def glob(pattern: str, under: str = "/", *, hidden: bool = True) -> Steps[list[Stat]]:
-    """The files whose path matches a glob that starts at `under`, by path."""
+    """Return the files whose path matches a glob relative to `under`, sorted by path; as `Scope.glob`.
+
+    Raises:
+        InvalidPath: `under` is not a valid path.
+        InvalidPattern: The glob is too long, has too many alternatives, or takes too long to match.
+    """
     return (yield from every(Stat, "glob", pattern=pattern, under=under, hidden=hidden))
 
 
 def grep(pattern: str, under: str = "/", *, glob: str | None = None, hidden: bool = True) -> Steps[list[Match]]:
-    """The lines that match a regular expression, in the text files under a directory or in one file."""
+    """Return the lines that match a regular expression, in the text files under a path; as `Scope.grep`.
+
+    Raises:
+        InvalidPath: `under` is not a valid path.
+        InvalidPattern: `pattern` is not a regular expression, `glob` is not a glob, or matching takes too long.
+    """
     return (yield from every(Match, "grep", pattern=pattern, under=under, glob=glob, hidden=hidden))
 
 
@@ -84,14 +134,23 @@ def search(
     since: float | datetime | None = None,
     chain: bool = True,
 ) -> Steps[list[Hit]]:
-    """The passages that say most about something, by meaning and by words, best first; as `Scope.search`."""
+    """Return the passages most relevant to a query, by meaning and by words, best first; as `Scope.search`.
+
+    Raises:
+        InvalidOption: `query`, `limit`, `tags`, `where` or `since` is not valid.
+        InvalidPath: `under` is not a valid path.
+    """
     moment = since.timestamp() if isinstance(since, datetime) else since
     asked = {"query": query, "limit": limit, "under": under, "tags": _strings(tags), "where": where, "since": moment}
     return many(Hit, (yield Ask("POST", "search", json={**asked, "chain": chain})))
 
 
 def history(path: str) -> Steps[list[Version]]:
-    """The kept versions of a path in the workspace and what it inherits, newest first."""
+    """Return the kept versions of a path in the workspace and its ancestors, newest first.
+
+    Raises:
+        InvalidPath: The path is not valid.
+    """
     return (yield from every(Version, "history", path=path))
 
 
@@ -111,7 +170,18 @@ def write_bytes(
     expected_version: int | None = None,
     operation_id: str | None = None,
 ) -> Steps[Stat]:
-    """Write a file, making the directories above it. Without `tags` it keeps those it has."""
+    """Write a file, creating parent directories as needed; without `tags` it keeps its tags. As `Scope.write_bytes`.
+
+    Raises:
+        InvalidPath: The path is not valid.
+        IsADirectory: The path is a directory.
+        NotADirectory: A parent of the path is a file.
+        FileTooLarge: The content exceeds `MAX_FILE_BYTES`.
+        InvalidTag: A tag is not valid, or there are too many.
+        InvalidOption: A tag or the operation id cannot be sent.
+        VersionConflict: The file is not at the expected version.
+        OperationConflict: The operation id was used for something else.
+    """
     content, wanted = bytes(data), _strings(tags)
     in_address = urlencode({"tags": wanted or []}, doseq=True, errors="replace")
     if len(in_address) > MAX_TAGS_CHARS and len(content) <= MAX_JSON_DATA:
@@ -130,7 +200,19 @@ def write_text(
     expected_version: int | None = None,
     operation_id: str | None = None,
 ) -> Steps[Stat]:
-    """Write a file of UTF-8 text; line ends stay as they are."""
+    """Write a file of UTF-8 text, with line ends unchanged. Otherwise as `write_bytes`.
+
+    Raises:
+        NotText: The text contains a lone surrogate, or is not a `str`.
+        InvalidPath: The path is not valid.
+        IsADirectory: The path is a directory.
+        NotADirectory: A parent of the path is a file.
+        FileTooLarge: The text exceeds `MAX_FILE_BYTES`.
+        InvalidTag: A tag is not valid, or there are too many.
+        InvalidOption: A tag or the operation id cannot be sent.
+        VersionConflict: The file is not at the expected version.
+        OperationConflict: The operation id was used for something else.
+    """
     data = encoded(text)
     return (yield from write_bytes(path, data, tags=tags, expected_version=expected_version, operation_id=operation_id))
 
@@ -144,25 +226,63 @@ def edit(
     expected_version: int | None = None,
     operation_id: str | None = None,
 ) -> Steps[Edited]:
-    """Replace text in a file: of two edits at once both land. Raises `EditError`."""
+    """Replace text in a file, so that two concurrent edits both take effect; as `Scope.edit`.
+
+    Raises:
+        EditError: `old` does not occur in the file, or occurs more than once and `replace_all` is false.
+        NotText: The file is not UTF-8 text.
+        FileTooLarge: The result would exceed `MAX_FILE_BYTES`.
+        InvalidOption: A text or the operation id cannot be sent.
+        InvalidPath: The path is not valid.
+        PathNotFound: No such file exists.
+        IsADirectory: The path is a directory.
+        NotADirectory: A parent of the path is a file.
+        VersionConflict: The file is not at the expected version.
+        OperationConflict: The operation id was used for something else.
+    """
     asked = {"path": path, "old": old, "new": new, "replace_all": replace_all}
     return one(Edited, (yield _change("edit", asked, expected_version, operation_id)))
 
 
 def merge(path: str, data: bytes, *, base: File | None, operation_id: str | None = None) -> Steps[Stat]:
-    """Write what was made from `base`, keeping what others wrote since then. Raises `MergeConflict`."""
+    """Write content that was derived from `base`, merging it with concurrent changes; as `Scope.merge`.
+
+    Raises:
+        MergeConflict: Both sides changed the same lines, or too many lines.
+        InvalidPath: The path is not valid.
+        IsADirectory: The path is a directory.
+        NotADirectory: A parent of the path is a file.
+        FileTooLarge: The request exceeds 16 MiB, or the result `MAX_FILE_BYTES`.
+        OperationConflict: The operation id was used for something else.
+    """
     made_from = None if base is None else {"version": base.stat.version, "data": in_base64(base.data)}
     asked = {"path": path, "data": in_base64(data), "base": made_from}
     return one(Stat, (yield _change("merge", asked, None, operation_id)))
 
 
 def make_dir(path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> Steps[None]:
-    """Make a directory and those above it; fine if it is there."""
+    """Create a directory and its parents; an existing directory is left unchanged.
+
+    Raises:
+        InvalidPath: The path is not valid.
+        PathExists: The path is a file.
+        NotADirectory: A parent of the path is a file.
+        VersionConflict: `expected_version` is not 0.
+        OperationConflict: The operation id was used for something else.
+    """
     nothing((yield _change("make_dir", {"path": path}, expected_version, operation_id)))
 
 
 def remove(path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> Steps[None]:
-    """Remove a file, or a directory and everything in it; what is inherited there is hidden."""
+    """Remove a file, or a directory and everything in it. What ancestors have at the path is hidden.
+
+    Raises:
+        InvalidPath: The path is not valid, or is the root.
+        PathNotFound: No such file or directory exists.
+        NotADirectory: A parent of the path is a file.
+        VersionConflict: The file is not at the expected version.
+        OperationConflict: The operation id was used for something else.
+    """
     nothing((yield Ask("DELETE", _address(path), headers=_headers(expected_version, operation_id))))
 
 
@@ -173,7 +293,17 @@ def tag(
     expected_version: int | None = None,
     operation_id: str | None = None,
 ) -> Steps[Stat]:
-    """Give a file these tags in place of those it has; a new version with the same bytes."""
+    """Replace the tags of a file. This makes a new version with the same content.
+
+    Raises:
+        InvalidTag: A tag is not valid, or there are too many.
+        InvalidPath: The path is not valid.
+        PathNotFound: No such file exists.
+        IsADirectory: The path is a directory.
+        NotADirectory: A parent of the path is a file.
+        VersionConflict: The file is not at the expected version.
+        OperationConflict: The operation id was used for something else.
+    """
     return one(Stat, (yield _change("tag", {"path": path, "tags": _strings(tags)}, expected_version, operation_id)))
 
 
@@ -184,7 +314,19 @@ def restore(
     expected_version: int | None = None,
     operation_id: str | None = None,
 ) -> Steps[Stat | None]:
-    """Bring back a version of a file, or without one what was there before the last change; as `Scope.restore`."""
+    """Restore an earlier version of a file, or undo the workspace's last change of it; as `Scope.restore`.
+
+    Returns:
+        The stat of the file, or `None` if there is no file afterwards.
+
+    Raises:
+        InvalidPath: The path is not valid.
+        VersionNotFound: No such version is kept, or the workspace has not changed the path.
+        IsADirectory: The last change made or removed a directory, or the path is a directory now.
+        NotADirectory: A parent of the path is a file.
+        VersionConflict: The path is a directory now, or not at the expected version.
+        OperationConflict: The operation id was used for something else.
+    """
     answer = yield _change("restore", {"path": path, "version": version}, expected_version, operation_id)
     return None if answer.content == b"null" else one(Stat, answer)
 
@@ -231,5 +373,5 @@ def _address(path: str) -> str:
 
 
 def _strings(given: str | Sequence[str] | None) -> list[str] | None:
-    """One, several, or nothing said."""
+    """Return one text or several as a list, and `None` as `None`."""
     return [given] if isinstance(given, str) else None if given is None else list(given)

@@ -1,4 +1,4 @@
-"""Requests and what their answers mean."""
+"""Requests to a server, and the meaning of its responses."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.errors import HivemindError, RemoteError
 
 PAGE_ITEMS = 1000
-"""Items that are asked for at a time: as many as a server gives."""
+"""Items requested for each page: the most that a server returns."""
 
 TIMEOUT = 60.0
-"""Seconds to wait for an answer: the first search of a large workspace takes some."""
+"""Seconds to wait for a response: the first search of a large workspace takes a while."""
 
 _TOKEN = re.compile(r"[!-~]+")
 
@@ -32,7 +32,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Ask:
-    """A request; `what` is the address after `/v1/`."""
+    """A request.
+
+    Attributes:
+        what: The URL after `/v1/`.
+    """
 
     method: str
     what: str
@@ -43,15 +47,15 @@ class Ask:
 
 
 Steps = Generator[Ask, httpx.Response, Result]
-"""An operation: it yields requests, is sent their answers, and returns its outcome."""
+"""An operation: a generator that yields requests, receives their responses, and returns its result."""
 
 
 def request(http: httpx.Client | httpx.AsyncClient, url: str, token: str, ask: Ask) -> httpx.Request:
-    """A request as it is sent.
+    """Return the httpx request to send.
 
     Raises:
-        InvalidToken: The token is none.
-        InvalidOption: Something in it cannot be sent.
+        InvalidToken: The text is not a token.
+        InvalidOption: A value in the request cannot be sent.
     """
     # Files end with a line break. An error of what sends it would show the token.
     if not _TOKEN.fullmatch(given := token.strip()):
@@ -69,10 +73,10 @@ def request(http: httpx.Client | httpx.AsyncClient, url: str, token: str, ask: A
 
 @contextmanager
 def sendable() -> Generator[None]:
-    """Makes what was given into what is sent.
+    """Turn errors of encoding a request into `InvalidOption`.
 
     Raises:
-        InvalidOption: It cannot be.
+        InvalidOption: A value in the request cannot be sent.
     """
     try:
         yield
@@ -82,22 +86,34 @@ def sendable() -> Generator[None]:
 
 
 def unreachable(error: Exception) -> RemoteError:
-    """What an error of sending means."""
+    """Return the error to raise for a failure of the transport."""
     return RemoteError(f"the server cannot be reached: {error or type(error).__name__}")
 
 
 def one(kind: type[Result], answer: httpx.Response) -> Result:
-    """The value in an answer."""
+    """Return the value in a response.
+
+    Raises:
+        RemoteError: The response holds something else.
+    """
     return parse(kind, answer.content)
 
 
 def many(kind: type[Result], answer: httpx.Response) -> list[Result]:
-    """The values in an answer that is a list."""
+    """Return the values in a response that is a list.
+
+    Raises:
+        RemoteError: The response holds something else.
+    """
     return parse(list[kind], answer.content)
 
 
 def every(kind: type[Result], what: str, **params: object) -> Steps[list[Result]]:
-    """The values of every page."""
+    """Return the values of every page.
+
+    Raises:
+        RemoteError: A response holds something else.
+    """
     wanted = {name: value for name, value in params.items() if value is not None} | {"limit": PAGE_ITEMS}
     found: list[Result] = []
     while True:
@@ -109,10 +125,10 @@ def every(kind: type[Result], what: str, **params: object) -> Steps[list[Result]
 
 
 def parse(kind: type[Result], text: bytes | str) -> Result:
-    """A value in JSON.
+    """Return a value from its JSON.
 
     Raises:
-        RemoteError: It is none.
+        RemoteError: The JSON is not valid, or is that of another type.
     """
     try:
         value = _adapter(kind).validate_json(text)
@@ -124,10 +140,10 @@ def parse(kind: type[Result], text: bytes | str) -> Result:
 
 
 def nothing(answer: httpx.Response) -> None:
-    """Nothing, where that is all there is to answer.
+    """Check that a response is empty, as that of an operation without a result is.
 
     Raises:
-        RemoteError: It is something, so that somebody else has answered.
+        RemoteError: It is not, so that another server has answered.
     """
     if answer.status_code != HTTPStatus.NO_CONTENT:
         raise _foreign()
@@ -138,12 +154,17 @@ def _foreign() -> RemoteError:
 
 
 def in_base64(data: bytes) -> str:
-    """Bytes in JSON."""
+    """Return bytes as they are sent in JSON."""
     return base64.b64encode(data).decode()
 
 
 def check(answer: httpx.Response) -> httpx.Response:
-    """Raises the error that an answer stands for."""
+    """Return the response if it is a success.
+
+    Raises:
+        HivemindError: The error that the response stands for.
+        RemoteError: The response is not one of a Hivemind server.
+    """
     if answer.is_success:
         return answer
     try:

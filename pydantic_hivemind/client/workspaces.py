@@ -11,7 +11,16 @@ from pydantic_hivemind.tokens import Action
 
 
 class TokenInfo(NamedTuple):
-    """A token that was given out. Times are seconds since the epoch; `made_by` is the id of the token it ends with."""
+    """A valid token, without its secret.
+
+    Attributes:
+        id: Id of the token, by which it is revoked.
+        workspace: Name of the workspace that the token is for.
+        can: The permitted actions.
+        created_at: Creation time, in seconds since the epoch.
+        expires_at: Time at which it expires, in seconds since the epoch.
+        made_by: Id of the token that created this one; revoking that one revokes this one too.
+    """
 
     id: str
     workspace: str
@@ -22,7 +31,17 @@ class TokenInfo(NamedTuple):
 
 
 class Issued(NamedTuple):
-    """A new token, which the server does not keep."""
+    """A new token. The server does not store it.
+
+    Attributes:
+        token: The token itself, which is secret.
+        id: Id of the token, by which it is revoked.
+        workspace: Name of the workspace that the token is for.
+        can: The permitted actions.
+        created_at: Creation time, in seconds since the epoch.
+        expires_at: Time at which it expires, in seconds since the epoch.
+        made_by: Id of the token that created this one; revoking that one revokes this one too.
+    """
 
     token: str
     id: str
@@ -34,7 +53,13 @@ class Issued(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """The workspace of a client: its name, those of its chain, nearest first, and the token that is used."""
+    """The workspace of a client.
+
+    Attributes:
+        name: Name of the workspace.
+        chain: Names of the workspace and its ancestors, nearest first.
+        token: The token of the client.
+    """
 
     name: str
     chain: tuple[str, ...]
@@ -45,24 +70,30 @@ class Workspace(NamedTuple):
 
 
 def info() -> Steps[Workspace]:
-    """Which workspace this is, and what may be done in it."""
+    """Return the name and chain of the workspace, and the permissions of the token."""
     return one(Workspace, (yield Ask("GET", "workspace")))
 
 
 def scopes() -> Steps[list[ScopeInfo]]:
-    """The workspaces under this one, at any depth, by name."""
+    """Return the workspaces under this one, at any depth, sorted by name."""
     return (yield from every(ScopeInfo, "workspaces"))
 
 
 def children() -> Steps[list[ScopeInfo]]:
-    """The workspaces directly under this one, by name."""
+    """Return the workspaces directly under this one, sorted by name."""
     own = yield from info()
     found = yield from scopes()
     return [each for each in found if each.parent == own.name]
 
 
 def create(name: str, *, ttl: float | None = None, can: Collection[Action] | None = None) -> Steps[Issued]:
-    """A new workspace `<this one>/-/<name>`, and a token for it. Raises `ScopeExists`, `InvalidScope`."""
+    """Create the workspace `<this one>/-/<name>`, and return a token for it.
+
+    Raises:
+        ScopeExists: A workspace of that name exists already.
+        InvalidScope: The name or the ttl is not valid, or the chain would be too long.
+        InvalidOption: An action is unknown.
+    """
     return one(
         Issued,
         (yield Ask("POST", "workspaces", json={"name": name, "ttl": ttl, "can": None if can is None else list(can)})),
@@ -72,23 +103,52 @@ def create(name: str, *, ttl: float | None = None, can: Collection[Action] | Non
 def spawn(
     name: str | None = None, *, ttl: float | None = None, attach: bool = False, can: Collection[Action] | None = None
 ) -> Steps[Issued]:
-    """A new session `<this one>/-/<name>`, and a token for it; as `Scope.spawn`."""
+    """Make the session `<this one>/-/<name>`, and return a token for it; as `Scope.spawn`.
+
+    Raises:
+        ScopeExists: A workspace of that name exists already.
+        InvalidScope: The name or the ttl is not valid, or the chain would be too long.
+        InvalidOption: An action is unknown.
+    """
     asked = {"name": name, "ttl": ttl, "attach": attach, "can": None if can is None else list(can)}
     return one(Issued, (yield Ask("POST", "spawn", json=asked)))
 
 
 def delete_workspace(name: str, *, cascade: bool = False) -> Steps[None]:
-    """Remove a workspace under this one and everything in it, for good."""
+    """Remove a workspace under this one and everything in it permanently.
+
+    Args:
+        name: Name of the workspace.
+        cascade: Whether to remove the workspaces under it too.
+
+    Raises:
+        ScopeNotFound: No workspace of that name is under this one.
+        ScopeHasChildren: Other workspaces read through it, and `cascade` is false.
+    """
     nothing((yield Ask("DELETE", "workspaces", {"name": name, "cascade": cascade})))
 
 
 def destroy(*, cascade: bool = False) -> Steps[None]:
-    """Remove the workspace and everything in it, for good; with `cascade` also those under it."""
+    """Remove the workspace and everything in it permanently.
+
+    Args:
+        cascade: Whether to remove the workspaces under it too.
+
+    Raises:
+        ScopeHasChildren: Other workspaces read through it, and `cascade` is false.
+    """
     nothing((yield Ask("POST", "destroy", json={"cascade": cascade})))
 
 
 def renew(ttl: float | None) -> Steps[None]:
-    """Let the workspace live `ttl` seconds from now on, or as long as its parent."""
+    """Set the remaining lifetime of the workspace. A workspace never outlives its parent.
+
+    Args:
+        ttl: Seconds from now; `None` removes the limit.
+
+    Raises:
+        InvalidScope: The ttl is not valid.
+    """
     nothing((yield Ask("POST", "renew", json={"ttl": ttl})))
 
 
@@ -98,16 +158,31 @@ def renew(ttl: float | None) -> Steps[None]:
 def create_token(
     workspace: str | None = None, *, can: Collection[Action] | None = None, ttl: float | None = None
 ) -> Steps[Issued]:
-    """A token for this workspace or one under it: it can do no more than that in use, and ends with it or before."""
+    """Create a token for this workspace or one under it.
+
+    It permits no more than the token in use, expires no later, and is revoked with it.
+
+    Args:
+        workspace: Name of the workspace; if omitted, this one.
+        can: The permitted actions; if omitted, those of the token in use.
+        ttl: Seconds until the token expires; if omitted, `DEFAULT_TOKEN_TTL`.
+
+    Raises:
+        ScopeNotFound: No workspace of that name is under this one.
+        InvalidOption: An action is unknown, or the ttl is not valid.
+    """
     asked = {"workspace": workspace, "can": None if can is None else list(can), **({} if ttl is None else {"ttl": ttl})}
     return one(Issued, (yield Ask("POST", "tokens", json=asked)))
 
 
 def list_tokens() -> Steps[list[TokenInfo]]:
-    """The valid tokens of this workspace and of those under it."""
+    """Return the valid tokens of this workspace and of those under it."""
     return (yield from every(TokenInfo, "tokens"))
 
 
 def revoke_token(id: str) -> Steps[None]:
-    """End a token of this workspace or of one under it, and those made with it; fine if it has ended."""
+    """Revoke a token of this workspace or of one under it, and the tokens created with it.
+
+    Does nothing if the token has ended already.
+    """
     nothing((yield Ask("DELETE", "tokens", {"id": id})))

@@ -1,4 +1,4 @@
-"""A hive over HTTP: `create_app` makes a FastAPI app of it, `serve` runs that."""
+"""HTTP: `create_app` returns a FastAPI app for a hive, `serve` runs it."""
 
 from pydantic_hivemind.http.app import create_app
 from pydantic_hivemind.http.server import serve

@@ -1,4 +1,4 @@
-"""`create_app`: the API as a FastAPI app."""
+"""`create_app`: the HTTP API as a FastAPI app."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def create_app(
     hosts: Collection[str] = (),
     mounts: Mapping[str, Starlette] | None = None,
 ) -> FastAPI:
-    """Makes the HTTP API of a hive, to be served, or to be mounted in another app.
+    """Return the HTTP API of a hive as an app, to serve or to mount in another app.
 
     Args:
-        hive: The hive; who opened it closes it.
-        token_store: The tokens it takes; without them those of the hive.
-        hosts: The names it is served under, besides those of this machine and addresses.
-        mounts: Other apps to serve beside it, by the path that they begin with.
+        hive: The hive; whoever opened it closes it.
+        token_store: The tokens that are accepted; if omitted, those of the hive.
+        hosts: Host names under which it is served, in addition to those of this machine and IP addresses.
+        mounts: Other apps to serve, by the path under which they are mounted.
     """
 
     @asynccontextmanager

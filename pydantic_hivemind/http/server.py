@@ -1,4 +1,4 @@
-"""`serve`: runs the API, on this machine unless told otherwise."""
+"""`serve`: runs the HTTP API, by default for this machine only."""
 
 from __future__ import annotations
 
@@ -52,17 +52,18 @@ def serve(
     hosts: Collection[str] = (),
     mounts: Mapping[str, Starlette] | None = None,
 ) -> None:
-    """Serve a hive until the process is told to end; requests that were begun have some seconds to be answered.
+    """Serve a hive until the process is told to end; requests in progress have some seconds to finish.
 
     Args:
         hive: The hive.
-        host: The address to listen at.
-        port: The port to listen at.
-        hosts: The names it is served under, besides those of this machine and addresses.
-        mounts: Other apps to serve beside it, by the path that they begin with.
+        host: Address to listen on.
+        port: Port to listen on.
+        hosts: Host names under which it is served, in addition to those of this machine and IP addresses.
+        mounts: Other apps to serve, by the path under which they are mounted.
 
     Raises:
-        InvalidOption: It would listen to other machines, and nobody has a token yet.
+        InvalidOption: Other machines could reach the address, and the hive has no token yet.
+        SystemExit: The address is in use, or cannot be listened on.
     """
     check_host(hive, host)
     app = create_app(hive, hosts={host, *hosts}, mounts=mounts)
@@ -70,7 +71,11 @@ def serve(
 
 
 def check_host(hive: Hivemind, host: str) -> None:
-    """Raises `InvalidOption` if other machines could reach an address, and nobody has a token yet."""
+    """Check that a hive without tokens is not served to other machines.
+
+    Raises:
+        InvalidOption: Other machines could reach the address, and the hive has no token yet.
+    """
     if not _is_loopback(host) and not Tokens(hive).list():
         raise InvalidOption(
             f"{host!r} can be reached from other machines, and there is no token yet: make one first, or listen at "

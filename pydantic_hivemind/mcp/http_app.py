@@ -29,11 +29,11 @@ _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
 
 def create_app(hive: Hivemind, *, token_store: Tokens | None = None) -> Starlette:
-    """Makes an ASGI app that answers MCP clients at any path; its lifespan must be run.
+    """Return an ASGI app that answers MCP clients at any path; its lifespan must be run.
 
     Args:
-        hive: The hive; who opened it closes it.
-        token_store: The tokens it takes; without them those of the hive.
+        hive: The hive; whoever opened it closes it.
+        token_store: The tokens that are accepted; if omitted, those of the hive.
     """
     tokens = token_store or Tokens(hive)
     # No sessions: a request is answered for its own token, whoever began the conversation.

@@ -1,4 +1,4 @@
-"""`create_server`: what a client can ask, answered for the workspace of who asks."""
+"""`create_server`: the MCP server of a workspace."""
 
 from __future__ import annotations
 
@@ -44,34 +44,34 @@ _Context = ServerRequestContext[Any, Any]
 
 
 def create_server(scope: Scope, *, can: Collection[Action] = ("read", "write")) -> Server[Any]:
-    """Makes a server of one workspace, for whoever it is connected to.
+    """Return an MCP server of one workspace, for whichever client is connected.
 
     Args:
         scope: The workspace.
-        can: What may be done there; tools for anything else are neither shown nor done.
+        can: The permitted actions; tools for other actions are neither listed nor executed.
 
     Raises:
-        InvalidOption: There is no such action.
+        InvalidOption: An action is unknown.
     """
     return server_for(always(scope, can))
 
 
 def create_token_server(tokens: Tokens, token: str, *, can: Collection[Action] | None = None) -> Server[Any]:
-    """Makes a server of a token's workspace. Each request asks whether the token is still valid.
+    """Return an MCP server of a token's workspace. Every request checks whether the token is still valid.
 
     Args:
         tokens: The tokens of the hive.
         token: The token.
-        can: The most that may be done; without it, what the token allows.
+        can: Upper bound of the permitted actions; if omitted, what the token permits.
 
     Raises:
-        InvalidOption: There is no such action.
+        InvalidOption: An action is unknown.
     """
     return server_for(by_token(tokens, token, can))
 
 
 def server_for(find_caller: FindCaller) -> Server[Any]:
-    """Makes a server for whoever sends a request."""
+    """Return an MCP server for whoever sends a request."""
     answers = _Answers(find_caller)
     return Server(
         "hivemind",

@@ -1,4 +1,4 @@
-"""`serve`: one client, on standard input and output."""
+"""`serve`: an MCP server for one client, on standard input and output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def serve(server: Server[Any], hive: Hivemind) -> None:
 
     Args:
         server: The server.
-        hive: What to close before the process ends because it was told to.
+        hive: The hive to close when the process is told to end.
     """
 
     def end(number: int, _: object) -> None:

@@ -1,11 +1,11 @@
-"""For people who test what they build on scopes, or a store of their own.
+"""Test support for applications built on scopes, and for other stores.
 
-- `ScopeSuite`: the rules of a scope, a pytest class to subclass;
-- `ScopeModel`: a chain of scopes as dicts, to compare with;
-- `pydantic_hivemind.testing.strategies`: Hypothesis strategies of paths, names and contents;
-- `scripted_model`: a model that needs no key and no network, for agents in tests and first steps.
+- `ScopeSuite`: the rules of a scope as a pytest class to subclass;
+- `ScopeModel`: a reference implementation of a chain of scopes with dicts, to compare with;
+- `pydantic_hivemind.testing.strategies`: Hypothesis strategies for paths, names and contents;
+- `scripted_model`: a model that needs no API key and no network, for tests and first steps.
 
-All but the last need pytest and Hypothesis, which the package itself does not.
+All but the last need pytest and Hypothesis, which the package itself does not install.
 """
 
 from __future__ import annotations

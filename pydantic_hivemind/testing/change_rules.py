@@ -1,4 +1,4 @@
-"""The rules of changing a scope: versions, receipts, tags, history and promotion. Part of `ScopeSuite`."""
+"""Rules for changes of a scope: versions, operation ids, tags, history and promotion. Part of `ScopeSuite`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic_hivemind.limits import KEPT_VERSIONS
 
 
 class ChangeRules:
-    """Needs the fixtures `root` and `child` of `ScopeSuite`."""
+    """Rules for changes of a scope; needs the fixtures `root` and `child` of `ScopeSuite`."""
 
     # -- versions and receipts -----------------------------------------------------------------
 

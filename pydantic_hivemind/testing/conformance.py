@@ -1,4 +1,4 @@
-"""`ScopeSuite`: the contract of a scope, one rule per test.
+"""`ScopeSuite`: the contract of a scope, one rule for each test.
 
 Subclass it with a `hive` fixture that yields an open, empty store and closes it.
 """
@@ -30,25 +30,29 @@ CONTENTS = {
     "no text": bytes(range(256)),
     "eight megabytes": b"0123456789abcdef" * (8 << 16),
 }
-"""Contents that stores are known to change."""
+"""Contents that stores are known to alter."""
 
 
 class ScopeSuite(ChangeRules):
-    """Every rule of a scope. The `hive` fixture is an empty store, closed by the fixture."""
+    """Every rule of a scope, as pytest tests. Subclass it and override the fixture `hive`."""
 
     @pytest.fixture
     def hive(self) -> Hivemind:
-        """An empty store."""
+        """Yield an open, empty store, and close it. Override this fixture.
+
+        Raises:
+            NotImplementedError: The subclass has no `hive` fixture.
+        """
         raise NotImplementedError("a subclass gives the `hive` fixture")
 
     @pytest.fixture
     def root(self, hive: Hivemind) -> Scope:
-        """A scope without a parent."""
+        """Return a scope without a parent."""
         return hive.scope("root")
 
     @pytest.fixture
     def child(self, root: Scope) -> Scope:
-        """A session over `root`."""
+        """Return a session under `root`."""
         return root.spawn("child")
 
     # -- bytes and paths -----------------------------------------------------------------------

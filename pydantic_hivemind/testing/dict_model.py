@@ -1,4 +1,4 @@
-"""A chain of scopes as plain dicts: slow, simple, and what the real thing is compared with."""
+"""`ScopeModel`: a chain of scopes as plain dicts, the slow and simple reference for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from pydantic_hivemind.base.paths import ancestors_of, is_below, parent_of
 
 
 class ModelFile(NamedTuple):
-    """A file: its bytes, its tags, and a stamp that no other write has."""
+    """A file of a `ScopeModel`.
+
+    Attributes:
+        data: Content in bytes.
+        tags: Tags of the file.
+        stamp: A number that no other write has.
+    """
 
     data: bytes
     tags: frozenset[str]
@@ -17,7 +23,7 @@ class ModelFile(NamedTuple):
 
 
 Tree = dict[str, "ModelFile | None"]
-"""Paths and their files; `None` is a directory. The root is not in it."""
+"""Files by path; `None` is a directory. The root is not included."""
 
 _stamps = itertools.count(1)
 
@@ -25,13 +31,16 @@ _stamps = itertools.count(1)
 class ScopeModel:
     """A scope over its parent.
 
-    It raises the builtin errors that the errors of a scope are. Paths must be normalized.
+    It raises the builtin errors of which the errors of a scope are subclasses. Paths must be normalized.
+
+    Args:
+        parent: The scope that it reads through to.
 
     Attributes:
-        parent: What it reads through to.
-        own: What it has itself.
-        hidden: Paths whose inherited file, or directory with everything in it, it hides.
-        began: For each path it changed, the inherited file it began with; `None` for no file.
+        parent: The scope that it reads through to.
+        own: Files and directories of the scope itself.
+        hidden: Paths at which it hides an inherited file, or an inherited directory with everything in it.
+        began: Merge bases: for each changed path, the inherited file it started from; `None` for no file.
     """
 
     def __init__(self, parent: ScopeModel | None = None) -> None:
@@ -41,12 +50,12 @@ class ScopeModel:
         self.began: Tree = {}
 
     def inherited(self) -> Tree:
-        """What it would show without its own files and directories."""
+        """Return the files and directories it would show without its own."""
         above = self.parent.tree() if self.parent is not None else {}
         return {path: file for path, file in above.items() if not self._hides(path)}
 
     def tree(self) -> Tree:
-        """Everything it shows."""
+        """Return every visible file and directory."""
         shown = self.inherited()
         for path, file in self.own.items():
             if file is not None:
@@ -56,11 +65,16 @@ class ScopeModel:
         return shown | self.own
 
     def files(self, under: str = "/") -> dict[str, bytes]:
-        """The bytes of every file in a directory."""
+        """Return the content of every file in a directory, by path."""
         return {path: it.data for path, it in self.tree().items() if it is not None and is_below(path, under)}
 
     def listing(self, directory: str) -> list[str]:
-        """The paths directly in a directory, sorted."""
+        """Return the paths directly in a directory, sorted.
+
+        Raises:
+            FileNotFoundError: No such directory exists.
+            NotADirectoryError: The path, or a parent of it, is a file.
+        """
         tree = self.tree()
         self._check_parents(tree, directory)
         if directory != "/" and directory not in tree:
@@ -70,7 +84,13 @@ class ScopeModel:
         return sorted(path for path in tree if parent_of(path) == directory)
 
     def read(self, path: str) -> ModelFile:
-        """A file."""
+        """Return a file.
+
+        Raises:
+            FileNotFoundError: No such file exists.
+            IsADirectoryError: The path is a directory.
+            NotADirectoryError: A parent of the path is a file.
+        """
         tree = self.tree()
         self._check_parents(tree, path)
         if path == "/" or (path in tree and tree[path] is None):
@@ -81,7 +101,12 @@ class ScopeModel:
         return file
 
     def write(self, path: str, data: bytes, tags: frozenset[str] | None = None) -> None:
-        """Write a file and make the directories above it."""
+        """Write a file and create its parent directories; without `tags` it keeps its tags.
+
+        Raises:
+            IsADirectoryError: The path is a directory.
+            NotADirectoryError: A parent of the path is a file.
+        """
         tree = self.tree()
         self._check_parents(tree, path)
         before = tree.get(path)
@@ -93,7 +118,12 @@ class ScopeModel:
         self.own[path] = ModelFile(data, kept if tags is None else tags, next(_stamps))
 
     def make_dir(self, path: str) -> None:
-        """Make a directory and those above it."""
+        """Create a directory and its parents.
+
+        Raises:
+            FileExistsError: The path is a file.
+            NotADirectoryError: A parent of the path is a file.
+        """
         tree = self.tree()
         self._check_parents(tree, path)
         if tree.get(path) is not None:
@@ -103,7 +133,12 @@ class ScopeModel:
             self.own[path] = None
 
     def remove(self, path: str) -> None:
-        """Remove a file, or a directory with everything in it."""
+        """Remove a file, or a directory with everything in it.
+
+        Raises:
+            FileNotFoundError: No such file or directory exists.
+            NotADirectoryError: A parent of the path is a file.
+        """
         tree = self.tree()
         self._check_parents(tree, path)
         if path not in tree:
@@ -121,19 +156,25 @@ class ScopeModel:
                 self.began.pop(other, None)
 
     def put_back(self, path: str, file: ModelFile, *, hidden: bool) -> None:
-        """Have a file again as it was, in place of what is there."""
+        """Restore an earlier file of the scope, replacing the current one.
+
+        Args:
+            path: Path of the file.
+            file: The earlier file.
+            hidden: Whether the scope also hid the inherited file or directory.
+        """
         self._make_parents(path)
         self.own[path] = file._replace(stamp=next(_stamps))
         if hidden:
             self.hidden.add(path)
 
     def hide(self, path: str) -> None:
-        """Hide what is inherited at a path again."""
+        """Hide the inherited file or directory at a path again."""
         self._make_parents(path)
         self.hidden.add(path)
 
     def collisions(self) -> dict[str, tuple[ModelFile | None, ModelFile | None]]:
-        """What the parent changed where this scope changed something too: what it began with, and what is there."""
+        """Return the merge base and the parent's file of each path that both the scope and its parent changed."""
         assert self.parent is not None
         there = self.parent.tree()
         mine = {path for path, file in self.own.items() if file is not None}
@@ -142,9 +183,16 @@ class ScopeModel:
         return {path: sides for path, sides in changed.items() if sides[0] != sides[1]}
 
     def promote(self, paths: set[str] | None = None) -> None:
-        """Do to the parent what it did itself, at some paths or everywhere, and let go of it.
+        """Apply the scope's own changes to its parent and drop them from the scope.
 
-        The outcome of a promotion in which its own side wins where both changed the same.
+        The result is that of a promotion in which the scope's side wins every conflict.
+
+        Args:
+            paths: Paths to promote; if omitted, all.
+
+        Raises:
+            FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError: A change does not fit the
+            parent's tree.
         """
         assert self.parent is not None
         settled = {path for path in {*self.own, *self.hidden} if paths is None or path in paths}
@@ -194,7 +242,7 @@ class ScopeModel:
             self.parent.write(path, data, tags)
 
     def _let_go(self, settled: set[str]) -> None:
-        """Forget what shows through from the parent now; a directory stays while it holds something."""
+        """Drop what reads through from the parent now; a directory stays while it has content of the scope."""
         assert self.parent is not None
         there = self.parent.tree()
         changed = {*self.own, *self.hidden}

@@ -1,8 +1,8 @@
-"""A model that needs no key and no network: it does what the user's message says.
+"""A model that needs no API key and no network: it does what the user's message says.
 
-`Remember: ...` writes memory, `Lesson: ...` writes what others may know, `Find: ...` searches, `Plan: ...` has the
-planner save a plan, `Read: /path` reads a file, `Use: name` calls another tool, and `Recall` reads memory. Lines are
-done at once, paragraphs one after the other. It answers with what the tools returned.
+`Remember: ...` writes memory, `Lesson: ...` writes a shared note, `Find: ...` searches, `Plan: ...` has the planner
+save a plan, `Read: /path` reads a file, `Use: name` calls another tool, and `Recall` reads memory. The lines of a
+paragraph are executed at once, paragraphs one after the other. The answer is what the tools returned.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _TOOLS: dict[str, Callable[[str], tuple[str, dict[str, object]]]] = {
     "Use": lambda name: (name, {}),
     "Recall": lambda _: ("read_memory", {"file": "MEMORY.md"}),
 }
-"""The tool that the first word of a line asks for, with arguments for every pydantic-deep."""
+"""The tool for the first word of a line, with arguments that suit every version of pydantic-deep."""
 
 
 def scripted_model() -> FunctionModel:
-    """The model, for `create_deep_agent(model=...)` and every subagent."""
+    """Return the model, for `create_deep_agent(model=...)` and every subagent."""
     return FunctionModel(_respond, model_name="scripted")
 
 
@@ -54,7 +54,7 @@ def _respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
 
 
 def _call(info: AgentInfo, name: str, arguments: dict[str, object]) -> ToolCallPart:
-    """A call with those of the arguments that the tool takes."""
+    """Return a tool call with those of the arguments that the tool accepts."""
     known = {
         key for tool in info.function_tools if tool.name == name for key in tool.parameters_json_schema["properties"]
     }
@@ -62,7 +62,7 @@ def _call(info: AgentInfo, name: str, arguments: dict[str, object]) -> ToolCallP
 
 
 def _prompts(message: ModelMessage) -> Iterator[str]:
-    """What the user says in a message. Only that is bare text: memory may come along in the same message."""
+    """Return the user's texts in a message. They alone are plain strings: memory may be part of the same message."""
     return (
         part.content for part in message.parts if isinstance(part, UserPromptPart) and isinstance(part.content, str)
     )

@@ -27,10 +27,13 @@ _is_dir = attrgetter("is_dir")
 
 
 class HivemindBackend:
-    """The `BackendProtocol` of pydantic-ai-backends over a scope: `DeepAgentDeps(backend=HivemindBackend(scope))`.
+    """A scope as a `BackendProtocol` of pydantic-ai-backends: `DeepAgentDeps(backend=HivemindBackend(scope))`.
 
-    Texts, numbering and orderings are those of its `StateBackend`. The methods of the protocol return their
-    failures, each in its way, and raise none. Safe to use from any thread.
+    Texts, numbering and orderings are those of its `StateBackend`. The methods of the protocol report failures in their
+    return values and do not raise. It is safe to use from any thread.
+
+    Args:
+        scope: The scope.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -43,26 +46,26 @@ class HivemindBackend:
 
     @property
     def name(self) -> str:
-        """The name of the scope."""
+        """Name of the scope."""
         return self.scope.name
 
     @property
     def _files(self) -> RunFiles:
-        """The scope's files. A session makes them on first use."""
+        """The files of the scope. A session creates them on first use."""
         return self._opened
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.scope!r})"
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file; false for a directory."""
+        """Return whether a file exists at the path; false for a directory."""
         try:
             return not self.scope.stat(_checked(path)).is_dir
         except HivemindError:
             return False
 
     def ls_info(self, path: str) -> list[FileInfo]:
-        """What is directly in a directory, directories first; for a file the file itself."""
+        """Return the entries of a directory, directories first; for a file, the file itself."""
         try:
             path = _checked(path)
             try:
@@ -76,14 +79,20 @@ class HivemindBackend:
 
     @ForCaller
     def read_bytes(self, path: str) -> bytes:
-        """A file's bytes; none if it cannot be read."""
+        """Return a file's content; `b""` if it cannot be read."""
         try:
             return self._files.read(_checked(path)).data
         except HivemindError:
             return b""
 
     def read(self, path: str, offset: int = 0, limit: int = 2000) -> str:
-        """Some lines of a text file with their numbers, or a text that begins with `Error: `."""
+        """Return some lines of a text file with their numbers, or a text that begins with `Error: `.
+
+        Args:
+            path: Path of the file.
+            offset: Number of lines to skip.
+            limit: Maximum number of lines.
+        """
         try:
             path = _checked(path)
             data = self.scope.read_bytes(path)
@@ -102,7 +111,7 @@ class HivemindBackend:
 
     @ForCaller
     def write(self, path: str, content: str | bytes) -> WriteResult:
-        """Write a file, making the directories above it."""
+        """Write a file, creating parent directories as needed; `WriteResult.error` reports a failure."""
         try:
             path = _checked(path)
             self._files.write(path, content if isinstance(content, bytes) else _encoded(content))
@@ -112,7 +121,14 @@ class HivemindBackend:
 
     @ForCaller
     def edit(self, path: str, old_string: str, new_string: str, replace_all: bool = False) -> EditResult:  # noqa: FBT001, FBT002
-        """Replace text in a file; of two edits at once both land."""
+        """Replace text in a file, so that two concurrent edits both take effect; `EditResult.error` reports a failure.
+
+        Args:
+            path: Path of the file.
+            old_string: The text to replace, exactly as in the file.
+            new_string: The replacement.
+            replace_all: Whether to replace every occurrence; otherwise there must be exactly one.
+        """
         try:
             path = _checked(path)
             edited = self.scope.edit(path, old_string, new_string, replace_all=replace_all)
@@ -131,7 +147,7 @@ class HivemindBackend:
         return EditResult(path=path, occurrences=edited.occurrences)
 
     def glob_info(self, pattern: str, path: str = "/") -> list[FileInfo]:
-        """The files under a directory whose path there matches a glob, by path."""
+        """Return the files under a directory whose relative path matches a glob, sorted by path; none if it fails."""
         try:
             return [_info(stat) for stat in self.scope.glob(pattern, _checked(path), hidden=False)]
         except HivemindError:
@@ -144,7 +160,14 @@ class HivemindBackend:
         glob: str | None = None,
         ignore_hidden: bool = True,  # noqa: FBT001, FBT002
     ) -> list[GrepMatch] | str:
-        """The lines that match a regular expression, by path, or a text that begins with `Error: `."""
+        """Return the lines that match a regular expression, sorted by path, or a text that begins with `Error: `.
+
+        Args:
+            pattern: The regular expression.
+            path: Directory or file in which to search; if omitted, the root.
+            glob: Search only files whose path matches this glob.
+            ignore_hidden: Whether to skip files whose path has a name that begins with a dot.
+        """
         try:
             re.compile(pattern)
             under = "/" if path is None else _checked(path)
@@ -159,9 +182,15 @@ class HivemindBackend:
 
     @ForCaller
     def delete(self, path: str) -> None:
-        """Remove a file, or a directory and everything in it; fine if there is nothing.
+        """Remove a file, or a directory and everything in it; does nothing if it does not exist.
 
-        Not of the protocol: pydantic-deep's forks call it to merge a branch, and report what it raises.
+        Not part of the protocol: pydantic-deep's forks call it to merge a branch, and report what it raises.
+
+        Raises:
+            InvalidPath: The path is not valid, or is the root.
+            NotADirectory: A parent of the path is a file.
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+            StoreError: The store failed.
         """
         path = _checked(path)
         try:

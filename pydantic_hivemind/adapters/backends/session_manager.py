@@ -1,4 +1,4 @@
-"""`Session` and `SessionManager`: ephemeral scopes, with the life of the sandboxes of pydantic-ai-backends."""
+"""`Session` and `SessionManager`: ephemeral scopes with the lifecycle of pydantic-ai-backends' sandboxes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ IDLE_TIMEOUT = 3600
 """Seconds without use after which a session may be removed: the default of pydantic-ai-backends."""
 
 RENEWAL = 0.25
-"""Part of the idle timeout after which a use is written to the ledger, so that hardly any operation pays for it.
+"""Fraction of the idle timeout after which a use is written to the ledger, so that few operations pay for it.
 
-The ttl is longer by the same part: no session expires before it was idle for the whole timeout.
-"""
+The ttl is longer by the same fraction: no session expires before it was idle for the whole timeout."""
 
 
 class PromoteOptions(TypedDict, total=False):
-    """The options of `Scope.promote`."""
+    """The keyword arguments of `Scope.promote`."""
 
     tags: Sequence[str] | None
     paths: str | Sequence[str] | None
@@ -49,14 +48,15 @@ class PromoteOptions(TypedDict, total=False):
 
 
 class Session(HivemindBackend):
-    """The backend of one run: a scope of its own under `parent`, which ends by promote or is discarded.
+    """The backend of one run: a session under `parent`, ended by promote or discard.
 
-    As a context manager, synchronous or not, it is discarded when the block ends; what was promoted stays in
-    the parent. A crash leaves it to its ttl, which every use extends.
+    As a context manager, synchronous or not, it is discarded when the block ends; what was promoted stays in the
+    parent. After a crash it is removed when its ttl has passed; every use renews the ttl.
 
     Args:
-        parent: The scope it reads through to.
-        session_id: Two sessions of the same id and parent are one, in all processes; made up if not given.
+        parent: The scope that it reads through to.
+        session_id: Id of the session; generated if omitted. Two sessions of the same id and parent are the same
+            session, in all processes.
         idle_timeout: Seconds without use after which it expires.
     """
 
@@ -78,33 +78,56 @@ class Session(HivemindBackend):
 
     @property
     def name(self) -> str:
-        """The name of its scope."""
+        """Name of the session's scope."""
         return session_name(self._parent.name, self.session_id)
 
     def start(self) -> None:
-        """Make the scope, or attach to the one another process has made. The first use does it too."""
+        """Create the scope, or attach to it if another process has created it. The first use does so too.
+
+        Raises:
+            InvalidScope: The session id is not a valid name, or the chain would be too long.
+            ScopeExists: A scope of that name exists that is not a session of the parent.
+            ScopeGone: The parent was destroyed.
+            StoreError: The store failed.
+        """
         with self._starting:
             self._start()
 
     def stop(self) -> None:
-        """Discard it; fine if it is gone."""
+        """Discard the session; does nothing if it was discarded already.
+
+        Raises:
+            StoreError: The store failed.
+        """
         if self._started is not None:
             with suppress(ScopeGone):
                 self.scope.destroy(cascade=True)
 
     def is_alive(self) -> bool:
-        """Whether it was started and is not gone. Counts as a use."""
+        """Return whether it was started and still exists. This counts as a use.
+
+        Raises:
+            StoreError: The store failed.
+        """
         try:
             return self._started is not None and self.scope.stat("/").is_dir
         except ScopeGone:
             return False
 
     def touch(self, at: float | None = None) -> None:
-        """Note a use, now or at another time, in seconds since the epoch. Does not wait for the store."""
+        """Record a use, without waiting for the store.
+
+        Args:
+            at: Time of the use, in seconds since the epoch; if omitted, now.
+        """
         self.last_activity = max(self.last_activity, time.time() if at is None else at)
 
     def note(self, info: ScopeInfo) -> None:
-        """Learn from the ledger when other processes may have used it last."""
+        """Update the time of the last use from what other processes wrote to the ledger.
+
+        Args:
+            info: The scope as listed by `Hivemind.scopes`.
+        """
         if info.created_at < self._attached_at:
             self._touch_elsewhere(self._attached_at)
         self._note_end(info.expires_at)
@@ -176,14 +199,19 @@ class Session(HivemindBackend):
 
 
 class SessionManager(pydantic_ai_backends.SessionManager):
-    """Makes, reuses and expires sessions under one scope, as pydantic-ai-backends' manager does with sandboxes.
+    """Creates, reuses and expires sessions under one scope, as pydantic-ai-backends' manager does with sandboxes.
 
     Args:
         hive: The store.
-        parent: The scope, or its name, that sessions are made under and promoted to.
+        parent: The scope, or its name, under which sessions are created and to which they are promoted.
         default_idle_timeout: Seconds without use after which a session expires.
-        max_sessions: How many may be open at once in this process; `SessionLimitExceeded` beyond it.
+        max_sessions: Maximum number of open sessions in this process; `get_or_create` raises `SessionLimitExceeded`
+            beyond it.
         on_release: Called with the id of a session that was stopped.
+
+    Raises:
+        InvalidScope: The name of the parent is not valid.
+        StoreError: The store failed.
     """
 
     def __init__(
@@ -205,12 +233,35 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         self._hive = hive
 
     async def get_or_create(self, session_id: str, runtime: Any = None) -> Session:
-        """The session of that id: the one open here, one that another process made, or a new one."""
+        """Return the session of that id: the one open here, one that another process created, or a new one.
+
+        Args:
+            session_id: Id of the session.
+            runtime: Ignored; an argument of pydantic-ai-backends' manager.
+
+        Raises:
+            SessionLimitExceeded: Too many sessions are open in this process.
+            InvalidScope: The session id is not a valid name, or the chain would be too long.
+            ScopeExists: A scope of that name exists that is not a session of the parent.
+            ScopeGone: The parent was destroyed.
+            StoreError: The store failed.
+        """
         return await super().get_or_create(session_id, runtime)
 
     @asynccontextmanager
     async def session(self, session_id: str | None = None) -> AsyncGenerator[Session]:
-        """A session that is released when the block ends."""
+        """Open a session that is released when the block ends.
+
+        Args:
+            session_id: Id of the session; generated if omitted.
+
+        Raises:
+            SessionLimitExceeded: Too many sessions are open in this process.
+            InvalidScope: The session id is not a valid name, or the chain would be too long.
+            ScopeExists: A scope of that name exists that is not a session of the parent.
+            ScopeGone: The parent was destroyed.
+            StoreError: The store failed.
+        """
         session = await self.get_or_create(uuid.uuid4().hex if session_id is None else session_id)
         try:
             yield session
@@ -232,9 +283,15 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         return await run_sync(partial(session.promote, to, **options))
 
     async def cleanup_idle(self, max_idle: int | None = None) -> int:
-        """Release the sessions that no process has used for too long, or `max_idle` seconds; how many were open here.
+        """Release the sessions that no process has used for too long, and return how many of them were open here.
 
-        Also removes what crashed processes left behind.
+        This also removes the sessions of crashed processes.
+
+        Args:
+            max_idle: Seconds without use; if omitted, the idle timeout of each session.
+
+        Raises:
+            StoreError: The store failed.
         """
         await run_sync(self._look_around)
         return await super().cleanup_idle(max_idle)

@@ -1,6 +1,6 @@
-"""`HivemindMemoryStore`: a scope as a store of the `Memory` capability of pydantic-ai-harness.
+"""`HivemindMemoryStore`: a scope as a store for the `Memory` capability of pydantic-ai-harness.
 
-The harness comes with pydantic-deep 0.3.48 and later. It is imported when a store is made.
+The harness is installed by pydantic-deep 0.3.48 and later. It is imported when a store is created.
 """
 
 # Where the harness is not installed its types are unknown.
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from pydantic_ai_harness.memory import MemoryFile, MemoryMutation, MemoryOperation, MemorySearchResult
 
 ROOT = f"{MEMORY}/"
-"""A path of the harness is a path of the scope under it."""
+"""Directory in the scope to which the harness's paths are relative."""
 
 MAX_METADATA_CHARS = 4096
-"""Longest metadata of a write, in characters of JSON: that of the harness's own stores."""
+"""Maximum length of a write's metadata, in characters of JSON: the limit of the harness's own stores."""
 
 _NAME = re.compile(r"(?!\.?$)(?!.*\.\.)[A-Za-z0-9_.-]{1,200}")
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
@@ -46,16 +46,18 @@ Result = TypeVar("Result")
 
 
 class HivemindMemoryStore:
-    """Keeps the memory of agents in a scope: `Memory(HivemindMemoryStore(scope))`.
+    """A memory store in a scope: `Memory(HivemindMemoryStore(scope))`.
 
-    It answers as the harness's own stores do, and searches by meaning as well as by words. What ancestors of the
-    scope have is read through, and the files are those that pydantic-deep keeps.
+    It behaves as the harness's own stores do, and searches by meaning as well as by words. It reads through to the
+    scope's ancestors, and its files are those in which pydantic-deep keeps memory.
 
     An agent with many users takes the scope from each run's `deps.backend`:
     `Memory(store_resolver=HivemindMemoryStore.of_run)`.
 
+    Every method raises `ScopeGone` if the scope was destroyed and `StoreError` if the store fails.
+
     Args:
-        scope: The scope, or what finds or makes it when it is used.
+        scope: The scope, or a function that finds or creates it on each use.
 
     Raises:
         ImportError: pydantic-ai-harness is not installed.
@@ -67,15 +69,25 @@ class HivemindMemoryStore:
 
     @classmethod
     def of_run(cls, ctx: RunContext[Any]) -> HivemindMemoryStore:
-        """The store of a run's scope.
+        """Return the store of a run's scope.
 
         Raises:
-            UserError: The run has none.
+            UserError: The run has no scope.
+            ImportError: pydantic-ai-harness is not installed.
         """
         return cls(scope_of_run(ctx).open)
 
     async def read(self, path: str, *, max_chars: int) -> MemoryFile | None:
-        """A file, or the beginning of a long one; `None` if there is none."""
+        """Return a file, or `None` if it does not exist.
+
+        Args:
+            path: Path of the file, relative to the memory directory.
+            max_chars: Maximum number of characters; a longer file is truncated.
+
+        Raises:
+            ValueError: The path is not valid in memory, or `max_chars` is not positive.
+            NotText: The file is not UTF-8 text.
+        """
         place = _place(path)
         _check_positive("max_chars", max_chars)
         page = await self._do(lambda scope: Notebook(scope).read(place))
@@ -91,14 +103,33 @@ class HivemindMemoryStore:
         return replace(file, metadata=json.loads(said.metadata)) if said.metadata else file
 
     async def get_operation(self, operation: MemoryOperation) -> MemoryMutation | None:
-        """What an operation did, if it was done here in the last 7 days."""
+        """Return what an operation did, or `None` if it was not done in this scope in the last 7 days.
+
+        Raises:
+            MemoryOperationConflictError: The operation id was used with other arguments.
+        """
         done = await self._do(lambda scope: Notebook(scope).done(_operation(operation)))
         return None if done is None else self._mutation(done)
 
     async def write(
         self, path: str, content: str, *, expected_version: str | None, operation: MemoryOperation | None = None
     ) -> MemoryMutation:
-        """Write a file that is at that version, or is not there."""
+        """Write a file if it is at the expected version.
+
+        Args:
+            path: Path of the file, relative to the memory directory.
+            content: The new text.
+            expected_version: The version that the file must have; `None` if it must not exist.
+            operation: Identifies the change, so that a retry does not repeat it.
+
+        Raises:
+            ValueError: The path is not valid in memory.
+            NotText: The content contains a lone surrogate.
+            FileTooLarge: The content exceeds `MAX_FILE_BYTES`.
+            IsADirectory, NotADirectory: The path is a directory, or a parent of it is a file.
+            MemoryConflictError: The file is at another version.
+            MemoryOperationConflictError: The operation id was used with other arguments.
+        """
         return await self.write_with_metadata(
             path, content, expected_version=expected_version, metadata=None, operation=operation
         )
@@ -112,7 +143,24 @@ class HivemindMemoryStore:
         metadata: Mapping[str, str] | None,
         operation: MemoryOperation | None = None,
     ) -> MemoryMutation:
-        """Write a file that is at that version, or is not there, and say something of this write."""
+        """Write a file with metadata if it is at the expected version.
+
+        Args:
+            path: Path of the file, relative to the memory directory.
+            content: The new text.
+            expected_version: The version that the file must have; `None` if it must not exist.
+            metadata: Texts stored with this version.
+            operation: Identifies the change, so that a retry does not repeat it.
+
+        Raises:
+            ValueError: The path is not valid in memory, or the metadata is too long or contains NUL.
+            TypeError: The metadata does not map text to text.
+            NotText: The content contains a lone surrogate.
+            FileTooLarge: The content exceeds `MAX_FILE_BYTES`.
+            IsADirectory, NotADirectory: The path is a directory, or a parent of it is a file.
+            MemoryConflictError: The file is at another version.
+            MemoryOperationConflictError: The operation id was used with other arguments.
+        """
         change = partial(
             Notebook.write,
             path=_place(path),
@@ -126,7 +174,18 @@ class HivemindMemoryStore:
     async def delete(
         self, path: str, *, expected_version: str | None, operation: MemoryOperation | None = None
     ) -> MemoryMutation:
-        """Delete a file that is at that version, or is not there."""
+        """Delete a file if it is at the expected version.
+
+        Args:
+            path: Path of the file, relative to the memory directory.
+            expected_version: The version that the file must have; `None` if it must not exist.
+            operation: Identifies the change, so that a retry does not repeat it.
+
+        Raises:
+            ValueError: The path is not valid in memory.
+            MemoryConflictError: The file is at another version.
+            MemoryOperationConflictError: The operation id was used with other arguments.
+        """
         change = partial(
             Notebook.remove,
             path=_place(path),
@@ -136,7 +195,15 @@ class HivemindMemoryStore:
         return self._mutation(await self._do(lambda scope: change(Notebook(scope))))
 
     async def list_paths(self, prefix: str = "", *, limit: int) -> list[str]:
-        """The first paths that begin with a prefix, in order."""
+        """Return the first paths that begin with a prefix, sorted.
+
+        Args:
+            prefix: Beginning of the paths, relative to the memory directory.
+            limit: Maximum number of paths.
+
+        Raises:
+            ValueError: The prefix is not valid in memory, or `limit` is not positive.
+        """
         _check_prefix(prefix)
         _check_positive("limit", limit)
         found = await self._do(lambda scope: scope.glob("**", _directory(prefix)))
@@ -145,9 +212,19 @@ class HivemindMemoryStore:
     async def search(
         self, prefix: str, query: str, *, limit: int, max_files: int, max_chars: int, max_file_chars: int
     ) -> MemorySearchResult:
-        """The passages that say most about a query, in the files directly under a prefix.
+        """Return the passages most relevant to a query, in the files directly under a prefix.
 
-        All of these files are searched, so that `max_files` bounds only the number that is reported.
+        Args:
+            prefix: Beginning of the files' paths, relative to the memory directory.
+            query: A question or words.
+            limit: Maximum number of passages.
+            max_files: Maximum of the reported number of files; all files are searched.
+            max_chars: Maximum total length of paths and passages, in characters.
+            max_file_chars: Characters of each file that are searched, from its beginning.
+
+        Raises:
+            ValueError: The prefix is not valid in memory.
+            NotText: The query contains a lone surrogate.
         """
         _check_prefix(prefix)
         if not query.split() or min(limit, max_files, max_chars, max_file_chars) <= 0:
@@ -177,7 +254,7 @@ class HivemindMemoryStore:
     # -- between the harness's words and the scope's ---------------------------------------------
 
     async def _do(self, work: Callable[[Scope], Result]) -> Result:
-        """Do some work on a thread, with the conflicts of the harness."""
+        """Run work on a thread, raising the conflict errors of the harness."""
         with self._conflicts():
             return await run_sync(lambda: work(self._scope()))
 
@@ -212,12 +289,12 @@ def _harness() -> Any:
 
 
 def _is_path(path: str) -> bool:
-    """Whether it can be a path of memory. The receipts that the harness's `FileStore` keeps there cannot."""
+    """Return whether a path is valid in memory. The receipts of the harness's `FileStore` are not."""
     return all(map(_NAME.fullmatch, path.split("/"))) and not is_journal(path)
 
 
 def _place(path: str) -> str:
-    """Where a file is in the scope: the places of two paths are never the same."""
+    """Return the path of a memory file in the scope. The mapping is injective."""
     if not _is_path(path):
         raise ValueError(f"{path!r} cannot be a path of memory")
     return ROOT + path
@@ -229,7 +306,7 @@ def _check_prefix(prefix: str) -> None:
 
 
 def _directory(prefix: str) -> str:
-    """The directory that has everything under a prefix."""
+    """Return the directory that contains everything under a prefix."""
     return ROOT + prefix.rpartition("/")[0]
 
 
@@ -246,7 +323,7 @@ def _check_positive(name: str, value: int) -> None:
 
 
 def _number(version: str | None) -> int:
-    """The number of a version, 0 for no file; one that no file has for what is no version of this store."""
+    """Return the number of a version; 0 for `None`, and -1, which no file has, for a text that is not a version."""
     if version is None:
         return 0
     return int(version) if _VERSION.fullmatch(version) else -1
@@ -257,7 +334,7 @@ def _operation(operation: MemoryOperation) -> Operation:
 
 
 def _metadata(metadata: Mapping[str, str] | None) -> str | None:
-    """Metadata as it is kept. The harness's stores refuse the same."""
+    """Return metadata as it is stored. The harness's own stores have the same limits."""
     if not metadata:
         return None
     said = dict(metadata)

@@ -1,1 +1,1 @@
-"""Tools by which agents search and remember."""
+"""Tools with which agents search their scope and keep notes."""

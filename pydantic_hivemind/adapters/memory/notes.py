@@ -1,4 +1,4 @@
-"""Adding a note to a file of notes, so that of many that are added at once none is lost."""
+"""Appending notes to files, so that concurrent additions are all kept."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 _FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 _MARKDOWN = re.compile(r"[-*+#>|`]|\d+[.)]\s")
-"""How lines begin that are something else than plain text in Markdown."""
+"""Beginnings of Markdown lines that are not plain text."""
 
 
 def file_name(file: str) -> str:
-    """The name of a file of notes, from what a model calls it.
+    """Return the file name for notes, from the name that a model gave.
 
     Raises:
-        InvalidPath: It cannot be one.
+        InvalidPath: The name is not valid.
     """
     name = file.strip()
     name = name if name.endswith(".md") else f"{name}.md"
@@ -36,7 +36,7 @@ def file_name(file: str) -> str:
 
 
 def add(scope: Scope, path: str, note: str, tags: Sequence[str] = ()) -> bool:
-    """Add a note to a file, which is made if need be, and tags to those it has; whether there was anything to add."""
+    """Append a note to a file, creating it if needed, add tags to the file, and return whether anything was new."""
     while True:
         try:
             before = scope.read(path)
@@ -56,7 +56,7 @@ def add(scope: Scope, path: str, note: str, tags: Sequence[str] = ()) -> bool:
 
 
 async def add_in_branch(branch: Branch, path: str, note: str) -> bool:
-    """As `add`, in the files of a branch. One at a time: a branch cannot tell whether a file has changed.
+    """Append a note to a file of a branch, as `add` does. Call it sequentially: a branch has no compare-and-set.
 
     Raises:
         OSError: The file cannot be read or written.
@@ -75,9 +75,9 @@ async def add_in_branch(branch: Branch, path: str, note: str) -> bool:
 
 
 def extended(text: str, note: str) -> str:
-    """A text with a note at its end, or as it is if it has the note.
+    """Return a text with a note appended, or unchanged if it contains the note.
 
-    A line becomes an item of a list, more lines a paragraph of their own.
+    A single line becomes a list item, several lines a separate paragraph.
     """
     note = note.strip()
     one_line = "\n" not in note

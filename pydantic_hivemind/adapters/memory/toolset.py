@@ -1,4 +1,4 @@
-"""`HivemindSearch`: tools by which agents find what is kept in their scope, and keep what later runs should know."""
+"""`HivemindSearch`: tools with which agents search their scope and keep notes for later runs."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ INSTRUCTIONS = (
 
 
 class HivemindToolset(FunctionToolset[Any]):
-    """The tools `remember` and `search_memory`, each call in the scope of its run.
+    """The tools `remember` and `search_memory`; each call works in the scope of its run.
 
     Args:
-        scope: The scope of all runs, or what tells the scope of a run. By default it is the one that the run's files
-            are in: that of `deps.backend`, or of its workspace.
-        agent_name: Notes are kept where pydantic-deep keeps the memory of the agent of that name.
+        scope: The scope of all runs, or a function that returns the scope of a run. If omitted, it is the scope of the
+            run's workspace, or else of `deps.backend`.
+        agent_name: Name of the agent in whose memory directory notes are kept.
     """
 
     def __init__(
@@ -123,13 +123,14 @@ class HivemindToolset(FunctionToolset[Any]):
 
 @dataclass
 class HivemindSearch(AbstractCapability[Any]):
-    """Gives an agent the tools of `HivemindToolset`: `create_deep_agent(capabilities=[HivemindSearch()])`.
+    """A capability with the tools of `HivemindToolset`: `create_deep_agent(capabilities=[HivemindSearch()])`.
 
-    Its `search_memory` takes the place of the harness's, which looks for words in the agent's own notes.
+    Its `search_memory` replaces the harness's tool of that name, which searches the agent's own notes for words.
 
     Args:
-        scope: As there.
-        agent_name: As there.
+        scope: As for `HivemindToolset`.
+        agent_name: As for `HivemindToolset`.
+        id: Id of the capability.
     """
 
     scope: Scope | Callable[[RunContext[Any]], Scope] | None = None
@@ -141,7 +142,11 @@ class HivemindSearch(AbstractCapability[Any]):
         self._toolset = HivemindToolset(self.scope, agent_name=self.agent_name)
 
     def get_wrapper_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
-        """All of the agent's tools and these. A toolset of its own beside the harness's would be refused."""
+        """Return the agent's tools together with these.
+
+        They are added by a wrapper because a separate toolset with a `search_memory` beside the harness's would be
+        rejected.
+        """
         return CombinedToolset([toolset.filtered(_stays), self._toolset])
 
 
@@ -157,10 +162,10 @@ def _file_name(file: str) -> str:
 
 
 def _failure(error: Exception) -> str:
-    """What the model is told of an error.
+    """Return an error as a text for the model.
 
     Raises:
-        ModelRetry: It can do better with other arguments.
+        ModelRetry: Other arguments could succeed.
     """
     if isinstance(error, PathError | InvalidTag | InvalidOption):
         raise ModelRetry(str(error)) from error
@@ -168,7 +173,7 @@ def _failure(error: Exception) -> str:
 
 
 async def _is_in(branch: Branch, hit: Hit) -> bool:
-    """Whether a branch still has what was found in the scope below it."""
+    """Return whether a branch still contains a passage that was found in the scope below it."""
     try:
         return hit.text.encode() in await branch.read(hit.path)
     except OSError:

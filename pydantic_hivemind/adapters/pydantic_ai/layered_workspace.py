@@ -1,7 +1,7 @@
-"""A scope over another workspace: memory, plans and evicted tool results above, files and commands below.
+"""A scope's workspace over another one: memory, plans and evicted tool results above, other files and commands below.
 
-Commands see only what is below, so a search that runs as a command does not find what is kept in the scope;
-the file operations do.
+Commands see only the lower workspace, so a search that runs as a command does not find files of the scope; the file
+operations do.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS
 from pydantic_hivemind.base.paths import is_below
 
 KEPT = tuple(mount.prefix for mount in DEFAULT_MOUNTS if mount.prefix != "/")
-"""The directories that live in the scope, under the root and under the working directory alike: pydantic-deep
-names them relative to the working directory."""
+"""Directories that are kept in the scope, under the root and under the working directory alike: pydantic-deep's names
+are relative to the working directory."""
 
 
 def layered(upper: WorkspaceBackend, lower: WorkspaceBackend) -> LayeredWorkspace:
-    """A scope's workspace over another one, which runs commands if the other does."""
+    """Return a scope's workspace over another one; it runs commands if the lower one does."""
     lower = lower if isinstance(lower, Workspace) else Workspace(lower)
     kind = LayeredCommands if isinstance(lower.backend, SupportsCommands) else LayeredWorkspace
     return kind(Workspace(upper), lower)
@@ -52,40 +52,40 @@ class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
 
     @property
     def ref(self) -> WorkspaceRef | None:
-        """Names both; `None` until both exist."""
+        """Ref of both workspaces; `None` until both exist."""
         if self._upper.ref is None or self._lower.ref is None:
             return None
         return join_refs(self._upper.ref, self._lower.ref)
 
     async def working_dir(self) -> str:
-        """The working directory of the workspace below."""
+        """Return the working directory of the lower workspace."""
         await self._upper.working_dir()
         return await self._lower.working_dir()
 
     async def read_bytes(self, path: str) -> bytes:
-        """A file's bytes."""
+        """Return a file's content."""
         _, kept = await self._kept(path)
         return await (self._lower.read_bytes(path) if kept is None else self._upper.read_bytes(kept))
 
     async def write_bytes(self, path: str, data: bytes) -> None:
-        """Write a file, making the directories above it."""
+        """Write a file, creating parent directories as needed."""
         _, kept = await self._kept(path)
         await (self._lower.write_bytes(path, data) if kept is None else self._upper.write_bytes(kept, data))
 
     async def make_dir(self, path: str) -> None:
-        """Make a directory and those above it; fine if it is there."""
+        """Create a directory and its parents; an existing directory is left unchanged."""
         _, kept = await self._kept(path)
         await (self._lower.make_dir(path) if kept is None else self._upper.make_dir(kept))
 
     async def exists(self, path: str) -> bool:
-        """Whether there is a file or directory."""
+        """Return whether a file or directory exists at the path."""
         _, kept = await self._kept(path)
         if kept is not None:
             return await self._upper.exists(kept)
         return await self._lower.exists(path) or bool(await self._kept_inside(path))
 
     async def stat(self, path: str) -> FileEntry:
-        """What is known of a file or directory."""
+        """Return the metadata of a file or directory."""
         base, kept = await self._kept(path)
         if kept is not None:
             return _moved(await self._upper.stat(kept), base)
@@ -97,7 +97,7 @@ class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
             return _directory(path)
 
     async def list_dir(self, path: str) -> list[FileEntry]:
-        """What is directly in a directory, the directories that are kept in the scope included."""
+        """Return the entries of a directory, including the directories that are kept in the scope."""
         base, kept = await self._kept(path)
         if kept is not None:
             return [_moved(entry, base) for entry in await self._upper.list_dir(kept)]
@@ -114,7 +114,7 @@ class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         return list(entries.values())
 
     async def remove(self, path: str) -> None:
-        """Remove a file, or a directory and everything in it, on both sides."""
+        """Remove a file, or a directory and everything in it, from both workspaces."""
         _, kept = await self._kept(path)
         if kept is not None:
             await self._upper.remove(kept)
@@ -131,14 +131,14 @@ class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
                 await self._upper.remove(kept)
 
     async def realpath(self, path: str) -> str:
-        """The path with the links of the workspace below resolved; a scope has none."""
+        """Return the path with the links of the lower workspace resolved; a scope has no links."""
         base, kept = await self._kept(path)
         return await self._lower.realpath(path) if kept is None else base + kept
 
     # -- which side ----------------------------------------------------------------------------
 
     async def _kept(self, path: str) -> tuple[str, str | None]:
-        """The base that a path is under and its path in the scope, or `None` if it is not kept there."""
+        """Return the base of a path and its path in the scope; `None` if it is not kept there."""
         normal = "/" + posixpath.normpath(path).lstrip("/")
         for base in await self._all_bases():
             if is_below(normal, base or "/"):
@@ -148,20 +148,20 @@ class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         return "", None
 
     async def _kept_inside(self, path: str) -> list[str]:
-        """The directories below a path that are kept in the scope and exist."""
+        """Return the existing directories below a path that are kept in the scope."""
         normal = "/" + posixpath.normpath(path).lstrip("/")
         places = [(base + prefix, prefix) for base in await self._all_bases() for prefix in KEPT]
         return [place for place, prefix in places if is_below(place, normal) and await self._upper.exists(prefix)]
 
     async def _all_bases(self) -> tuple[str, ...]:
-        """What the directories that are kept may be preceded by: the working directory, or nothing."""
+        """Return the possible bases of the directories in the scope: the working directory, and the root."""
         if self._bases is None:
             self._bases = tuple(dict.fromkeys(((await self.working_dir()).rstrip("/"), "")))
         return self._bases
 
 
 class LayeredCommands(LayeredWorkspace, SupportsCommands):
-    """The same where the workspace below runs commands. Made by `layered`."""
+    """A `LayeredWorkspace` whose lower workspace runs commands. Made by `layered`."""
 
     async def run(
         self,
@@ -171,9 +171,9 @@ class LayeredCommands(LayeredWorkspace, SupportsCommands):
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> CommandResult:
-        """Run a command in the workspace below; only `mv -f` of a path that is kept in the scope happens there.
+        """Run a command in the lower workspace; only `mv -f` with a path that is kept in the scope is executed here.
 
-        The harness's `FileStore` stages what it writes and moves it into place in this way.
+        The harness's `FileStore` writes a temporary file and moves it into place with that command.
         """
         if not isinstance(command, str) and list(command[:2]) == ["mv", "-f"] and len(command) == 4:  # noqa: PLR2004
             source, target = [await self._lower.resolve(path) for path in command[2:]]
@@ -191,7 +191,7 @@ class LayeredCommands(LayeredWorkspace, SupportsCommands):
 
 
 def _moved(entry: FileEntry, base: str) -> FileEntry:
-    """An entry of the scope under the base that it was asked for."""
+    """Return an entry of the scope with the base of the path that was asked for."""
     return FileEntry(name=entry.name, path=base + entry.path, is_dir=entry.is_dir, size=entry.size)
 
 

@@ -1,7 +1,7 @@
-"""A scope as the environment that a pydantic-ai run works in, and the capability that gives each run its own.
+"""`ScopeWorkspace`: a scope as a pydantic-ai workspace. `HivemindWorkspace`: the capability that gives it to runs.
 
-Files only, unless there is another workspace below. The core raises the builtin file errors that the workspace
-contract asks for; what is added here is the contract's own error for a scope that is gone.
+It holds files only, unless another workspace is below. The core raises the builtin file errors of the workspace
+contract; this module adds the contract's error for a scope that was destroyed.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 
 DEFAULT_PARENT = "workspaces"
-"""The scope under which runs that name no other get their sessions."""
+"""Name of the scope under which sessions are created for runs that name no parent."""
 
 SESSION_NAME = re.compile("workspace-[0-9a-f]{32}")
-"""The names of the sessions made here, and the only ones that a ref opens: histories come back from clients, who
-can write any ref into them, so what it names must be nothing else's and not to be guessed."""
+"""Pattern of the names of sessions created here, the only ones that a ref opens. Histories come back from clients, who
+can write any ref into them, so refs must name nothing else and must not be guessable."""
 
 Result = TypeVar("Result")
 
@@ -58,11 +58,14 @@ class _Environment:
 
 
 class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
-    """A scope as a pydantic-ai workspace. Nothing is read or made before the first operation.
+    """A scope as a pydantic-ai workspace. Nothing is read or created before the first operation.
+
+    Every operation raises `WorkspaceUnavailableError` if the scope was destroyed or the hive is closed, and
+    `StoreError` if the store fails.
 
     Args:
-        scope: The scope, or what finds or makes it on first use.
-        ref: The ref of a scope that is found on first use.
+        scope: The scope, or a function that finds or creates it on first use.
+        ref: The ref, for a scope that is found on first use.
     """
 
     def __init__(self, scope: Scope | Callable[[], Scope], *, ref: WorkspaceRef | None = None) -> None:
@@ -73,40 +76,88 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
 
     @property
     def ref(self) -> WorkspaceRef | None:
-        """Names the scope; `None` until a new session is made."""
+        """Ref of the scope; `None` until a new session is created."""
         return self._ref
 
     def open(self) -> Scope:
-        """The scope, which is found or made if it was not yet. Waits for the store."""
+        """Return the scope, finding or creating it if needed. This waits for the store.
+
+        Raises:
+            ScopeNotFound: The scope does not exist, or was destroyed.
+            StoreError: The store failed.
+        """
         return (self._environment or self._open_once()).scope
 
     async def working_dir(self) -> str:
-        """The root of the scope."""
+        """Return the root of the scope.
+
+        Raises:
+            WorkspaceUnavailableError: The scope does not exist, was destroyed, or the hive is closed.
+        """
         await self._opened()
         return "/"
 
     async def read_bytes(self, path: str) -> bytes:
-        """A file's bytes, exactly as they were written."""
+        """Return a file's content, exactly as it was written.
+
+        Raises:
+            InvalidPath: The path is not valid.
+            PathNotFound: No such file exists.
+            IsADirectory: The path is a directory.
+            NotADirectory: A parent of the path is a file.
+        """
         return (await self._read(lambda opened: opened.files.read(path))).data
 
     async def write_bytes(self, path: str, data: bytes) -> None:
-        """Write a file, making the directories above it; changes that the run has not seen are kept."""
+        """Write a file, creating parent directories as needed; concurrent changes since the run read it are merged.
+
+        Raises:
+            MergeConflict: The file changed in the same lines since the run read it.
+            InvalidPath: The path is not valid.
+            IsADirectory: The path is a directory.
+            NotADirectory: A parent of the path is a file.
+            FileTooLarge: The content exceeds `MAX_FILE_BYTES`.
+        """
         await self._write(lambda opened: opened.files.write(path, data))
 
     async def stat(self, path: str) -> FileEntry:
-        """What is known of a file or directory."""
+        """Return the metadata of a file or directory.
+
+        Raises:
+            InvalidPath: The path is not valid.
+            PathNotFound: No such file or directory exists.
+            NotADirectory: A parent of the path is a file.
+        """
         return _entry(await self._read(lambda opened: opened.scope.stat(path)))
 
     async def list_dir(self, path: str) -> list[FileEntry]:
-        """What is directly in a directory, by name."""
+        """Return the entries of a directory, sorted by name.
+
+        Raises:
+            InvalidPath: The path is not valid.
+            PathNotFound: No such directory exists.
+            NotADirectory: The path, or a parent of it, is a file.
+        """
         return [_entry(stat) for stat in await self._read(lambda opened: opened.scope.list_dir(path))]
 
     async def make_dir(self, path: str) -> None:
-        """Make a directory and those above it; fine if it is there."""
+        """Create a directory and its parents; an existing directory is left unchanged.
+
+        Raises:
+            InvalidPath: The path is not valid.
+            PathExists: The path is a file.
+            NotADirectory: A parent of the path is a file.
+        """
         await self._write(lambda opened: opened.scope.make_dir(path))
 
     async def remove(self, path: str) -> None:
-        """Remove a file, or a directory and everything in it."""
+        """Remove a file, or a directory and everything in it.
+
+        Raises:
+            InvalidPath: The path is not valid, or is the root.
+            PathNotFound: No such file or directory exists.
+            NotADirectory: A parent of the path is a file.
+        """
 
         def remove(opened: _Environment) -> None:
             opened.scope.remove(path)
@@ -115,7 +166,11 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         await self._write(remove)
 
     async def exists(self, path: str) -> bool:
-        """Whether there is a file or directory."""
+        """Return whether a file or directory exists at the path.
+
+        Raises:
+            InvalidPath: The path is not valid.
+        """
         return await self._read(lambda opened: opened.scope.exists(path))
 
     async def realpath(self, path: str) -> str:
@@ -123,7 +178,12 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         return normalize(path)
 
     async def destroy(self) -> None:
-        """Destroy the scope and everything in it."""
+        """Destroy the scope and everything in it.
+
+        Raises:
+            WorkspaceUnavailableError: The scope does not exist, was destroyed, or the hive is closed.
+            ScopeHasChildren: Other scopes read through it.
+        """
         await self._write(lambda opened: opened.scope.destroy())
 
     # -- the one place where asynchronous callers meet the synchronous core ----------------------
@@ -173,19 +233,20 @@ def _entry(stat: Stat) -> FileEntry:
 
 @dataclass
 class HivemindWorkspace(AbstractCapability[Any]):
-    """Gives each run of an agent the workspace of its scope.
+    """A capability that gives each run of an agent the workspace of its scope.
 
-    The scope comes from the run's dependencies: `deps.backend` is a `HivemindBackend` or a session. A ref in a
-    message history can only confirm it. Without such a backend every conversation gets a session of its own
-    under `parent`, and its ref leads back to it: whoever has the ref has the session. No ref leads anywhere else.
+    The scope comes from the run's dependencies: `deps.backend` is a `HivemindBackend` or a session. A ref in a message
+    history can only confirm it. Without such a backend, every conversation gets a session of its own under `parent`,
+    and its ref leads back to it: whoever has the ref has the session. No ref opens any other scope.
 
     Args:
-        hive: Where sessions are made.
-        parent: The scope, or its name, that sessions are made under; `workspaces` if not given.
-        over: A workspace, or the capability that supplies one, for everything but memory, plans and evicted
-            tool results: other files and all commands are its own. Commands, and searches that run as
-            commands, do not see what is kept in the scope; file tools do.
-        ttl: Seconds that a session made here lives.
+        hive: The store in which sessions are created.
+        parent: The scope, or its name, under which sessions are created; `workspaces` if omitted.
+        over: A workspace, or the capability that supplies one, for everything except memory, plans and evicted tool
+            results: it holds the other files and runs all commands. Commands, and searches that run as commands, do not
+            see the files of the scope; file tools do.
+        ttl: Seconds after which a session created here is removed; if omitted, it stays.
+        id: Id of the capability.
     """
 
     hive: Hivemind | None = None
@@ -197,21 +258,22 @@ class HivemindWorkspace(AbstractCapability[Any]):
 
     @classmethod
     def combine(cls, capabilities: Sequence[AbstractCapability[Any]]) -> AbstractCapability[Any]:
-        """The last one replaces those before it: two scopes are never mixed."""
+        """Return the last of several capabilities: two scopes are never mixed."""
         return capabilities[-1]
 
     @property
     def runs_commands(self) -> bool:
-        """Whether the workspace below, if there is one, may run commands."""
+        """Whether the lower workspace, if there is one, may run commands."""
         if isinstance(self.over, Workspace):
             return not self.over.read_only and isinstance(self.over.backend, SupportsCommands)
         return isinstance(self.over, AbstractCapability | SupportsCommands)
 
     def get_workspace(self, ctx: RunContext[Any], *, ref: WorkspaceRef | None) -> WorkspaceBackend | None:
-        """The run's workspace, or `None` for a ref that another capability knows.
+        """Return the run's workspace, or `None` for a ref that belongs to another capability.
 
         Raises:
-            UserError: The ref is of another scope than the run's or of no session made here, or the run has no scope.
+            UserError: The ref is of another scope than the run's, or not of a session created here, or the run has no
+                scope.
         """
         if ref is not None and ref.provider != PROVIDER:
             return None
@@ -234,10 +296,14 @@ class HivemindWorkspace(AbstractCapability[Any]):
         return workspace if ref is None or workspace.ref == ref else None
 
     def backend(self, ref: WorkspaceRef | None = None) -> WorkspaceBackend:
-        """A workspace outside a run: of a new session, or of the one a ref names. Nothing happens before its first use.
+        """Return a workspace for use outside a run: a new session, or the one that a ref names.
+
+        Nothing is created before the first operation.
 
         Raises:
-            UserError: The ref is of no session made here; `hive.scope(name).workspace()` opens any other scope.
+            UserError: The ref is not of a session created here, or `over` is a capability. Use
+                `hive.scope(name).workspace()` to open any other scope.
+            ValueError: The ref belongs to another provider.
         """
         mine = None if ref is None else split_ref(ref)[0]
         upper = self._session(mine)
@@ -246,10 +312,13 @@ class HivemindWorkspace(AbstractCapability[Any]):
         return upper if self.over is None else layered(upper, self.over)
 
     async def destroy(self, ref: WorkspaceRef) -> None:
-        """Destroy the session that a ref names; fine if it is gone.
+        """Destroy the session that a ref names; does nothing if it was destroyed already.
 
         Raises:
-            UserError: The ref is of no session made here.
+            UserError: The ref is not of a session created here.
+            ValueError: The ref belongs to another provider.
+            ScopeHasChildren: Other scopes read through it.
+            StoreError: The store failed.
         """
         with suppress(WorkspaceUnavailableError):
             await self._session(split_ref(ref)[0]).destroy()
@@ -257,7 +326,7 @@ class HivemindWorkspace(AbstractCapability[Any]):
     # -- which scope ---------------------------------------------------------------------------
 
     def _session(self, ref: WorkspaceRef | None) -> ScopeWorkspace:
-        """A new session under the parent, or one of the parent's that a ref names."""
+        """Return the workspace of a new session under the parent, or of the one that a ref names."""
         if self.hive is None and not isinstance(self.parent, Scope):
             raise UserError(
                 "There is no scope for this run: set `deps.backend` to a HivemindBackend or a session, or give "
@@ -281,10 +350,10 @@ class HivemindWorkspace(AbstractCapability[Any]):
 
 
 def backend_of(backend: object) -> HivemindBackend | None:
-    """What `deps.backend` is, without the asynchronous adapter it may be wrapped in; `None` without a backend.
+    """Return the backend of `deps.backend` without its asynchronous wrapper; `None` if there is no backend.
 
     Raises:
-        UserError: The backend keeps its files elsewhere.
+        UserError: The backend is not a `HivemindBackend`.
     """
     unwrap = getattr(backend, "unwrap", None)
     raw: object = unwrap() if callable(unwrap) else backend

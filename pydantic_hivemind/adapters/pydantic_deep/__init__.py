@@ -1,1 +1,1 @@
-"""pydantic-deep: its two lines, its checkpoint store, and the scope that a run works in."""
+"""pydantic-deep: its two lines, the checkpoint store, and the scope of a run."""

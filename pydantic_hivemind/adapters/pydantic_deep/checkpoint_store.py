@@ -1,6 +1,6 @@
-"""`HivemindCheckpointStore`: pydantic-deep's `CheckpointStore` on a scope.
+"""`HivemindCheckpointStore`: pydantic-deep's `CheckpointStore` in a scope.
 
-pydantic-deep is imported on first use: it takes a second.
+pydantic-deep is imported on first use, because the import takes a second.
 """
 
 from __future__ import annotations
@@ -20,48 +20,57 @@ _FIELDS = tuple(field.name for field in fields(Snapshot))
 
 
 class HivemindCheckpointStore:
-    """Keeps the checkpoints of a scope, for `DeepAgentDeps(checkpoint_store=...)`.
+    """A checkpoint store in a scope, for `DeepAgentDeps(checkpoint_store=...)`.
 
-    The order of everything is that of `InMemoryCheckpointStore`. Only the scope's own checkpoints are seen.
-    It has no length and is always true: pydantic-deep asks `deps.checkpoint_store or fallback`.
+    Orders are those of `InMemoryCheckpointStore`. Only the scope's own checkpoints are visible. The store has no length
+    and is always true, because pydantic-deep evaluates `deps.checkpoint_store or fallback`.
+
+    Every method raises `ScopeGone` if the scope was destroyed and `StoreError` if the store fails.
+
+    Args:
+        scope: The scope.
     """
 
     def __init__(self, scope: Scope) -> None:
         self._checkpoints = scope.checkpoints()
 
     async def save(self, checkpoint: Checkpoint) -> None:
-        """Save or overwrite a checkpoint. Raises `CheckpointError` for what is no JSON."""
+        """Save or overwrite a checkpoint.
+
+        Raises:
+            CheckpointError: A part of it cannot be stored as JSON, or its id or label contains NUL or a lone surrogate.
+        """
         snapshot = Snapshot(**{name: getattr(checkpoint, name) for name in _FIELDS})
         await run_sync(self._checkpoints.save, snapshot)
 
     async def get(self, checkpoint_id: str) -> Checkpoint | None:
-        """The checkpoint of that id."""
+        """Return the checkpoint of that id, or `None`."""
         found = await run_sync(self._checkpoints.get, checkpoint_id)
         return found and _checkpoint(found)
 
     async def get_by_label(self, label: str) -> Checkpoint | None:
-        """The first checkpoint with that label, in the order they were first saved."""
+        """Return the checkpoint with that label that was saved first, or `None`."""
         found = await run_sync(self._checkpoints.get_by_label, label)
         return found and _checkpoint(found)
 
     async def list_all(self) -> list[Checkpoint]:
-        """Every checkpoint by creation time."""
+        """Return every checkpoint, sorted by creation time."""
         return [_checkpoint(found) for found in await run_sync(self._checkpoints.list_all)]
 
     async def remove(self, checkpoint_id: str) -> bool:
-        """Remove a checkpoint; whether there was one."""
+        """Remove a checkpoint, and return whether it existed."""
         return await run_sync(self._checkpoints.remove, checkpoint_id)
 
     async def remove_oldest(self) -> bool:
-        """Remove the checkpoint that was created first; whether there was one."""
+        """Remove the oldest checkpoint, and return whether there was one."""
         return await run_sync(self._checkpoints.remove_oldest)
 
     async def count(self) -> int:
-        """How many there are."""
+        """Return the number of checkpoints."""
         return await run_sync(self._checkpoints.count)
 
     async def clear(self) -> None:
-        """Remove all checkpoints."""
+        """Remove every checkpoint."""
         await run_sync(self._checkpoints.clear)
 
 

@@ -1,7 +1,7 @@
-"""pydantic-deep from 0.3.45 on, with the `backend=` of the releases before it.
+"""`backend=` for pydantic-deep 0.3.45 and later, as in earlier releases.
 
-There a run's files live in its workspace. So the dependencies carry the backend, and the agent gets a
-capability that makes its scope the workspace of the run.
+In these releases a run's files live in its workspace. So the dependencies carry the backend, and the agent gets a
+capability that makes the backend's scope the workspace of the run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ else:
 Output = TypeVar("Output")
 
 DIRECTORIES = ("memory_dir", "plans_dir")
-"""Options that name directories from the root, and are relative to the working directory of a workspace."""
+"""Options that name directories by absolute path here, and relative to a workspace's working directory upstream."""
 
 IN_MEMORY = "state"
 """`WorkspaceRef.provider` of the workspace that pydantic-deep gives an agent by default."""
@@ -38,9 +38,13 @@ IN_MEMORY = "state"
 
 @dataclass
 class DeepAgentDeps(UpstreamDeps):
-    """pydantic-deep's dependencies with a backend: what a run keeps, it keeps in the backend's scope.
+    """pydantic-deep's dependencies with a backend: a run keeps its files in the backend's scope.
 
-    `backend` is a `HivemindBackend` or a session; its methods are awaited when it is read back.
+    Attributes:
+        backend: A `HivemindBackend` or a session. It is wrapped on assignment: its methods are awaited when read back.
+
+    Raises:
+        UserError: `backend` is not a `HivemindBackend`.
     """
 
     backend: Any = field(default=None, kw_only=True)
@@ -51,10 +55,15 @@ class DeepAgentDeps(UpstreamDeps):
             self.backend = awaitable(self.backend)
 
     async def upload_file(self, name: str, content: bytes, *, upload_dir: str = "uploads") -> str:
-        """Store a file for this run and later ones, and list it in the prompt; its path.
+        """Store a file for this run and later ones, list it in the prompt, and return its path.
+
+        Args:
+            name: Name of the file.
+            content: Content in bytes.
+            upload_dir: Directory of uploads.
 
         Raises:
-            RuntimeError: It cannot be stored.
+            RuntimeError: The file cannot be stored.
         """
         if self.backend is not None:
             # At once: these dependencies may never see a run, as when one request uploads and another asks.
@@ -64,7 +73,7 @@ class DeepAgentDeps(UpstreamDeps):
         return await super().upload_file(name, content, upload_dir=upload_dir)
 
     async def write_uploads(self, workspace: Workspace) -> None:
-        """Called when a run starts: bring the uploads into its workspace."""
+        """Copy the uploads into the run's workspace. pydantic-deep calls this when a run starts."""
         await workspace.working_dir()
         if self.backend is not None and workspace.ref is not None and workspace.ref.provider == IN_MEMORY:
             warnings.warn(
@@ -99,12 +108,15 @@ def create_deep_agent(
 def create_deep_agent(
     model: str | Model | None = None, *, backend: HivemindBackend | None = None, **options: Any
 ) -> Agent[DeepAgentDeps, Any]:
-    """pydantic-deep's `create_deep_agent` for agents whose runs bring their scope in `deps.backend`.
+    """Create a deep agent whose runs bring their scope in `deps.backend`, as pydantic-deep's `create_deep_agent` does.
 
     Args:
-        model: As there.
-        backend: Accepted as in the releases that have it; a run's own files are in its `deps.backend`.
-        options: As there. `workspace=HivemindWorkspace(over=...)` keeps other files and commands elsewhere.
+        model: As upstream.
+        backend: Accepted as in the releases that have it; the files of a run are in its own `deps.backend`.
+        options: As upstream. `workspace=HivemindWorkspace(over=...)` keeps other files and commands elsewhere.
+
+    Raises:
+        UserError: `backend` is not a `HivemindBackend`.
     """
     if backend is not None:
         backend_of(backend)
@@ -119,13 +131,22 @@ class DeepAgent(UpstreamAgent):
     def from_spec(
         cls, data: dict[str, Any], *, backend: HivemindBackend | None = None, **overrides: Any
     ) -> tuple[Agent[DeepAgentDeps, Any], DeepAgentDeps]:
-        """An agent and the dependencies of one run of it; other runs bring dependencies of their own."""
+        """Create an agent and the dependencies of one run; other runs bring their own dependencies.
+
+        Args:
+            data: The spec, as upstream.
+            backend: A `HivemindBackend` or a session, for the dependencies.
+            overrides: Values that replace those of the spec.
+
+        Raises:
+            UserError: `backend` is not a `HivemindBackend`.
+        """
         agent, _ = super().from_spec(for_scopes({**data, **overrides}))
         return agent, DeepAgentDeps(backend=backend)
 
 
 def for_scopes(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of an agent whose runs work in scopes."""
+    """Return the options of an agent whose runs work in scopes."""
     chosen = dict(options)
     if chosen.get("workspace") is None:
         chosen["workspace"] = HivemindWorkspace()
@@ -139,5 +160,5 @@ def for_scopes(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def continue_here() -> dict[str, Any]:
-    """Options of `agent.run` that continue a conversation in the scope of its `deps`, wherever it was before."""
+    """Return options of `agent.run` that continue a conversation in the scope of its `deps`, wherever it began."""
     return {"workspace": "new"}

@@ -1,7 +1,7 @@
-"""`DeepAgentDeps`, `create_deep_agent` and `DeepAgent` that take `backend=` with every pydantic-deep.
+"""`DeepAgentDeps`, `create_deep_agent` and `DeepAgent` with `backend=`, for every version of pydantic-deep.
 
-Up to 0.3.44 they are pydantic-deep's own. From 0.3.45 on it has no backends, and these are subclasses and a
-wrapper that bring them back over workspaces.
+Up to 0.3.44 they are pydantic-deep's own. From 0.3.45 on pydantic-deep has no backends, and these are subclasses and
+a wrapper that provide them with workspaces.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ else:
     from pydantic_deep import DeepAgent, DeepAgentDeps, create_deep_agent
 
     def continue_here() -> dict[str, Any]:
-        """Options of `agent.run` that continue a conversation in the scope of its `deps`, wherever it was before."""
+        """Return options of `agent.run` that continue a conversation in the scope of its `deps`, wherever it began."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Which scope a run of an agent works in, on both lines of pydantic-deep."""
+"""Which scope an agent run works in, on both lines of pydantic-deep."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Branch:
-    """The files of a branch of a forked run, which has its changes for itself until it is merged.
+    """The files of a branch of a forked run, which keeps its changes to itself until it is merged.
 
     Attributes:
-        read: A file's bytes; raises an `OSError` or returns none if there is no file.
-        write: Writes a file; raises an `OSError` or returns an `error`.
+        read: Returns a file's content; raises an `OSError` or returns `b""` if the file does not exist.
+        write: Writes a file; raises an `OSError` or returns an object with an `error`.
     """
 
     read: Callable[[str], Awaitable[bytes]]
@@ -36,9 +36,9 @@ class RunScope:
     """The scope of a run.
 
     Attributes:
-        open: Finds the scope, or makes that of a session. It may wait for the store: call it on a thread.
+        open: Finds the scope, or creates that of a session. It may wait for the store: call it on a thread.
         branch: Set in a branch of a fork, which must not write to the scope.
-        read_only: Whether the run may change nothing.
+        read_only: Whether the run may not change anything.
     """
 
     open: Callable[[], Scope]
@@ -47,10 +47,10 @@ class RunScope:
 
 
 def scope_of_run(ctx: RunContext[Any]) -> RunScope:
-    """The scope that a run's files are in: that of its workspace, or else of `deps.backend`.
+    """Return the scope of a run's files: that of its workspace, or else of `deps.backend`.
 
     Raises:
-        UserError: They are in none.
+        UserError: The run has no scope.
     """
     workspace = getattr(ctx, "workspace", None)
     found = _of_workspace(workspace) if workspace is not None and workspace.attached else None
