@@ -161,6 +161,7 @@ class Scope(ScopeWriter):
         identity = uuid.uuid4().hex
 
         def promote(tx: Transaction) -> PromotionReport:
+            overlay.check_alive(tx, self._row.chain)
             run = promotion.Promotion(
                 tx, self._row, target, id=identity, mounts=self._mounts, strategy=strategy, wanted=wanted
             )
@@ -185,6 +186,7 @@ class Scope(ScopeWriter):
         """
 
         def take_back(tx: Transaction) -> list[str]:
+            overlay.check_alive(tx, self._row.chain)
             return revert.revert(tx, self._row.chain, promotion_id)
 
         return self._change(take_back, operation_id, "revert", promotion_id)

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 from zlib import crc32
 
-from sqlalchemy import delete, false, func, insert, literal, null, select, update
-from sqlalchemy.sql.dml import ReturningDelete
-from typing_extensions import Unpack
+from sqlalchemy import Delete, ScalarSelect, delete, false, func, insert, literal, null, select, update
 
 from pydantic_hivemind.base.paths import ancestors_of, below, parent_of
 from pydantic_hivemind.ledger.engine.database import Transaction
@@ -74,25 +72,32 @@ _BURY_BELOW = Statement(
 )
 
 
-def _prune() -> ReturningDelete[Unpack[tuple[int]]]:
+def _oldest_kept() -> ScalarSelect[int]:
     of_path = (versions.c.scope_id == param("scope_id"), versions.c.path == param("path"))
-    oldest_kept = (
-        select(versions.c.id).where(*of_path).order_by(versions.c.id.desc()).limit(1).offset(KEPT_VERSIONS - 1)
-    )
+    newest_first = select(versions.c.id).where(*of_path).order_by(versions.c.id.desc())
+    return newest_first.limit(1).offset(KEPT_VERSIONS - 1).scalar_subquery()
+
+
+def _prune() -> Delete:
+    of_path = (versions.c.scope_id == param("scope_id"), versions.c.path == param("path"))
     needed = select(literal(1)).where(heads.c.origin == versions.c.id).exists()
-    pruned = delete(versions).where(*of_path, versions.c.id < oldest_kept.scalar_subquery(), ~needed)
-    return pruned.returning(versions.c.id)
+    return delete(versions).where(*of_path, versions.c.id < _oldest_kept(), ~needed)
 
 
 _PRUNE = Statement(_prune)
 _SET_HORIZON = Statement(
     lambda: (
         update(horizons)
-        .where(horizons.c.scope_id == param("of_scope"), horizons.c.path == param("of_path"))
-        .values(version=param("version"))
+        .where(horizons.c.scope_id == param("scope_id"), horizons.c.path == param("path"))
+        .values(version=_oldest_kept() - 1)
     )
 )
-_INSERT_HORIZON = Statement(lambda: insert_row(horizons))
+_INSERT_HORIZON = Statement(
+    lambda: insert(horizons).from_select(
+        ["scope_id", "path", "version"],
+        select(param("scope_id"), param("path"), _oldest_kept() - 1),
+    )
+)
 
 
 def store(tx: Transaction, head: Head, own: Head | None, cause: Cause, data: bytes | None = None) -> Head:
@@ -190,8 +195,6 @@ def _log(tx: Transaction, head: Head, kind: Kind | None, cause: Cause, data: byt
 
 def _prune_path(tx: Transaction, head: Head) -> None:
     """Remove the oldest versions of a path, and note up to where its past is not known any more."""
-    pruned = tx.rows(_PRUNE, {"scope_id": head.scope_id, "path": head.path})
-    if pruned:
-        horizon = max(pruned)[0]
-        if not tx.run(_SET_HORIZON, {"of_scope": head.scope_id, "of_path": head.path, "version": horizon}):
-            tx.run(_INSERT_HORIZON, {"scope_id": head.scope_id, "path": head.path, "version": horizon})
+    at: dict[str, Value] = {"scope_id": head.scope_id, "path": head.path}
+    if tx.run(_PRUNE, at) and not tx.run(_SET_HORIZON, at):
+        tx.run(_INSERT_HORIZON, at)

@@ -165,7 +165,7 @@ merge_bases = Table(
     sqlite_with_rowid=False,
 )
 
-# The newest version of each path that was pruned: of a moment before it, the past of the path is not known any more.
+# Up to which version number the past of a path was pruned: what it was at such a moment is not known any more.
 horizons = Table(
     "horizons",
     metadata,

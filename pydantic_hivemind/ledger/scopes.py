@@ -19,6 +19,8 @@ from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.schema import scopes
 from pydantic_hivemind.limits import MAX_CHAIN_LENGTH, MAX_SCOPE_NAME_CHARS, MAX_TTL
 
+_GONE = "the scope was destroyed or its ttl has run out"
+
 
 @dataclass(frozen=True)
 class ScopeRow:
@@ -42,6 +44,11 @@ _MADE_BEFORE = Statement(
     lambda: select(*_COLUMNS).where(scopes.c.name == param("name"), scopes.c.created_at <= param("moment"))
 )
 _BY_ID: Statement[[int]] = Statement(lambda count: select(*_COLUMNS).where(scopes.c.id.in_(slots("id", count))))
+_BESIDE = Statement(
+    lambda: select(scopes.c.id, scopes.c.name, scopes.c.expires_at).where(
+        or_(scopes.c.id == param("parent_id"), scopes.c.name == param("name")), _ALIVE
+    )
+)
 _EXPIRY = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("id"), _ALIVE))
 _INSERT = Statement(lambda: insert_row(scopes, numbered=True, without=("limits", "moves")))
 _SET_EXPIRY = Statement(
@@ -126,10 +133,15 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
     purged = purge_expired(tx)
     now = time.time()
     expires_at = _expiry(now, ttl)
+    # One query for both: it is made in as little time as possible.
+    beside = tx.rows(_BESIDE, {"parent_id": parent[0] if parent else 0, "name": name, "now": now})
     if parent:
+        above = [end for id, _, end in beside if id == parent[0]]
+        if not above:
+            raise ScopeGone(_GONE)
         # A child cannot outlive what it reads through.
-        expires_at = _earliest(expires_at, _expiry_of(tx, parent[0], now))
-    if tx.rows(_BY_NAME, {"name": name, "now": now}):
+        expires_at = _earliest(expires_at, above[0])
+    if any(taken == name for _, taken, _ in beside):
         raise ScopeExists(f"a scope named {name!r} exists already; choose another name")
     values: dict[str, Value] = {
         "name": name,
@@ -170,7 +182,7 @@ def _set_expiry(tx: Transaction, scope_id: int, now: float, before: float | None
 def _expiry_of(tx: Transaction, scope_id: int, now: float) -> float | None:
     rows = tx.rows(_EXPIRY, {"id": scope_id, "now": now})
     if not rows:
-        raise ScopeGone("the scope was destroyed or its ttl has run out")
+        raise ScopeGone(_GONE)
     return cast("float | None", rows[0][0])
 
 
