@@ -43,6 +43,13 @@ def program(name):
     return found
 
 
+def connect(url, **options):
+    """A connection to a database beside those of the package. Tests are collected without psycopg, too."""
+    import psycopg
+
+    return psycopg.connect(url, **options)
+
+
 class Server:
     """Runs until `close`. As root it runs as the user `postgres`: it refuses to run as root."""
 
@@ -83,9 +90,7 @@ class Server:
         self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
     def execute(self, command, database="postgres"):
-        import psycopg
-
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
+        with connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(command)
             return cursor.fetchall() if cursor.description else []
 

@@ -7,8 +7,8 @@ import threading
 from functools import partial
 
 import anyio
-import psycopg
 import pytest
+from databases import connect
 
 from pydantic_hivemind import AsyncScope, errors
 from pydantic_hivemind.hive.async_seam import QUICK_THREADS, THREADS, on_thread, perform
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 def locked(place, scope):
     """The store as it is while another process writes to the scope's tree."""
     if "://" in place:
-        with psycopg.connect(place, autocommit=True) as other:
+        with connect(place, autocommit=True) as other:
             other.execute("SELECT pg_advisory_lock(%s)", [postgresql.LOCK_SPACE + scope.chain_ids[-1]])
             yield
     else:
@@ -92,7 +92,7 @@ async def test_the_loop_goes_on_while_reads_wait(awaited, place):
             for read in READS:
                 await read(awaited)
         return
-    with psycopg.connect(place) as other:
+    with connect(place) as other:
         other.execute("LOCK hivemind.scopes, hivemind.heads, hivemind.versions IN ACCESS EXCLUSIVE MODE")
         reads = [asyncio.create_task(read(awaited)) for read in READS]
         for read in reads:
@@ -102,7 +102,7 @@ async def test_the_loop_goes_on_while_reads_wait(awaited, place):
 
 def transactions_of(place):
     """Those that are under way in the server, but for this one."""
-    with psycopg.connect(place, autocommit=True) as other:
+    with connect(place, autocommit=True) as other:
         query = (
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
             "AND state <> 'idle' AND application_name = 'hivemind'"
@@ -150,7 +150,7 @@ async def test_a_cancelled_write_that_waits_for_another_process(awaited, place):
 async def test_a_cancelled_read_lets_go_of_the_server(awaited, place):
     if "://" not in place:
         return
-    with psycopg.connect(place) as other:
+    with connect(place) as other:
         other.execute("LOCK hivemind.heads IN ACCESS EXCLUSIVE MODE")
         read = asyncio.create_task(awaited.glob("**"))
         await begun(read)

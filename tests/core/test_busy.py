@@ -7,7 +7,7 @@ import time
 from contextlib import closing, contextmanager
 
 import pytest
-from databases import opened
+from databases import connect, opened
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.ledger import chunk_vectors
@@ -32,8 +32,7 @@ def hive(place, monkeypatch):
 def kept(place, scope):
     """Somebody else writes, and does not end."""
     if "://" in place:
-        psycopg = pytest.importorskip("psycopg")
-        with closing(psycopg.connect(place)) as other:
+        with closing(connect(place)) as other:
             other.execute("SELECT pg_advisory_lock(%s)", [postgresql.LOCK_SPACE + scope.chain_ids[-1]])
             yield
     else:

@@ -6,14 +6,13 @@ from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
-import psycopg
 import pytest
 import sqlalchemy
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from databases import opened, server
+from databases import connect, opened, server
 
 from pydantic_hivemind.ledger.schema import REVISION, metadata
 
@@ -43,7 +42,7 @@ def old(url, tmp_path):
     ledger.write_bytes(lzma.decompress((KEPT / f"{BEFORE}.sqlite3.xz").read_bytes()))
     with (
         closing(sqlite3.connect(ledger)) as source,
-        psycopg.connect(url, options="-c search_path=hivemind -c session_replication_role=replica") as target,
+        connect(url, options="-c search_path=hivemind -c session_replication_role=replica") as target,
     ):
         tables = [name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from databases import opened
+from databases import connect, opened
 from forked_processes import fork, join
 
 from pydantic_hivemind import errors
@@ -16,11 +16,9 @@ from pydantic_hivemind.ledger.engine import postgresql
 @pytest.fixture
 def writer(hive, url):
     """In the middle of a write to the tree of `held`, which does not end by itself."""
-    import psycopg
-
     root = hive.scope("held")
     root.write_text("/f", "x")
-    with psycopg.connect(url, autocommit=True) as writer:
+    with connect(url, autocommit=True) as writer:
         writer.execute("SET search_path = hivemind")
         postgresql.PostgresDriver(url).begin_write(writer.cursor(), root.chain_ids, postgresql.BUSY_TIMEOUT)
         writer.execute("UPDATE versions SET data = 'half'")
