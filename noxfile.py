@@ -1,12 +1,14 @@
-"""Everything that is checked: `nox` runs it all, `nox -s lint` one part, `nox -s tests-A -- -k promote` one test."""
+"""Everything that is checked: `nox` runs it all, `nox -s quick` a bit, `nox -s tests-A -- -k promote` one test."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
@@ -16,7 +18,6 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-MOST_LINES = 400
 
 LINES = {"A": "pydantic-deep==0.3.44", "B": "pydantic-deep"}
 """The two lines of pydantic-deep, which cannot share an environment."""
@@ -26,6 +27,31 @@ AT_ONCE = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - only tests' own directories are made there
 """Where Linux has a file system in memory. Nothing cuts the power of a test, which there waits for no disk."""
+
+
+QUICK = [
+    # The core: the rules of a scope, isolation, promotion and its laws, merging.
+    "tests/core/test_conformance.py",
+    "tests/core/test_isolation.py",
+    "tests/core/test_promotion.py",
+    "tests/core/test_markdown_union.py",
+    "tests/core/test_cas_files.py",
+    "tests/search/test_search.py",
+    "tests/search/text",
+    # Each ecosystem seam.
+    "tests/adapters/test_backend.py",
+    "tests/adapters/test_workspace.py",
+    "tests/adapters/test_checkpoints.py",
+    "tests/agents/test_files.py",
+    # Each face.
+    "tests/faces/test_cli_files.py",
+    "tests/faces/test_http.py",
+    "tests/faces/test_http_access.py",
+    "tests/faces/test_mcp.py",
+    "tests/faces/test_parity.py",
+    "tests/test_public.py",
+]
+"""A cross-section of the tests that takes two cores less than two minutes."""
 
 
 def interpreters() -> list[str]:
@@ -47,9 +73,11 @@ def interpreters() -> list[str]:
 OLDEST, *_, NEWEST = [*interpreters()[:1], *interpreters()]
 
 
-def install(session: nox.Session, line: str, *groups: str) -> None:
+def install(session: nox.Session, line: str, *groups: str, locked: bool = False) -> None:
+    """Install what users get, the newest releases; with `locked`, those that `nox -s lock` found."""
     wanted = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("-e", ".", LINES[line], *wanted)
+    constraints = ("--constraint", str(locked_versions(line))) if locked else ()
+    session.install("-e", ".", LINES[line], *wanted, *constraints)
 
 
 def locked_versions(line: str) -> Path:
@@ -58,11 +86,18 @@ def locked_versions(line: str) -> Path:
 
 def run_tests(session: nox.Session, line: str, *options: str) -> None:
     install(session, line, "test")
+    with temporary_directory() as directory:
+        session.run("python", "-m", "pytest", *AT_ONCE, *options, *session.posargs, env={"TMPDIR": directory})
+
+
+@contextlib.contextmanager
+def temporary_directory() -> Iterator[str]:
+    """For the files of tests."""
     place = MEMORY if has_room(MEMORY) else None
     with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as directory:
         # Some tests become other users.
         Path(directory).chmod(0o755)
-        session.run("python", "-m", "pytest", *AT_ONCE, *options, *session.posargs, env={"TMPDIR": directory})
+        yield directory
 
 
 def has_room(place: Path) -> bool:
@@ -91,19 +126,45 @@ def tests_postgresql(session: nox.Session) -> None:
     run_tests(session, "B", "--postgresql")
 
 
+@nox.session(python=NEWEST, default=False)
+def quick(session: nox.Session) -> None:
+    """Some tests of everything, in two minutes and without PostgreSQL: before a commit, not instead of the others."""
+    install(session, "B", "test", locked=True)
+    with temporary_directory() as directory:
+        options = ("-m", "not slow", *AT_ONCE, *session.posargs)
+        session.run("python", "-m", "pytest", *options, *QUICK, env={"TMPDIR": directory})
+
+
+@nox.session(python=NEWEST, default=False)
+def coverage(session: nox.Session) -> None:
+    """The tests of line B, and which lines of the package they do not run: fails below 95 %."""
+    install(session, "B", "test")
+    with temporary_directory() as directory:
+        environment = {
+            "TMPDIR": directory,
+            "COVERAGE_FILE": str(Path(directory, "coverage")),
+            # Python's own monitoring, which slows nothing down: from 3.12 on.
+            "COVERAGE_CORE": "sysmon",
+        }
+        command = ("python", "-m", "coverage")
+        session.run(*command, "run", "-m", "pytest", *AT_ONCE, *session.posargs, env=environment)
+        session.run(*command, "combine", "--quiet", env=environment)
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with Path(summary).open("a") as page:
+                session.run(*command, "report", "--format=markdown", "--fail-under=0", env=environment, stdout=page)
+        session.run(*command, "report", env=environment)
+
+
 @nox.session(python=NEWEST)
 def lint(session: nox.Session) -> None:
-    """Style, types on the newest line, import floors, and the length of files."""
+    """Style, types on the newest line, import contracts, and the layout of the repository."""
     install(session, "B", "test", "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports")
     session.run("pyright")
-    tracked = subprocess.run(["git", "ls-files", "*.py"], capture_output=True, text=True, check=True).stdout.split()
-    lengths = {name: len(Path(name).read_text().splitlines()) for name in tracked}
-    too_long = {name: lines for name, lines in lengths.items() if lines > MOST_LINES}
-    if too_long:
-        session.error(f"files above {MOST_LINES} lines: {too_long}")
+    # Among them those that break a copy of the package, and see the contracts say so.
+    session.run("python", "-m", "pytest", "-n", "2", "tests/repository")
 
 
 @nox.session(name="types-A", python=NEWEST)

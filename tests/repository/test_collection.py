@@ -19,7 +19,7 @@ sys.exit(pytest.main([*plugins, "--collect-only", "-qq", "tests"]))
 
 def test_what_is_optional_may_be_missing():
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     command = [sys.executable, "-c", PROGRAM]
     result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]

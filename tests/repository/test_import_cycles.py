@@ -1,4 +1,4 @@
-"""The layout of the package: what its modules import of each other."""
+"""What modules of the package import of each other: never in a circle, for types neither."""
 
 import ast
 import sys
