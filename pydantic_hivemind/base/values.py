@@ -1,10 +1,16 @@
-"""The immutable values that scopes return."""
+"""The immutable values that scopes return: dataclasses that a FastAPI handler can return as they are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
+
+from pydantic_hivemind.base.json_values import JsonBytes
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 ChangeKind = Literal["added", "modified", "deleted", "directory"]
 """What a scope did to a path of its ancestors; `directory` is a new directory."""
@@ -18,7 +24,8 @@ Strategy = Literal["merge", "ours", "theirs"]
 `merge` fails, `ours` keeps the target's side, `theirs` takes the side that is promoted."""
 
 
-class Stat(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stat:
     """Metadata of a file or directory.
 
     Attributes:
@@ -57,7 +64,7 @@ class File:
     """
 
     stat: Stat
-    data: bytes
+    data: JsonBytes
 
     @property
     def text(self) -> str:
@@ -82,7 +89,8 @@ class Edited:
     occurrences: int
 
 
-class Match(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Match:
     """One line that `Scope.grep` matched.
 
     Attributes:
@@ -141,6 +149,11 @@ class Hits(list[Hit]):
         super().__init__(hits)
         self.degraded = degraded
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As a list of hits."""
+        return handler.generate_schema(list[Hit])
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -190,8 +203,8 @@ class Change:
 
     path: str
     kind: ChangeKind
-    before: bytes | None
-    after: bytes | None
+    before: JsonBytes | None
+    after: JsonBytes | None
     tags: tuple[str, ...] = ()
     outcome: ChangeOutcome = "applied"
 
@@ -204,9 +217,9 @@ class Conflict:
     """
 
     path: str
-    base: bytes | None
-    ours: bytes | None
-    theirs: bytes | None
+    base: JsonBytes | None
+    ours: JsonBytes | None
+    theirs: JsonBytes | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
+from pydantic_hivemind.base.json_values import to_json_value
 from pydantic_hivemind.rendering.patches import printable
 
 if TYPE_CHECKING:
@@ -72,27 +70,7 @@ _WIDEST = 100_000
 
 def print_json(value: object) -> None:
     """Print a value as JSON, as its fields are named; bytes are text, or `{"base64": ...}` where they are none."""
-    sys.stdout.write(json.dumps(encoded(value), indent=2) + "\n")
-
-
-def encoded(value: object) -> object:
-    """A value made of what JSON has."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: encoded(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple) and (as_dict := getattr(cast(object, value), "_asdict", None)):
-        return encoded(as_dict())
-    if isinstance(value, Mapping):
-        return {str(key): encoded(item) for key, item in cast("Mapping[object, object]", value).items()}
-    if isinstance(value, (list, tuple)):
-        return [encoded(item) for item in cast("Sequence[object]", value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return {"base64": base64.b64encode(value).decode()}
-    return value
+    sys.stdout.write(json.dumps(to_json_value(value, readable_bytes=True), indent=2) + "\n")
 
 
 def row(*cells: object) -> str:

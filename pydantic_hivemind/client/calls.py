@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from pydantic_hivemind.base.json_values import to_base64
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Change, Edited, File, Hit, Match, PromotionReport, Stat, Strategy, Version
-from pydantic_hivemind.client.exchange import Ask, Steps, every, in_base64, many, nothing, one, parse, sendable
+from pydantic_hivemind.client.exchange import Ask, Steps, every, many, nothing, one, parse, sendable
 from pydantic_hivemind.hive.reader import decoded, encoded
 
 MAX_TAGS_CHARS = 2048
@@ -185,7 +186,7 @@ def write_bytes(
     content, wanted = bytes(data), _strings(tags)
     in_address = urlencode({"tags": wanted or []}, doseq=True, errors="replace")
     if len(in_address) > MAX_TAGS_CHARS and len(content) <= MAX_JSON_DATA:
-        asked = {"path": path, "data": in_base64(content), "tags": wanted}
+        asked = {"path": path, "data": to_base64(content), "tags": wanted}
         return one(Stat, (yield _change("write", asked, expected_version, operation_id)))
     params = {} if wanted is None else {"tags": wanted or [""]}
     headers = {"Content-Type": "application/octet-stream", **_headers(expected_version, operation_id)}
@@ -255,8 +256,8 @@ def merge(path: str, data: bytes, *, base: File | None, operation_id: str | None
         FileTooLarge: The request exceeds 16 MiB, or the result `MAX_FILE_BYTES`.
         OperationConflict: The operation id was used for something else.
     """
-    made_from = None if base is None else {"version": base.stat.version, "data": in_base64(base.data)}
-    asked = {"path": path, "data": in_base64(data), "base": made_from}
+    made_from = None if base is None else {"version": base.stat.version, "data": to_base64(base.data)}
+    asked = {"path": path, "data": to_base64(data), "base": made_from}
     return one(Stat, (yield _change("merge", asked, None, operation_id)))
 
 

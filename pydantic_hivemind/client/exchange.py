@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 import httpx
-from pydantic import ConfigDict, TypeAdapter
 
 from pydantic_hivemind import errors
+from pydantic_hivemind.base.json_values import from_json
 from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.errors import HivemindError, RemoteError
 
@@ -131,7 +129,7 @@ def parse(kind: type[Result], text: bytes | str) -> Result:
         RemoteError: The JSON is not valid, or is that of another type.
     """
     try:
-        value = _adapter(kind).validate_json(text)
+        value = from_json(kind, text)
     except ValueError:
         value = None
     if value is None:
@@ -151,11 +149,6 @@ def nothing(answer: httpx.Response) -> None:
 
 def _foreign() -> RemoteError:
     return RemoteError("the answer is not one of a Hivemind server; check the address")
-
-
-def in_base64(data: bytes) -> str:
-    """Return bytes as they are sent in JSON."""
-    return base64.b64encode(data).decode()
 
 
 def check(answer: httpx.Response) -> httpx.Response:
@@ -194,10 +187,3 @@ def check(answer: httpx.Response) -> httpx.Response:
 class _Page(Generic[Result]):
     items: list[Result]
     next: str | None
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    # A dataclass takes no configuration from outside; a union that has it in it does.
-    union: Any = kind | None
-    return TypeAdapter(union, config=ConfigDict(val_json_bytes="base64"))

@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from pydantic_hivemind import errors
-from pydantic_hivemind.base.values import PromotionReport
-from pydantic_hivemind.http.shapes import shape
+from pydantic_hivemind.base.json_values import to_json_value
 from pydantic_hivemind.rendering.error_statuses import answer_of, phrase, remote_text
 
 MEDIA_TYPE = "application/problem+json"
@@ -83,7 +82,7 @@ async def _hivemind(request: Request, error: Exception) -> JSONResponse:
     elif isinstance(error, errors.EditError):
         more = {"occurrences": error.occurrences}
     elif isinstance(error, errors.PromotionConflict):
-        more = {"report": shape(PromotionReport).model_validate(error.report).model_dump(mode="json")}
+        more = {"report": to_json_value(error.report)}
     elif isinstance(error, errors.InvalidToken):
         # RFC 6750, section 3: the error is named only where there was a token.
         named = ', error="invalid_token"' if "authorization" in request.headers else ""

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, TypeVar, cast
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import delete, select
 
-from pydantic_hivemind.base.values import Outcome
+from pydantic_hivemind.base.json_values import from_json, to_json_value
+from pydantic_hivemind.base.values import Outcome, Stat
 from pydantic_hivemind.errors import OperationConflict
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.schema import receipts
 from pydantic_hivemind.limits import MAX_OPERATION_ID_CHARS, OPERATION_ID_SECONDS
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
 Result = TypeVar("Result", bound=Outcome)
-
-
-@cache
-def _outcomes() -> TypeAdapter[Outcome]:
-    # On first use: to import it takes half as long as to import the rest of what opens a hive.
-    from pydantic import ConfigDict, TypeAdapter
-
-    return TypeAdapter(Outcome, config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64"))
 
 
 @dataclass(frozen=True)
@@ -90,7 +80,7 @@ def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receip
         return None
     if rows[0][0] != mark:
         raise OperationConflict(f"operation id {operation_id!r} was used before with other arguments; use a new one")
-    return Receipt(_outcomes().validate_json(cast(str, rows[0][1])))
+    return Receipt(_outcome(cast(str, rows[0][1])))
 
 
 def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome: Outcome) -> None:
@@ -100,8 +90,34 @@ def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome:
         "scope_id": scope_id,
         "operation_id": operation_id,
         "fingerprint": mark,
-        "result": _outcomes().dump_json(outcome).decode(),
+        "result": json.dumps(to_json_value(outcome)),
         "created_at": now,
     }
     tx.run(_FORGET, {"scope_id": scope_id, "before": now - OPERATION_ID_SECONDS})
     tx.run(_INSERT, values)
+
+
+def _outcome(text: str) -> Outcome:
+    """Return a stored outcome."""
+    return cast(Outcome, from_json(cast(Any, Outcome), json.dumps(_as_stored_now(json.loads(text)))))
+
+
+def _as_stored_now(document: Any) -> Any:
+    """Return an outcome as it is stored today: before, a stat was a list, and bytes were in the alphabet for URLs."""
+    if isinstance(document, list):
+        items = cast("list[Any]", document)
+        is_stat = len(items) == len(_STAT_FIELDS) and isinstance(items[1], bool)
+        return dict(zip(_STAT_FIELDS, items, strict=True)) if is_stat else items
+    if not isinstance(document, dict):
+        return document
+    outcome = cast("dict[str, Any]", document)
+    if "stat" in outcome:
+        return outcome | {"stat": _as_stored_now(outcome["stat"])}
+    for conflict in outcome.get("conflicts", ()):
+        for side in ("base", "ours", "theirs"):
+            conflict[side] = conflict[side] and conflict[side].translate(_STANDARD_ALPHABET)
+    return outcome
+
+
+_STAT_FIELDS = tuple(field.name for field in fields(Stat))
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")

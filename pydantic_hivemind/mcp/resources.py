@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from mimetypes import guess_type
 from urllib.parse import quote, unquote, urlsplit
 
 import mcp_types as types
 
+from pydantic_hivemind.base.json_values import to_base64
 from pydantic_hivemind.errors import InvalidPath
 from pydantic_hivemind.hive.scope import Scope
 
@@ -52,7 +52,7 @@ def content(scope: Scope, uri: str) -> types.ReadResourceResult:
         contents = types.TextResourceContents(uri=uri, mime_type=mime_type or "text/plain", text=file.text)
     except UnicodeDecodeError:
         contents = types.BlobResourceContents(
-            uri=uri, mime_type=mime_type or "application/octet-stream", blob=base64.b64encode(file.data).decode()
+            uri=uri, mime_type=mime_type or "application/octet-stream", blob=to_base64(file.data)
         )
     return types.ReadResourceResult(contents=[contents])
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from pydantic_hivemind.base.json_values import JsonBytes
 from pydantic_hivemind.base.values import Conflict, Edited, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.errors import PromotionConflict
 from pydantic_hivemind.http.access import (
@@ -21,7 +22,7 @@ from pydantic_hivemind.http.access import (
 )
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
-from pydantic_hivemind.http.shapes import Asked, GivenBase64, shape
+from pydantic_hivemind.http.shapes import Asked
 from pydantic_hivemind.tokens import Grant
 
 router = APIRouter(tags=["changing"], route_class=TokenRoute)
@@ -36,7 +37,7 @@ class Write(Asked):
     """A file to write."""
 
     path: ThePath
-    data: GivenBase64 = Field(description="What will be in it.")
+    data: JsonBytes = Field(description="What will be in it.")
     tags: list[str] | None = Field(None, description="Its tags; without them it keeps those it has.")
 
 
@@ -53,14 +54,14 @@ class Base(Asked):
     """A file as it was read."""
 
     version: int = Field(ge=0, le=MAX_VERSION)
-    data: GivenBase64
+    data: JsonBytes
 
 
 class Merge(Asked):
     """What was made from a file as it was read."""
 
     path: ThePath
-    data: GivenBase64 = Field(description="The new content.")
+    data: JsonBytes = Field(description="The new content.")
     base: Base | None = Field(description="What it was made from; `null` if there was no file.")
 
 
@@ -104,7 +105,7 @@ class Revert(Asked):
     promotion_id: str
 
 
-@router.post("/write", response_model=shape(Stat), responses=documented(404, 409, 412, 507))
+@router.post("/write", response_model=Stat, responses=documented(404, 409, 412, 507))
 def write(
     scope: Writable, asked: Write, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
 ) -> Any:
@@ -116,7 +117,7 @@ def write(
     return stat
 
 
-@router.post("/edit", response_model=shape(Edited), responses=documented(404, 409, 412, 415, 507))
+@router.post("/edit", response_model=Edited, responses=documented(404, 409, 412, 415, 507))
 def edit(
     scope: Editable, asked: Edit, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
 ) -> Any:
@@ -133,7 +134,7 @@ def edit(
     return edited
 
 
-@router.post("/merge", response_model=shape(Stat), responses=documented(404, 409, 507))
+@router.post("/merge", response_model=Stat, responses=documented(404, 409, 507))
 def merge(scope: Editable, asked: Merge, response: Response, operation_id: OperationId = None) -> Any:
     """Write what was made from a file as it was read, keeping what others wrote since then."""
     base = None
@@ -151,7 +152,7 @@ def make_dir(scope: Writable, asked: MakeDir, expected: ExpectedVersion, operati
     scope.make_dir(asked.path, expected_version=expected, operation_id=operation_id)
 
 
-@router.post("/tag", response_model=shape(Stat), responses=documented(404, 409, 412, 507))
+@router.post("/tag", response_model=Stat, responses=documented(404, 409, 412, 507))
 def tag(
     scope: Writable, asked: Tag, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
 ) -> Any:
@@ -161,13 +162,13 @@ def tag(
     return stat
 
 
-@router.post("/restore", response_model=shape(Stat) | None, responses=documented(404, 409, 412, 507))
+@router.post("/restore", response_model=Stat | None, responses=documented(404, 409, 412, 507))
 def restore(scope: Writable, asked: Restore, expected: ExpectedVersion, operation_id: OperationId = None) -> Any:
     """Bring back a version of a file; `null` where that means that there is no file."""
     return scope.restore(asked.path, asked.version, expected_version=expected, operation_id=operation_id)
 
 
-@router.post("/promote", response_model=shape(PromotionReport), responses=documented(404, 409, 507))
+@router.post("/promote", response_model=PromotionReport, responses=documented(404, 409, 507))
 def promote(scope: Promotable, grant: TheGrant, asked: Promote, operation_id: OperationId = None) -> Any:
     """Merge the workspace's own changes into its parent or another ancestor: all of them or nothing.
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.convertors import Convertor, register_url_convertor
 
+from pydantic_hivemind.base.json_values import to_json_value
 from pydantic_hivemind.base.values import Stat
 from pydantic_hivemind.errors import InvalidPath, IsADirectory, StoreFull
 from pydantic_hivemind.http import ranges
@@ -26,7 +27,6 @@ from pydantic_hivemind.http.access import (
 )
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute, look_at_token
-from pydantic_hivemind.http.shapes import shape
 
 
 class _AnyText(Convertor[str]):
@@ -151,7 +151,7 @@ def head(scope: Readable, path: ThePath, known: KnownVersions) -> Response:
 
 @router.put(
     "/{path:file}",
-    response_model=shape(Stat),
+    response_model=Stat,
     responses={200: {"headers": _ETAG}, **documented(404, 409, 412, 507)},
     openapi_extra={"requestBody": {"content": _BINARY, "required": True}},
 )
@@ -185,7 +185,7 @@ def _is_one_of(known: frozenset[str], stat: Stat) -> bool:
 
 def _headers(stat: Stat) -> dict[str, str]:
     """What comes with a file's bytes."""
-    told = json.dumps(stat._asdict())
+    told = json.dumps(to_json_value(stat))
     return {
         "ETag": etag_of(stat.version),
         "Content-Length": str(stat.size),

@@ -13,7 +13,7 @@ from pydantic_hivemind.http.access import Readable, TheGrant, chain_of
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
-from pydantic_hivemind.http.shapes import Asked, page_of, shape
+from pydantic_hivemind.http.shapes import Asked, page_of
 
 router = APIRouter(tags=["finding"], route_class=TokenRoute)
 
@@ -47,7 +47,7 @@ def exists(scope: Readable, path: ThePath) -> bool:
     return scope.exists(path)
 
 
-@router.get("/stat", response_model=shape(Stat), responses=documented(404, 409))
+@router.get("/stat", response_model=Stat, responses=documented(404, 409))
 def stat(scope: Readable, path: ThePath) -> Any:
     """What is known of a file or directory without reading it."""
     return scope.stat(path)
@@ -80,7 +80,7 @@ def grep(
     return paging.page(found, lambda match: (match.path, match.line_number))
 
 
-@router.post("/search", response_model=list[shape(Hit)], responses=documented())
+@router.post("/search", response_model=list[Hit], responses=documented())
 def search(scope: Readable, asked: Search) -> Any:
     """The passages that say most about something, by meaning and by words, best first."""
     return scope.search(**asked.model_dump())
