@@ -37,7 +37,9 @@ _codec: Any = jwt
 
 _ALGORITHM = "HS256"
 _AUDIENCE = "hivemind"
-_REFUSED = "the token is not valid: it is unknown, has ended or was revoked, or its workspace is gone"
+_REFUSED = (
+    "the token is not valid: it is unknown, has expired or was revoked, or its workspace was deleted; create a new one"
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Grant:
             NotAllowed: The token does not permit it.
         """
         if action not in self.can:
-            raise NotAllowed(f"this needs a token that allows {action!r}")
+            raise NotAllowed(f"the token does not permit {action!r}; use a token that does")
 
 
 class Tokens:
@@ -117,10 +119,10 @@ class Tokens:
         """
         allowed = _actions(can)
         if not 0 < ttl <= MAX_TTL:
-            raise InvalidOption(f"a token's ttl is a positive number of seconds, at most {MAX_TTL:.0f}")
+            raise InvalidOption(f"the ttl of a token must be a positive number of seconds, at most {MAX_TTL:.0f}")
         scope = self._hive.scope(workspace, create=False) if isinstance(workspace, str) else workspace
         if not scope.is_kept_in(self._database):
-            raise InvalidOption("the workspace is one of another hive")
+            raise InvalidOption("the workspace belongs to another hive; pass a workspace of the hive of these tokens")
         now = time.time()
         ends = now + ttl
         if by is not None:
@@ -183,7 +185,7 @@ class Tokens:
         if self._secret is None:
             self._secret = _secret_of(self._database) if self._directory is None else secret_in(self._directory)
         if len(self._secret) < MIN_SECRET_BYTES:
-            raise InvalidOption(f"what tokens are signed with must have {MIN_SECRET_BYTES} bytes or more")
+            raise InvalidOption(f"the secret is too short; it must have {MIN_SECRET_BYTES} bytes or more")
         return self._secret
 
 
@@ -191,7 +193,7 @@ def _actions(can: Collection[Action]) -> list[Action]:
     """Return each action once, in the order of `ACTIONS`."""
     allowed: list[Action] = [action for action in ACTIONS if action in can]
     if not allowed or len(allowed) != len(set(can)) or isinstance(can, str):
-        raise InvalidOption(f"a token can do one or more of {', '.join(ACTIONS)}")
+        raise InvalidOption(f"`can` must list one or more of {', '.join(ACTIONS)}")
     return allowed
 
 

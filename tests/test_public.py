@@ -122,7 +122,7 @@ def _parent_in_the_tree(lines, drawn):
 
 def test_errors_print_their_text():
     """Not the number or the quotes of the builtin they are."""
-    assert str(errors.PathNotFound("there is no file '/f'")) == "there is no file '/f'"
-    assert str(errors.ScopeNotFound("there is no scope")) == "there is no scope"
+    assert str(errors.PathNotFound("file '/f' does not exist")) == "file '/f' does not exist"
+    assert str(errors.ScopeNotFound("scope 'a' does not exist")) == "scope 'a' does not exist"
     full = errors.StoreFull("no space")
     assert (str(full), isinstance(full.errno, int)) == ("no space", True)

@@ -148,9 +148,7 @@ async def hivemind_error(_: Request, error: Exception) -> JSONResponse:
 def _part(id: object) -> str:
     """Return an id from the app's dependency as a part of a scope name."""
     if not isinstance(id, str):
-        raise TypeError(
-            f"the dependency that tells the user's or project's id must return text, not {type(id).__name__}"
-        )
+        raise TypeError(f"the dependency for the user's or project's id must return text, not {type(id).__name__}")
     if not id:
-        raise errors.InvalidScope("the id of a user or project is empty")
+        raise errors.InvalidScope("the id of a user or project is empty; the app's dependency must return an id")
     return escape(id)

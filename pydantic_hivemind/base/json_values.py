@@ -106,7 +106,7 @@ def _decoded(data: object) -> object:
     try:
         return from_base64(data)
     except ValueError:
-        raise ValueError("this is no base64 (RFC 4648, section 4)") from None
+        raise ValueError("the text is not base64 (RFC 4648, section 4)") from None
 
 
 @cache

@@ -21,7 +21,7 @@ def normalize(path: str | PurePath) -> str:
     if isinstance(path, PurePath):
         path = path.as_posix()
     elif not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidPath(f"a path is text such as '/notes.md', and no {type(path).__name__}")
+        raise InvalidPath(f"a path must be text such as '/notes.md', not {type(path).__name__}")
     segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":

@@ -66,19 +66,21 @@ def secret_in(directory: Path) -> bytes:
         make_file(place, new_secret())
         return place.read_bytes()
     except OSError:
-        raise StoreReadOnly("what tokens are signed with cannot be read or made in the store's directory") from None
+        raise StoreReadOnly(
+            "the secret of the tokens cannot be read or created; check the permissions of the store's directory"
+        ) from None
 
 
 def check(directory: Path, ledger: str) -> Iterator[Finding]:
     """What is wrong with who can read the files of a store, and with its secret."""
-    for name, what in ((ledger, "the ledger"), (SECRET_FILE, "the secret of its tokens")):
+    for name, what in ((ledger, "the ledger"), (SECRET_FILE, "the secret of the tokens")):
         if _is_open(directory / name):
-            problem = f"everybody on this machine can read {what}"
+            problem = f"every user of this machine can read {what}"
             yield Finding("access", problem, "chmod 700 the directory of the store")
     with suppress(OSError):
         if (directory / SECRET_FILE).stat().st_size < MIN_SECRET_BYTES:
-            problem = f"the secret of its tokens has less than {MIN_SECRET_BYTES} bytes, so none is valid"
-            yield Finding("access", problem, f"remove the file {SECRET_FILE}, and make the tokens again")
+            problem = f"the secret of the tokens has less than {MIN_SECRET_BYTES} bytes, so no token is valid"
+            yield Finding("access", problem, f"delete the file {SECRET_FILE}, and create the tokens again")
 
 
 def _is_open(file: Path) -> bool:

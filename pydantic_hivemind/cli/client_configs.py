@@ -151,7 +151,9 @@ class Client:
         except (KeyError, TypeError, AttributeError):
             server = None
         if server is None or server.arguments[: len(ARGUMENTS)] != ARGUMENTS:
-            raise Refused(f"{place} has another server called {SERVER_NAME!r}; rename it", ExitCode.CONFLICT)
+            raise Refused(
+                f"{place} has a server {SERVER_NAME!r} of another program; rename that server", ExitCode.CONFLICT
+            )
         return server
 
     def _entry(self, server: Server) -> dict[str, object]:
@@ -177,7 +179,7 @@ class Client:
     def _unclear(self, place: Path) -> Refused:
         kind = "TOML" if self.is_toml else "JSON without comments"
         return Refused(
-            f"{place} is no {kind}, and was left as it is; add by hand what --print shows", ExitCode.CONFLICT
+            f"{place} is not valid {kind} and was not changed; add the output of --print by hand", ExitCode.CONFLICT
         )
 
 

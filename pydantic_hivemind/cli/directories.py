@@ -62,7 +62,7 @@ def bring_in(directory: Path, scope: Scope, progress: Callable[[int, int], objec
             if stat.S_ISDIR(status.st_mode):
                 scope.make_dir(name)
             elif not stat.S_ISREG(status.st_mode):
-                outcome.skipped[name] = "it is no file; links are not followed"
+                outcome.skipped[name] = "it is not a regular file; links are not followed"
             elif status.st_size > MAX_FILE_BYTES:
                 outcome.skipped[name] = f"it is larger than {MAX_FILE_BYTES} bytes"
             elif (snapshot := _snapshot(path)) is not None:
@@ -94,7 +94,7 @@ def take_out(scope: Scope, directory: Path, progress: Callable[[int, int], objec
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
-            raise Refused(f"{directory} is not empty; name a new directory", ExitCode.CONFLICT)
+            raise Refused(f"{directory} is not empty; use a new or empty directory", ExitCode.CONFLICT)
         entries = list(_within(scope, "/"))
         snapshots = scope.checkpoints().list_all()
         for done, (path, is_dir) in enumerate(entries, start=1):
@@ -108,7 +108,7 @@ def take_out(scope: Scope, directory: Path, progress: Callable[[int, int], objec
         for done, snapshot in enumerate(snapshots, start=1):
             target = directory / CHECKPOINTS / f"{snapshot.id}.json"
             if target.name != f"{snapshot.id}.json" or "/" in snapshot.id or target.exists():
-                outcome.skipped[f"checkpoint {snapshot.id}"] = "its id cannot be a file's name"
+                outcome.skipped[f"checkpoint {snapshot.id}"] = "its id is not a valid file name"
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(_document(snapshot))
@@ -167,7 +167,7 @@ def _snapshot(path: Path) -> Snapshot | None:
         messages = ModelMessagesTypeAdapter.validate_json(json.dumps(document["messages"]))
         created_at = datetime.fromisoformat(document["created_at"])
     except (ValidationError, ValueError, TypeError) as error:
-        raise CheckpointError(f"it looks like a checkpoint but cannot be read as one: {type(error).__name__}") from None
+        raise CheckpointError(f"it has the fields of a checkpoint but is not valid ({type(error).__name__})") from None
     return Snapshot(
         id=document["id"],
         label=document["label"],

@@ -45,7 +45,7 @@ def named_store(context: typer.Context, value: Any) -> Any:
         value = context.find_root().params.get("store") or value
     # The directory where you are, for `pathlib`.
     if value is not None and not str(value).strip() and not context.resilient_parsing:
-        raise Refused("--store is empty; name a directory, `.` for the one where you are", ExitCode.USAGE)
+        raise Refused("--store is empty; pass a directory, `.` for the current one", ExitCode.USAGE)
     return value
 
 
@@ -108,8 +108,8 @@ def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
     directory = Path(os.path.expanduser(store))  # noqa: PTH111 - `~` of nobody is a character
     if not make and not (directory / LEDGER_FILE).exists():
         raise Refused(
-            f"there is no store in {store}; `hivemind workspace create` makes one, --store or {STORE_VARIABLE} "
-            "say where it is",
+            f"{store} contains no store; create one with `hivemind workspace create`, or pass the directory of "
+            f"an existing one with --store or {STORE_VARIABLE}",
             ExitCode.NOT_FOUND,
         )
     with Hivemind.open(directory) as hive:
@@ -136,7 +136,7 @@ def find(hive: Hivemind, name: str) -> Scope:
     try:
         return hive.scope(name, create=False)
     except ScopeNotFound:
-        message = f"there is no workspace {name!r}; `hivemind workspace list` shows those there are"
+        message = f"workspace {name!r} does not exist; `hivemind workspace list` shows the existing ones"
         raise ScopeNotFound(message) from None
 
 
@@ -148,5 +148,5 @@ def seconds(text: str) -> float:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text.strip())
     if found is None:
-        raise Refused(f"{text!r} is no span of time; write it like 90s, 30m, 2h, 7d or 1w", ExitCode.USAGE)
+        raise Refused(f"{text!r} is not a duration; write it as 90s, 30m, 2h, 7d or 1w", ExitCode.USAGE)
     return float(found[1]) * _SECONDS[found[2] or "s"]

@@ -39,5 +39,5 @@ def standard_input() -> BinaryIO:
         Refused: There is none.
     """
     if sys.stdin is None:  # Where descriptor 0 is closed.
-        raise Refused("there is no standard input; it is closed", ExitCode.USAGE)
+        raise Refused("standard input is closed; redirect a file or a pipe to it", ExitCode.USAGE)
     return sys.stdin.buffer

@@ -57,7 +57,7 @@ def request(http: httpx.Client | httpx.AsyncClient, url: str, token: str, ask: A
     """
     # Files end with a line break. An error of what sends it would show the token.
     if not _TOKEN.fullmatch(given := token.strip()):
-        raise errors.InvalidToken("this is no token: give the text that `hivemind token create` prints")
+        raise errors.InvalidToken("the text is not a token; pass what `hivemind token create` prints")
     with sendable():
         return http.build_request(
             ask.method,
@@ -79,13 +79,15 @@ def sendable() -> Generator[None]:
     try:
         yield
     except (ValueError, TypeError):
-        why = "text has a lone surrogate in it, a number is not finite, or a value is none of JSON's"
-        raise errors.InvalidOption(f"what was given cannot be sent: {why}") from None
+        why = "a text contains a lone surrogate, a number is not finite, or a value is not a JSON type"
+        raise errors.InvalidOption(f"the arguments cannot be sent: {why}") from None
 
 
 def unreachable(error: Exception) -> RemoteError:
     """Return the error to raise for a failure of the transport."""
-    return RemoteError(f"the server cannot be reached: {error or type(error).__name__}")
+    return RemoteError(
+        f"the server cannot be reached ({error or type(error).__name__}); check its address, and that it runs"
+    )
 
 
 def one(kind: type[Result], answer: httpx.Response) -> Result:
@@ -148,7 +150,7 @@ def nothing(answer: httpx.Response) -> None:
 
 
 def _foreign() -> RemoteError:
-    return RemoteError("the answer is not one of a Hivemind server; check the address")
+    return RemoteError("the response is not one of a Hivemind server; check the address")
 
 
 def check(answer: httpx.Response) -> httpx.Response:
@@ -164,7 +166,9 @@ def check(answer: httpx.Response) -> httpx.Response:
         problem = parse(dict[str, Any], answer.content)
     except RemoteError:
         # Of a proxy, or of another server.
-        raise RemoteError(f"the server answers with {answer.status_code}, and not as Hivemind does") from None
+        raise RemoteError(
+            f"the response with status {answer.status_code} is not one of a Hivemind server; check the address"
+        ) from None
     detail = str(problem.get("detail"))
     kind = getattr(errors, str(problem.get("error")), None)
     if kind is errors.VersionConflict:
@@ -180,7 +184,7 @@ def check(answer: httpx.Response) -> httpx.Response:
         raise errors.InvalidOption(detail)
     if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         raise errors.FileTooLarge(detail)
-    raise RemoteError(f"the server answers with {answer.status_code}: {detail}")
+    raise RemoteError(f"the server responded with status {answer.status_code}: {detail}")
 
 
 @dataclass(frozen=True)

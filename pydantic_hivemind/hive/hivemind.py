@@ -74,7 +74,9 @@ class Hivemind:
         """
         check_embedder(embedder)
         if is_url(directory):
-            raise InvalidOption("a store at a URL is opened by `Hivemind.connect`; `open` takes a directory")
+            raise InvalidOption(
+                "`Hivemind.open` needs a directory, not a URL; open a database with `Hivemind.connect(url)`"
+            )
         table = MountTable(mounts)
         # Absolute: the process may change its directory while the store is open. `Path.expanduser` fails where there
         # is no such user, and then `~` is a character.
@@ -155,9 +157,11 @@ class Hivemind:
                 found = self._handle(tx, row)
             self._finder.forget(purged)
         if found is None:
-            raise ScopeNotFound(f"there is no scope {name!r}")
+            raise ScopeNotFound(f"scope {name!r} does not exist; create it with hive.scope(name)")
         if above is not None and found.parent != above:
-            raise InvalidScope(f"the scope {name!r} has another parent, and a parent cannot be changed")
+            raise InvalidScope(
+                f"scope {name!r} has another parent, and the parent of a scope cannot be changed; omit `parent`"
+            )
         return found
 
     def create(self, name: str, parent: ScopeHandle | str | None = None, *, ttl: float | None = None) -> Scope:
@@ -253,9 +257,9 @@ class Hivemind:
 
     def _check_is_mine(self, parent: ScopeHandle | None, name: str) -> None:
         if not isinstance(parent, (ScopeHandle, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidScope(f"the parent of {name!r} is a scope or its name, and no {type(parent).__name__}")
+            raise InvalidScope(f"the parent of {name!r} must be a scope or its name, not {type(parent).__name__}")
         if parent is not None and not parent.is_kept_in(self._database):
-            raise InvalidScope(f"the parent of the scope {name!r} is a scope of another hive; name one of this hive")
+            raise InvalidScope(f"the parent of {name!r} belongs to another hive; pass a scope of this hive")
 
     def _handle(self, tx: Transaction, row: ScopeRow) -> Scope:
         return Scope(self._database, self._mounts, self._finder, row, scopes.names(tx, row.chain))

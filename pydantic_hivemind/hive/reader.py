@@ -225,7 +225,7 @@ class ScopeReader(ScopeHandle):
             InvalidOption: `limit` is less than 1.
         """
         if limit < 1:
-            raise InvalidOption(f"the limit is how many entries are wanted, 1 or more, not {limit!r}")
+            raise InvalidOption(f"`limit` must be a number of entries, 1 or more, not {limit!r}")
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             return [self._version_of(tx, past) for past in history.recent(tx, self._row.chain, limit)]
@@ -277,7 +277,7 @@ class ScopeReader(ScopeHandle):
             since=since,
         )
         if hits.degraded is not None:
-            warnings.warn(f"searching by words only: {hits.degraded}", SearchDegraded, stacklevel=2)
+            warnings.warn(f"the search used the lexical ranking only: {hits.degraded}", SearchDegraded, stacklevel=2)
         return hits
 
     def collection(self, path: str) -> Collection:
@@ -340,12 +340,14 @@ class ScopeReader(ScopeHandle):
         """How far up the chain an ancestor is; the parent if none is named."""
         if to is None:
             if len(self._names) == 1:
-                raise ScopeNotFound(f"{self.name!r} has no parent")
+                raise ScopeNotFound(
+                    f"scope {self.name!r} has no parent; only a scope with a parent can be promoted or compared"
+                )
             return 1
         name = to if isinstance(to, str) else to.name
         # A scope of that name may be in another hive.
         if name not in self._names[1:] or not (isinstance(to, str) or to.is_kept_in(self._database)):
-            raise ScopeNotFound(f"{name!r} is no ancestor of {self.name!r}")
+            raise ScopeNotFound(f"{name!r} is not an ancestor of {self.name!r}; scope.chain lists the ancestors")
         return self._names.index(name, 1)
 
     def _no_file(self, view: View, path: str) -> Exception:
@@ -353,7 +355,7 @@ class ScopeReader(ScopeHandle):
         if path == "/" or view.find(path) is not None:
             return IsADirectory(f"{path!r} is a directory, not a file")
         view.check_parents(path)
-        return PathNotFound(f"there is no file {path!r}")
+        return PathNotFound(f"file {path!r} does not exist")
 
 
 def _files(view: View, under: str) -> list[Head]:
@@ -374,7 +376,7 @@ def decoded(path: str, data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise NotText(f"{path!r} is not UTF-8 text; read its bytes instead") from None
+        raise NotText(f"{path!r} is not UTF-8 text; read it with read_bytes") from None
 
 
 def encoded(text: str) -> bytes:
@@ -386,6 +388,8 @@ def encoded(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise NotText("the text contains a lone surrogate; write the bytes it stands for") from None
+        raise NotText(
+            "the text contains a lone surrogate, which UTF-8 cannot encode; write bytes with write_bytes"
+        ) from None
     except AttributeError:
-        raise NotText(f"text is needed here, and no {type(text).__name__}; write bytes with `write_bytes`") from None
+        raise NotText(f"the text must be a str, not {type(text).__name__}; write bytes with write_bytes") from None

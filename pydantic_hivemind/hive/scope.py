@@ -91,7 +91,7 @@ class Scope(ScopeWriter):
         with self._database.read() as tx:
             row = scopes.find_session(tx, self._row.id, name)
         if row is None:
-            raise ScopeNotFound(f"there is no session {name!r} here")
+            raise ScopeNotFound(f"this scope has no session {name!r}; make one with scope.spawn(name)")
         return self._child(row)
 
     def renew(self, ttl: float | None) -> float | None:

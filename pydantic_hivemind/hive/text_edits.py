@@ -18,10 +18,13 @@ def replaced(path: str, data: bytes, old: str, new: str, *, everywhere: bool) ->
     text = decoded(path, data)
     count = text.count(old) if old else 0
     if count == 0:
-        raise EditError(f"the text to replace is not in {path!r}; read the file and copy it exactly", occurrences=0)
+        raise EditError(
+            f"the text to replace does not occur in {path!r}; read the file and copy the text exactly", occurrences=0
+        )
     if count > 1 and not everywhere:
         raise EditError(
-            f"the text to replace is in {path!r} {count} times; give more of it, or replace all", occurrences=count
+            f"the text to replace occurs {count} times in {path!r}; include more context, or replace all",
+            occurrences=count,
         )
     before, after = encoded(old), encoded(new)
     check_size(path, len(data) + count * (len(after) - len(before)))

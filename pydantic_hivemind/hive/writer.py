@@ -163,7 +163,7 @@ class ScopeWriter(ScopeReader):
             view, now = overlay.file(tx, self._row.chain, path)
             merged = merged_into(now)
             if merged.conflict or merged.data is None:
-                where = "in the same place" if merged.compared else "in too many places to be merged"
+                where = "in the same lines" if merged.compared else "in too many lines to merge"
                 raise MergeConflict(f"{path!r} changed {where} since it was read; read it again")
             return self._put(tx, path, merged.data, Cause("write" if merged.data == data else "merge"), view=view)
 
@@ -276,7 +276,9 @@ class ScopeWriter(ScopeReader):
             else:
                 found = history.one(tx, self._row.chain, version)
                 if found is None or found[0].path != path:
-                    raise VersionNotFound(f"{path!r} has no version {version}, or it is no longer kept")
+                    raise VersionNotFound(
+                        f"{path!r} has no version {version}, or it is no longer kept; see its history"
+                    )
                 past, data = found
                 if data is None:
                     if view.find(path) is not None:

@@ -86,7 +86,7 @@ async def expected_version(
     """Dependency: the version that a file must have to be changed."""
     if if_none_match is not None:
         if if_none_match != "*" or if_match is not None:
-            raise InvalidOption("to change only what is not there send `If-None-Match: *`, and no If-Match")
+            raise InvalidOption("to write only a file that does not exist, send `If-None-Match: *` without If-Match")
         return 0
     return None if if_match is None else _version(if_match)
 
@@ -94,7 +94,7 @@ async def expected_version(
 def _version(etag: str) -> int:
     found = _ETAG.fullmatch(etag.strip())
     if found is None:
-        raise InvalidOption('If-Match takes the ETag of one version, such as "7"')
+        raise InvalidOption('If-Match must be the ETag of one version, such as "7"')
     return int(found[1])
 
 

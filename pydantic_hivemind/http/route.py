@@ -53,7 +53,7 @@ class TokenRoute(APIRoute):
         async def handle(request: Request) -> Response:
             await look_at_token(request)
             for name in sorted(unheeded & set(request.headers)):
-                raise InvalidOption(f"this operation takes no {name.title()}; leave it out")
+                raise InvalidOption(f"this operation does not support the header {name.title()}; omit it")
             bodies.limit(request.scope, LIMITS.get(self.name, bodies.MAX_JSON_BYTES))
             return await answer(request)
 
@@ -75,7 +75,7 @@ async def look_at_token(request: Request) -> None:
 async def _caller(request: Request) -> tuple[Grant, Scope]:
     credentials = await bearer(request)
     if credentials is None:
-        raise InvalidToken("send a token: `Authorization: Bearer <token>`")
+        raise InvalidToken("the request has no token; send `Authorization: Bearer <token>`")
     tokens: Tokens = request.app.state.tokens
 
     def find() -> tuple[Grant, Scope]:

@@ -78,7 +78,7 @@ def check_host(hive: Hivemind, host: str) -> None:
     """
     if not _is_loopback(host) and not Tokens(hive).list():
         raise InvalidOption(
-            f"{host!r} can be reached from other machines, and there is no token yet: make one first, or listen at "
+            f"other machines can reach {host!r}, and the hive has no token yet; create a token first, or listen on "
             f"{DEFAULT_HOST}"
         )
 

@@ -33,10 +33,12 @@ def check_version(head: Head | None, expected: int | None, path: str) -> None:
     """
     actual = head.version if head is not None and head.kind == Kind.FILE else 0
     if expected is not None and expected != actual:
-        found = f"it is at version {actual}" if actual else "there is no file"
+        found = f"it is at version {actual}" if actual else "it does not exist"
         wanted = f"version {expected}" if expected else "no file"
         raise VersionConflict(
-            f"{path!r}: expected {wanted}, but {found}; read it again", expected=expected, actual=actual
+            f"{path!r}: expected {wanted}, but {found}; read it again and repeat the change",
+            expected=expected,
+            actual=actual,
         )
 
 
@@ -47,7 +49,9 @@ def check_size(path: str, size: int) -> None:
         FileTooLarge: It is larger.
     """
     if size > MAX_FILE_BYTES:
-        raise FileTooLarge(f"{path!r} would have {size} bytes; the most is {MAX_FILE_BYTES}")
+        raise FileTooLarge(
+            f"{path!r} would have {size} bytes, and the limit is {MAX_FILE_BYTES}; split it into several files"
+        )
 
 
 def tag_list(tags: str | Sequence[str]) -> list[str]:
@@ -62,7 +66,7 @@ def tag_list(tags: str | Sequence[str]) -> list[str]:
         unique = sorted(set(tags))
         "".join(unique)
     except TypeError:
-        raise InvalidTag("tags are a list of texts, or one text, such as ['deploy']") from None
+        raise InvalidTag("tags must be a list of texts such as ['deploy'], or one text") from None
     return unique
 
 
@@ -76,9 +80,9 @@ def encode_tags(tags: str | Sequence[str]) -> str:
     try:
         "".join(unique).encode()
     except UnicodeEncodeError:
-        raise InvalidTag("a tag must be valid Unicode; it contains a lone surrogate") from None
+        raise InvalidTag("a tag must be valid Unicode; this one contains a lone surrogate") from None
     if len(unique) > MAX_TAGS or any(not 0 < len(tag) <= MAX_TAG_CHARS for tag in unique):
-        raise InvalidTag(f"a file takes up to {MAX_TAGS} tags of 1 to {MAX_TAG_CHARS} characters")
+        raise InvalidTag(f"a file can have up to {MAX_TAGS} tags of 1 to {MAX_TAG_CHARS} characters")
     return json.dumps(unique)
 
 
@@ -156,7 +160,7 @@ def remove(
     view.check_parents(path)
     seen = view.find(path)
     if seen is None:
-        raise PathNotFound(f"there is no file or directory {path!r}")
+        raise PathNotFound(f"{path!r} does not exist")
     check_version(seen, expected_version, path)
     own = view.own.get(path)
     lower = None if _hiding(view, path) else view.find(path, above=1)

@@ -73,7 +73,7 @@ def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receip
     """
     if not 0 < len(operation_id) <= MAX_OPERATION_ID_CHARS or not operation_id.isprintable():
         raise OperationConflict(
-            f"an operation id has 1 to {MAX_OPERATION_ID_CHARS} printable characters; choose another"
+            f"an operation id must have 1 to {MAX_OPERATION_ID_CHARS} printable characters; use another"
         )
     rows = tx.rows(_FIND, {"scope_id": scope_id, "operation_id": operation_id})
     if not rows:

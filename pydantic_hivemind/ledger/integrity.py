@@ -59,12 +59,12 @@ def _messages() -> Count:
 
 
 _CHECKS = {
-    "file(s) whose bytes are missing or of another size": Statement(_files),
-    "scope(s) whose chain is not that of their parent": Statement(_chains),
+    "file(s) whose content is missing or has another size": Statement(_files),
+    "scope(s) whose chain differs from that of their parent": Statement(_chains),
     "checkpoint(s) without their messages": Statement(lambda: _ends(checkpoints)),
     "conversation(s) without their messages": Statement(lambda: _ends(conversations)),
-    "message(s) of a history without those before": Statement(_beginnings),
-    "message(s) of a history without their text": Statement(_messages),
+    "message(s) whose previous message is missing": Statement(_beginnings),
+    "message(s) whose text is missing": Statement(_messages),
 }
 
 

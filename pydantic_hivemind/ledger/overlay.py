@@ -178,7 +178,7 @@ class View:
         self.check_parents(path)
         head = self.find(path)
         if head is None:
-            raise PathNotFound(f"there is no file or directory {path!r}")
+            raise PathNotFound(f"{path!r} does not exist")
         if head.kind == Kind.FILE:
             raise NotADirectory(f"{path!r} is a file, not a directory")
 
@@ -231,7 +231,7 @@ def _check(rows: Sequence[Row]) -> None:
         raise ScopeGone("the scope was destroyed; ask the hive for it again")
     expires_at = cast("float | None", rows[0][0])
     if expires_at is not None and expires_at <= time.time():
-        raise ScopeGone("the scope's ttl has run out; spawn a new one")
+        raise ScopeGone("the ttl of the scope has passed; spawn a new one")
 
 
 def entry(tx: Transaction, chain: Chain, path: str) -> View:

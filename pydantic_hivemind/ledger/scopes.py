@@ -19,7 +19,7 @@ from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.schema import scopes
 from pydantic_hivemind.limits import MAX_CHAIN_LENGTH, MAX_SCOPE_NAME_CHARS, MAX_TTL
 
-_GONE = "the scope was destroyed or its ttl has run out"
+_GONE = "the scope was destroyed, or its ttl has passed; ask the hive for it again"
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,17 @@ def check_name(name: str) -> None:
         InvalidScope: No text, empty, too long, NUL or a lone surrogate.
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidScope(f"a scope's name is text, and no {type(name).__name__}")
+        raise InvalidScope(f"the name of a scope must be text, not {type(name).__name__}")
     if not 0 < len(name) <= MAX_SCOPE_NAME_CHARS:
-        raise InvalidScope(f"a scope's name has 1 to {MAX_SCOPE_NAME_CHARS} characters; this one has {len(name)}")
+        raise InvalidScope(
+            f"the name of a scope must have 1 to {MAX_SCOPE_NAME_CHARS} characters; this one has {len(name)}"
+        )
     if "\0" in name:
-        raise InvalidScope("a scope's name cannot contain the NUL character; remove it")
+        raise InvalidScope("the name of a scope cannot contain the NUL character; remove it")
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise InvalidScope("a scope's name must be valid Unicode; it contains a lone surrogate") from None
+        raise InvalidScope("the name of a scope must be valid Unicode; this one contains a lone surrogate") from None
 
 
 def find(tx: Transaction, name: str) -> ScopeRow | None:
@@ -129,7 +131,9 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
         InvalidScope: The chain would be too long, or the ttl is none.
     """
     if len(parent) >= MAX_CHAIN_LENGTH:
-        raise InvalidScope(f"a chain has at most {MAX_CHAIN_LENGTH} scopes; choose a parent nearer to the root")
+        raise InvalidScope(
+            f"the chain would be too long; it has at most {MAX_CHAIN_LENGTH} scopes, so use a parent nearer to the root"
+        )
     purged = purge_expired(tx)
     now = time.time()
     expires_at = _expiry(now, ttl)
@@ -142,7 +146,7 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
         # A child cannot outlive what it reads through.
         expires_at = _earliest(expires_at, above[0])
     if any(taken == name for _, taken, _ in beside):
-        raise ScopeExists(f"a scope named {name!r} exists already; choose another name")
+        raise ScopeExists(f"scope {name!r} exists already; use another name")
     values: dict[str, Value] = {
         "name": name,
         "parent_id": parent[0] if parent else None,
@@ -211,9 +215,9 @@ def destroy(tx: Transaction, scope: ScopeRow, *, cascade: bool) -> list[int]:
     purged = purge_expired(tx)
     under = _under(tx, scope.id)
     if under and not cascade:
-        raise ScopeHasChildren(f"{scope.name!r} has children; destroy them first, or use cascade=True")
+        raise ScopeHasChildren(f"scope {scope.name!r} has children; destroy them first, or pass cascade=True")
     if not tx.run(_DELETE, {"id": scope.id}):
-        raise ScopeGone(f"{scope.name!r} was destroyed already")
+        raise ScopeGone(f"scope {scope.name!r} was destroyed already; nothing is left to do")
     return [scope.id, *under, *purged]
 
 
@@ -262,7 +266,7 @@ def _expiry(now: float, ttl: float | None) -> float | None:
     with suppress(TypeError):  # no number
         if 0 < ttl <= MAX_TTL:
             return now + ttl
-    raise InvalidScope(f"a ttl is a positive number of seconds, at most {MAX_TTL:.0f}; for longer, leave it out")
+    raise InvalidScope(f"a ttl must be a positive number of seconds, at most {MAX_TTL:.0f}; omit it for no limit")
 
 
 def _row(row: Row) -> ScopeRow:

@@ -67,5 +67,5 @@ def by_request(tokens: Tokens) -> FindCaller:
 
 def _actions(can: Collection[Action]) -> frozenset[Action]:
     if not can or not frozenset(can) <= frozenset(ACTIONS):
-        raise InvalidOption(f"a client can do one or more of {', '.join(ACTIONS)}")
+        raise InvalidOption(f"`can` must list one or more of {', '.join(ACTIONS)}")
     return frozenset(can)

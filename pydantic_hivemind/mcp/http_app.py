@@ -75,7 +75,7 @@ class _Bearer:
 def _token(authorization: str | None) -> str:
     found = _BEARER.fullmatch(authorization or "")
     if found is None:
-        raise InvalidToken("send a token: `Authorization: Bearer <token>`")
+        raise InvalidToken("the request has no token; send `Authorization: Bearer <token>`")
     return found[1]
 
 

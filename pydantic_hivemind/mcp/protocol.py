@@ -134,7 +134,7 @@ class _Answers:
             raise
         except Exception:  # noqa: BLE001 - what it says could be of the host
             _log.exception("%s failed", context.method)
-            raise StoreError("the server failed; its log says why") from None
+            raise StoreError("the server failed; see its log") from None
 
 
 async def _list_resource_templates(
@@ -146,7 +146,7 @@ async def _list_resource_templates(
 def _called(caller: Caller, params: types.CallToolRequestParams) -> str:
     tool = tools.TOOLS.get(params.name)
     if tool is None:
-        raise InvalidOption(f"there is no tool {params.name!r}")
+        raise InvalidOption(f"unknown tool {params.name!r}")
     for action in tool.needs:
         _require(caller, action)
     try:
@@ -164,4 +164,4 @@ def _readable(caller: Caller) -> Scope:
 
 def _require(caller: Caller, action: Action) -> None:
     if action not in caller.can:
-        raise NotAllowed(f"you may not {action} here")
+        raise NotAllowed(f"the client is not permitted to {action} in this workspace")

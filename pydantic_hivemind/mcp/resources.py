@@ -65,4 +65,4 @@ def _path(uri: str) -> str:
             return unquote(parts.path, errors="strict")
     except ValueError:
         pass
-    raise InvalidPath(f"{uri!r} is no file here: files are {SCHEME}:///path")
+    raise InvalidPath(f"{uri!r} is not the URI of a file; use {SCHEME}:///path")

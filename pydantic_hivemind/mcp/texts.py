@@ -40,9 +40,9 @@ def of_file(file: File, own: str, offset: int, column: int, limit: int) -> str:
         lines.pop()
     asked = lines[offset - 1 : offset - 1 + limit]
     if not asked and offset > 1:
-        raise InvalidOption(f"{path!r} has {len(lines)} lines, there is no line {offset}")
+        raise InvalidOption(f"{path!r} has {len(lines)} lines, so line {offset} does not exist")
     if column > 1 and column > (length := len(asked[0]) if asked else 0):
-        raise InvalidOption(f"line {offset} of {path!r} has {length} characters, there is no character {column}")
+        raise InvalidOption(f"line {offset} of {path!r} has {length} characters, so character {column} does not exist")
     told = [printable(f"{path}: version {file.stat.version}, {len(lines)} lines{_about(file.stat, own)}")]
     room = MAX_TEXT - _size(told[0])
     following, place = offset + len(asked), 1
@@ -121,7 +121,7 @@ def of_error(error: HivemindError) -> str:
             [f"conflict {each.path}" for each in error.report.conflicts], "settle these first"
         )
     if isinstance(error, ScopeGone):
-        return "this workspace is gone, with what was in it; tell your user, who can connect another one"
+        return "this workspace was deleted with everything in it; tell the user, who can connect another one"
     text = remote_text(error)
     return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]} [...]"
 

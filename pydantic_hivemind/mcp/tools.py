@@ -69,7 +69,7 @@ class Search(Call):
     def run(self, scope: Scope) -> str:
         """Search."""
         if not self.query.strip():
-            raise InvalidOption("there is nothing to look for: `query` is empty")
+            raise InvalidOption("`query` is empty; pass a question or words to search for")
         hits = scope.search(self.query, limit=self.limit, under=self.under, tags=self.tags or None)
         return told(shown(hits, scope.name) if hits else "Nothing was found.", hits)
 
@@ -177,7 +177,7 @@ class Remember(Call):
     def run(self, scope: Scope) -> str:
         """Remember."""
         if not self.content.strip():
-            raise InvalidOption("there is nothing to remember: `content` is empty")
+            raise InvalidOption("`content` is empty; pass the note to remember")
         path = f"{NOTES}/{file_name(self.file)}"
         return f"Remembered in {path}." if add(scope, path, self.content, self.tags) else f"{path} has this note."
 

@@ -76,7 +76,7 @@ class Checkpoints:
         encoding.check_text(snapshot.id, "a checkpoint's id")
         encoding.check_text(snapshot.label, "a checkpoint's label")
         if not max(abs(snapshot.turn), abs(snapshot.message_count)) < MOST:
-            raise CheckpointError(f"a checkpoint's turn and message count must be less than {MOST}")
+            raise CheckpointError(f"the turn and message count of a checkpoint must be less than {MOST}")
         history = self._cache.encode(snapshot.messages)
         row = CheckpointRow(
             id=snapshot.id,
@@ -177,4 +177,6 @@ def _metadata(metadata: dict[str, Any]) -> str:
     try:
         return json.dumps(metadata)
     except (TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"a checkpoint's metadata must be JSON ({error}); keep text and numbers in it") from None
+        raise CheckpointError(
+            f"the metadata of a checkpoint cannot be stored as JSON ({error}); use text, numbers, lists and dicts"
+        ) from None

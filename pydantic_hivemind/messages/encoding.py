@@ -33,7 +33,9 @@ def encode(message: ModelMessage) -> bytes:
         # The adapter takes lists; what stands between the brackets is the message.
         return ModelMessagesTypeAdapter.dump_json([message])[1:-1]
     except Exception as error:
-        raise CheckpointError(f"a message cannot be stored as JSON: {error}; change what it holds") from error
+        raise CheckpointError(
+            f"a message cannot be stored as JSON: {error}; replace the value with text, numbers, lists or dicts"
+        ) from error
 
 
 def decode(stored: Mapping[bytes, Stored]) -> dict[bytes, ModelMessage]:
@@ -63,7 +65,7 @@ def check_text(text: str, what: str) -> None:
         CheckpointError: It contains NUL or a lone surrogate.
     """
     if not is_storable(text):
-        raise CheckpointError(f"{what} cannot have a NUL or a lone surrogate in it; remove them")
+        raise CheckpointError(f"{what} contains NUL or a lone surrogate, which cannot be stored; remove them")
 
 
 class HistoryCache:

@@ -96,19 +96,19 @@ ANSWERS: dict[type[HivemindError], Answer] = {
     errors.AccessError: _workspace(HTTPStatus.FORBIDDEN, ExitCode.DENIED),
     errors.InvalidToken: _workspace(HTTPStatus.UNAUTHORIZED, ExitCode.DENIED),
     errors.NotAllowed: _workspace(HTTPStatus.FORBIDDEN, ExitCode.DENIED),
-    errors.EmbeddingError: _store(
-        HTTPStatus.SERVICE_UNAVAILABLE, "texts cannot be turned into vectors now; try again later"
-    ),
-    errors.RemoteError: _store(HTTPStatus.BAD_GATEWAY, "another server did not answer as it should; try again later"),
-    errors.StoreError: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log says why"),
+    errors.EmbeddingError: _store(HTTPStatus.SERVICE_UNAVAILABLE, "the server's embedder failed; try again later"),
+    errors.RemoteError: _store(HTTPStatus.BAD_GATEWAY, "another server could not be reached; try again later"),
+    errors.StoreError: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; see its log"),
     errors.StoreClosed: _store(HTTPStatus.SERVICE_UNAVAILABLE, "the store is closed; try again later"),
     errors.StoreFull: _store(
-        HTTPStatus.INSUFFICIENT_STORAGE, "no space is left for the store; nothing that was acknowledged is lost"
+        HTTPStatus.INSUFFICIENT_STORAGE, "the server's disk is full; no acknowledged write is lost"
     ),
-    errors.StoreReadOnly: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the store cannot be written"),
-    errors.StoreBusy: _store(HTTPStatus.SERVICE_UNAVAILABLE, "the store is busy with other writes; try again"),
+    errors.StoreReadOnly: _store(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "the server lacks the permission to write the store"
+    ),
+    errors.StoreBusy: _store(HTTPStatus.SERVICE_UNAVAILABLE, "other writes held the store for too long; try again"),
     errors.StoreUnreachable: _store(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be reached; try again later"),
-    errors.NotALedger: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the store is damaged; the log of the server says how"),
+    errors.NotALedger: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the store is damaged; see the server's log"),
     errors.LedgerTooNew: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the store needs a newer version of the server"),
 }
 """Every error of `pydantic_hivemind.errors`; of other subclasses the nearest base decides."""

@@ -24,6 +24,7 @@ DEEPEST = 32
 """How deep conditions can stand in each other, which Python's own stack limits."""
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
+_OPERATORS = ("$eq", "$ne", *_ORDER, "$in", "$nin")
 
 
 def wanted(
@@ -56,7 +57,7 @@ def wanted(
 def _tags(tags: object) -> frozenset[str]:
     several = [tags] if isinstance(tags, str) else tags
     if not isinstance(several, Iterable):
-        raise InvalidOption("`tags` is a tag, or a list of them")
+        raise InvalidOption("`tags` must be a tag or a list of tags")
     return frozenset(map(str, cast("Iterable[object]", several)))
 
 
@@ -65,15 +66,15 @@ def _seconds(moment: object) -> float:
         seconds = moment.timestamp() if isinstance(moment, datetime) else moment
         if isinstance(seconds, (int, float)) and not math.isnan(seconds):
             return float(seconds)
-    raise InvalidOption("`since` is a datetime, or seconds since the epoch")
+    raise InvalidOption("`since` must be a datetime, or a number of seconds since the epoch")
 
 
 def _where(mounts: MountTable, where: object, depth: int = 0) -> Condition:
     """A filter in Chroma's language: `{"key": value}`, `{"key": {"$gte": value}}`, `{"$and": [...]}`."""
     if depth > DEEPEST:
-        raise InvalidOption(f"`where` has conditions in conditions, more than {DEEPEST} deep")
+        raise InvalidOption(f"`where` is nested too deeply; {DEEPEST} levels are allowed")
     if not isinstance(where, Mapping):
-        raise InvalidOption('`where` is a mapping such as {"tag:deploy": True}')
+        raise InvalidOption('`where` must be a mapping such as {"tag:deploy": True}')
     conditions = [_clause(mounts, key, value, depth) for key, value in cast("Mapping[object, object]", where).items()]
     return lambda head: all(condition(head) for condition in conditions)
 
@@ -81,7 +82,7 @@ def _where(mounts: MountTable, where: object, depth: int = 0) -> Condition:
 def _clause(mounts: MountTable, key: object, value: object, depth: int) -> Condition:
     if key in {"$and", "$or"}:
         if not isinstance(value, (list, tuple)) or not value:
-            raise InvalidOption(f"{key} takes a list of conditions")
+            raise InvalidOption(f"the value of {key} must be a list of conditions that is not empty")
         several = [_where(mounts, part, depth + 1) for part in cast("Sequence[object]", value)]
         join = all if key == "$and" else any
         return lambda head: join(condition(head) for condition in several)
@@ -100,13 +101,13 @@ def _field(mounts: MountTable, key: object) -> Callable[[Head], Scalar]:
     if isinstance(key, str) and key.startswith("tag:"):
         tag = key.removeprefix("tag:")
         return lambda head: tag in head.tag_list()
-    raise InvalidOption(f"`where` knows no key {key!r}; it knows {', '.join(KEYS)} and tag:NAME")
+    raise InvalidOption(f"unknown key {key!r} in `where`; use {', '.join(KEYS)} or tag:NAME")
 
 
 def _test(operator: object, operand: object) -> Callable[[Scalar], bool]:
     if operator in {"$in", "$nin"}:
         if not isinstance(operand, (list, tuple)):
-            raise InvalidOption(f"{operator} takes a list of values")
+            raise InvalidOption(f"the value of {operator} must be a list of values")
         values = [_scalar(value) for value in cast("Sequence[object]", operand)]
         return lambda value: (value in values) == (operator == "$in")
     scalar = _scalar(operand)
@@ -114,13 +115,13 @@ def _test(operator: object, operand: object) -> Callable[[Scalar], bool]:
         return lambda value: (value == scalar) == (operator == "$eq")
     compare = _ORDER.get(str(operator))
     if compare is None:
-        raise InvalidOption(f"`where` knows no operator {operator!r}")
+        raise InvalidOption(f"unknown operator {operator!r} in `where`; use {', '.join(_OPERATORS)}")
     if not isinstance(scalar, (int, float)):
-        raise InvalidOption(f"{operator} compares numbers, not {scalar!r}")
+        raise InvalidOption(f"{operator} needs a number, not {scalar!r}")
     return lambda value: isinstance(value, (int, float)) and compare(value, scalar)
 
 
 def _scalar(value: object) -> Scalar:
     if isinstance(value, (str, int, float, bool)):
         return value
-    raise InvalidOption(f"`where` compares with text, numbers and booleans, not {value!r}")
+    raise InvalidOption(f"`where` compares with text, numbers or booleans, not {value!r}")

@@ -157,7 +157,7 @@ class Indexer:
                 if not unopened:
                     self.discard(index)
                 if last or unopened:
-                    raise StoreError(f"the collection cannot be used: {error}") from None
+                    raise StoreError(f"the collection cannot be used now: {error}; try again later") from None
         raise AssertionError
 
     def embed(self, index: ScopeIndex, chain: Chain, *, keep: bool = True) -> bool:
@@ -214,7 +214,7 @@ class Indexer:
     def note(self, failure: EmbeddingError | None) -> None:
         """Log when the embedder begins to fail searches, and when it no longer does."""
         if failure is not None and not self._fails:
-            _log.warning("searches go by words alone: %s", failure)
+            _log.warning("searches use the lexical ranking only: %s", failure)
         elif failure is None and self._fails:
             _log.info("searches go by meaning again")
         self._fails = failure is not None

@@ -75,7 +75,9 @@ class Finder:
         """As `Scope.collection`."""
         mount = self._mounts.of(normalize(path))
         if not mount.indexed_bytes:
-            raise InvalidOption(f"what is in the collection {mount.collection!r} is not indexed; see `mounts=`")
+            raise InvalidOption(
+                f"the collection {mount.collection!r} is not indexed; set `indexed_bytes` of its mount to index it"
+            )
         return self._started().collection(database, row.chain, mount.collection)
 
     def touched(self, chain: Chain) -> None:
@@ -103,8 +105,8 @@ class Finder:
                 in_the_way = chunk_vectors.has_others(tx, indexer.embedder.fingerprint)
             if in_the_way:
                 raise EmbeddingError(
-                    "the store has vectors that another embedder made; if no app needs them, delete them with "
-                    "`drop_others`, which the command calls --drop-others"
+                    "the store has vectors of another embedder; if no application uses that one, delete them with "
+                    "drop_others=True (--drop-others of the command)"
                 )
         indexer.reindex(progress)
 
@@ -120,22 +122,26 @@ class Finder:
             others = [(path, maker) for path in kept if (maker := made_by_another(path))]
             low = self._root is not None and self._root.exists() and is_low(self._root)
         except OSError:
-            problem = "the collections cannot be read, so searches do without"
-            return [Finding("collections", problem, "let this user read and write the directory `collections`")]
-        remedy = "remove them; the next search makes them anew"
+            problem = "the collections cannot be read, so searches do not use them"
+            return [
+                Finding(
+                    "collections", problem, "give this user read and write permission on the directory `collections`"
+                )
+            ]
+        remedy = "delete them; the next search rebuilds them"
         found = [
             Finding("collections", f"collections {path.name} were not closed cleanly", remedy, mendable=True)
             for path in doubtful
         ]
         found += [
-            Finding("orphans", f"collections {path.name} belong to no scope", "remove them", mendable=True)
+            Finding("orphans", f"collections {path.name} belong to no scope", "delete them", mendable=True)
             for path in gone
         ]
         for path, maker in others:
             problem = f"collections {path.name} were made by another version, with chromadb {maker}"
             found.append(Finding("versions", problem, remedy, mendable=True))
         if low:
-            problem = "the disk is almost full, so searches do without collections"
+            problem = "the disk is almost full, so searches do not use collections"
             found.append(Finding("collections", problem, "free some space"))
         return found
 
@@ -218,15 +224,15 @@ def check_embedder(embedder: object) -> None:
         InvalidOption: It cannot be called, or is a class of which none was made.
     """
     if embedder is not None and (isinstance(embedder, type) or not callable(embedder)):
-        problem = f"{embedder.__name__}() is missing" if isinstance(embedder, type) else f"{embedder!r} is none"
+        problem = f"pass {embedder.__name__}()" if isinstance(embedder, type) else f"{embedder!r} cannot be called"
         raise InvalidOption(
-            "an embedder is called with a list of texts and returns as many vectors, as Chroma's embedding functions "
-            f"do; {problem}"
+            "an embedder must be a function that returns one vector for each text of a list, as Chroma's embedding "
+            f"functions are; {problem}"
         )
 
 
 def _check(query: object, limit: object) -> None:
     if not isinstance(query, (str, NoneType)):
-        raise InvalidOption("a query is text, or `None` to search by filters alone")
+        raise InvalidOption("`query` must be text, or None to search by filters alone")
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise InvalidOption(f"the limit is how many hits are wanted, 1 or more, not {limit!r}")
+        raise InvalidOption(f"`limit` must be a number of hits, 1 or more, not {limit!r}")

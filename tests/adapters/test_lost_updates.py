@@ -152,7 +152,7 @@ def test_elsewhere_an_overlapping_change_is_refused_until_the_file_is_read_again
         [("load", {"path": path})],
         [mine],
     )
-    refused = f"'{path}' changed in the same place since it was read; read it again"
+    refused = f"'{path}' changed in the same lines since it was read; read it again"
     assert answers == ["x = 1\n", "ok", refused, refused, "x = 2\n", "ok"]
     assert scope.read_text(path) == "x = 3\n"
 
@@ -179,7 +179,7 @@ def test_a_file_that_others_removed_does_not_come_back_unnoticed(scope: Scope) -
     ]
     with agent.override(tools=[removed, load, store]):
         answers = run(HivemindBackend(scope), *steps)
-    assert answers[-1] == "'/f' changed in the same place since it was read; read it again"
+    assert answers[-1] == "'/f' changed in the same lines since it was read; read it again"
 
 
 def in_run(work: Callable[[], Any]) -> Any:

@@ -175,7 +175,7 @@ async def test_only_what_is_a_path_of_memory_is_listed(scope: Scope, store: Hive
     assert await store.list_paths(limit=9) == [NOTES]
     found = await store.search("main/", "tea", **LIMITS)
     assert ([match.path for match in found.matches], found.scanned) == ([NOTES], 1)
-    with pytest.raises(ValueError, match="cannot be a path"):
+    with pytest.raises(ValueError, match="is not a valid memory path"):
         await store.read("main/.memory-operations.json", max_chars=9)
 
 

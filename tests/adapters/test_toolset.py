@@ -116,7 +116,7 @@ async def test_two_sessions_promote_what_each_has_remembered(scope: Scope) -> No
 async def test_a_file_has_a_plain_name(scope: Scope, file: str) -> None:
     (told,) = await use(HivemindToolset(scope), call("remember", content="tea", file=file))
     assert told.startswith("retry: ")
-    assert "cannot be the name" in told
+    assert "is not a valid file name" in told
     assert not scope.glob("**")
 
 
@@ -124,7 +124,7 @@ async def test_what_cannot_be_remembered_is_asked_for_again(scope: Scope) -> Non
     scope.write_bytes("/.deep/memory/main/photo.md", b"\xff")
     scope.make_dir("/.deep/memory/main/album.md")
     for arguments, reason in [
-        ({"content": " \n"}, "nothing to remember"),
+        ({"content": " \n"}, "`content` is empty"),
         ({"content": "tea", "file": "photo"}, "is not UTF-8 text"),
         ({"content": "tea", "file": "album"}, "is a directory"),
         ({"content": "tea", "tags": [""]}, "tags of 1 to"),
@@ -207,7 +207,7 @@ async def test_not_more_is_shown_than_a_model_should_read(scope: Scope) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"query": " "}, "nothing to look for"),
+        ({"query": " "}, "`query` is empty"),
         ({"query": "tea", "limit": 0}, "greater than or equal to 1"),
         ({"query": "tea", "limit": 51}, "less than or equal to 50"),
         ({"query": "tea", "under": "\0"}, "NUL"),
@@ -246,13 +246,13 @@ async def test_a_function_may_say_which_scope(hive: Hivemind) -> None:
     await use(toolset, call("remember", content="tea"), deps="user/bo")
     assert hive.scope("user/bo").read_text(NOTES) == "- tea\n"
     (told,) = await use(toolset, call("remember", content="tea"), deps="user/cy")
-    assert told == "Error: there is no scope 'user/cy'"
+    assert told == "Error: scope 'user/cy' does not exist; create it with hive.scope(name)"
 
 
 @pytest.mark.parametrize("deps", [None, Deps(), Deps(StateBackend())], ids=["none", "no backend", "another backend"])
 async def test_a_run_without_a_scope_is_an_error_of_the_app(deps: Any) -> None:
     for tool in (call("remember", content="tea"), call("search_memory", query="tea")):
-        with pytest.raises(UserError, match="no scope for this run"):
+        with pytest.raises(UserError, match="This run has no scope"):
             await use(HivemindToolset(), tool, deps=deps)
 
 

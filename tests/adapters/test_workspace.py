@@ -259,7 +259,7 @@ class TestWhichScope:
         assert session.exists("/visited.txt")
 
     async def test_what_is_missing_is_said(self, hive: Hivemind) -> None:
-        with pytest.raises(UserError, match="no scope for this run"):
+        with pytest.raises(UserError, match="This run has no scope"):
             await agent_with(HivemindWorkspace()).run("look")
         with pytest.raises(UserError, match="HivemindBackend"):
             await agent_with(HivemindWorkspace(hive)).run("look", deps=Deps(StateBackend()))

@@ -66,7 +66,7 @@ async def test_an_agent_that_would_ignore_the_backend_is_reported(ada: Scope) ->
 
 @workspaces_only
 async def test_a_run_without_a_scope_is_refused(make_agent: MakeAgent) -> None:
-    with pytest.raises(UserError, match="no scope for this run"):
+    with pytest.raises(UserError, match="This run has no scope"):
         await make_agent().run(script("hello"), deps=DeepAgentDeps())
 
 

@@ -154,7 +154,7 @@ def test_paths_of_the_standard_library(scope):
 
 def test_a_file_that_is_too_large(scope, monkeypatch):
     monkeypatch.setattr("pydantic_hivemind.ledger.files.MAX_FILE_BYTES", 10)
-    with pytest.raises(errors.FileTooLarge, match="the most is 10"):
+    with pytest.raises(errors.FileTooLarge, match="the limit is 10"):
         scope.write_bytes("/d/f", b"x" * 11)
     scope.write_bytes("/d/f", b"x" * 10)
 

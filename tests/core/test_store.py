@@ -77,7 +77,7 @@ def test_a_read_only_directory(tmp_path, existing):
         parent.chmod(0o755)
 
     def use():
-        with pytest.raises(errors.StoreReadOnly, match="check its directory") as raised:
+        with pytest.raises(errors.StoreReadOnly, match="check the permissions of its directory") as raised:
             Hivemind.open(directory)
         assert str(tmp_path) not in str(raised.value)
         with pytest.raises(errors.StoreReadOnly):
@@ -89,7 +89,7 @@ def test_a_read_only_directory(tmp_path, existing):
 def test_a_file_in_place_of_the_directory(tmp_path):
     (tmp_path / "file").write_text("x")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(errors.NotALedger, match="choose another"):
+        with pytest.raises(errors.NotALedger, match="use another"):
             Hivemind.open(path)
 
 

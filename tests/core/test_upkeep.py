@@ -47,12 +47,12 @@ def test_nothing_is_wrong_with_a_good_store(store):
 @pytest.mark.parametrize(
     ("statement", "problem"),
     [
-        ("UPDATE versions SET data = NULL WHERE path = '/a/b.md'", "1 file(s) whose bytes are missing"),
-        ("UPDATE versions SET data = x'00' WHERE path = '/a/b.md'", "1 file(s) whose bytes are missing"),
-        ("UPDATE scopes SET ancestors = '1' WHERE name = 'run'", "1 scope(s) whose chain is not"),
+        ("UPDATE versions SET data = NULL WHERE path = '/a/b.md'", "1 file(s) whose content is missing"),
+        ("UPDATE versions SET data = x'00' WHERE path = '/a/b.md'", "1 file(s) whose content is missing"),
+        ("UPDATE scopes SET ancestors = '1' WHERE name = 'run'", "1 scope(s) whose chain differs"),
         ("DELETE FROM turns WHERE previous IS NOT NULL", "1 conversation(s) without"),
-        ("DELETE FROM turns WHERE previous IS NULL", "1 message(s) of a history without those before"),
-        ("DELETE FROM messages", "2 message(s) of a history without their text"),
+        ("DELETE FROM turns WHERE previous IS NULL", "1 message(s) whose previous message is missing"),
+        ("DELETE FROM messages", "2 message(s) whose text is missing"),
         ("DELETE FROM scopes WHERE name = 'run'", "rows of"),
     ],
 )

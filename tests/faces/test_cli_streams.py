@@ -54,7 +54,10 @@ def test_a_reader_that_reads_nothing_is_no_error_to_look_at(command):
 @pytest.mark.parametrize("command", ["write /notes.md", "write /new.md", "mcp"])
 def test_input_that_is_closed_is_not_taken_for_an_empty_one(run, command):
     told = shell(f"$hivemind {command} -w run <&-")
-    assert (told.returncode, told.stderr) == (2, "hivemind: there is no standard input; it is closed\n")
+    assert (told.returncode, told.stderr) == (
+        2,
+        "hivemind: standard input is closed; redirect a file or a pipe to it\n",
+    )
     assert run("cat", "/notes.md", "-w", "run").out == "- tea\n"
     assert run("ls", "-w", "run").lines == ["/notes.md"]
 

@@ -46,7 +46,7 @@ def test_nothing_is_taken_for_done_that_something_else_answered(answer, call):
 @pytest.mark.parametrize("status", [307, 401, 413, 502, 503])
 def test_an_error_of_what_is_in_between_is_told_with_its_status(status):
     message = told(lambda client: client.list_dir(), status, text="<html>")
-    assert f"the server answers with {status}" in message
+    assert f"with status {status}" in message
     assert "<html>" not in message
 
 

@@ -57,10 +57,10 @@ async def test_tools_that_are_not_allowed_are_neither_shown_nor_done(run, can):
             missing = next(action for action in needs[name] if action not in can)
             refused = await client.call_tool(name, {"path": "/f", "content": "x"})
             assert refused.is_error
-            assert refused.content[0].text == f"you may not {missing} here"
+            assert refused.content[0].text == f"the client is not permitted to {missing} in this workspace"
         if "read" not in can:
             for refused in (client.list_resources(), client.read_resource("hivemind:///f")):
-                with pytest.raises(MCPError, match="you may not read here"):
+                with pytest.raises(MCPError, match="the client is not permitted to read in this workspace"):
                     await refused
     assert run.read_text("/f") == "text"
     assert run.parent.list_dir() == []
@@ -175,7 +175,7 @@ async def test_notes_are_kept_and_found(run, project):
         await tell(client, "remember", content="Use pgbouncer.", file="postgres", tags=["db"])
         assert run.stat("/.deep/memory/main/postgres.md").tags == ("db",)
         for file in ("../../x", "/etc/passwd", "a/b"):
-            assert "cannot be the name" in await tell(client, "remember", content="x", file=file, fails=True)
+            assert "is not a valid file name" in await tell(client, "remember", content="x", file=file, fails=True)
         for tool, argument in (("remember", "content"), ("search", "query")):
             assert f"`{argument}` is empty" in await tell(client, tool, **{argument: " "}, fails=True)
 
@@ -234,26 +234,29 @@ async def test_errors_are_told_so_that_a_model_can_do_better(hive, run):
     run.write_bytes("/b", b"\xff\xfe")
     async with Client(create_server(run, can=ALL)) as client:
         for tool, arguments, told in (
-            ("read", {"path": "/nope"}, "there is no file '/nope'"),
+            ("read", {"path": "/nope"}, "file '/nope' does not exist"),
             ("read", {"path": "/"}, "'/' is a directory, not a file"),
             ("read", {"path": "/b"}, "'/b' is not UTF-8 text; its bytes are the resource hivemind:///b"),
             ("read", {"path": "/f", "offset": 0}, "offset: Input should be greater than or equal to 1"),
             ("read", {}, "path: Field required"),
-            ("edit", {"path": "/f", "old": "same", "new": "x"}, "the text to replace is in '/f' 2 times"),
-            ("edit", {"path": "/f", "old": "other", "new": "x"}, "the text to replace is not in '/f'"),
+            ("edit", {"path": "/f", "old": "same", "new": "x"}, "the text to replace occurs 2 times in '/f'"),
+            ("edit", {"path": "/f", "old": "other", "new": "x"}, "the text to replace does not occur in '/f'"),
             ("edit", {"path": "/f", "old": "", "new": "x"}, "old: String should have at least 1 character"),
             ("search", {"query": "x", "limit": 1000}, "limit: Input should be less than or equal to 50"),
             ("promote", {"strategy": "best"}, "strategy: Input should be 'merge', 'ours' or 'theirs'"),
-            ("dance", {}, "there is no tool 'hivemind_dance'"),
+            ("dance", {}, "unknown tool 'hivemind_dance'"),
         ):
             assert (await tell(client, tool, **arguments, fails=True)).startswith(told)
     async with Client(create_server(hive.scope("alone"), can=ALL)) as client:
-        assert await tell(client, "promote", fails=True) == "'alone' has no parent"
+        assert (
+            await tell(client, "promote", fails=True)
+            == "scope 'alone' has no parent; only a scope with a parent can be promoted or compared"
+        )
     run.destroy()
     async with Client(create_server(run)) as client:
         for tool, arguments in (("list", {}), ("read", {"path": "/f"}), ("remember", {"content": "x"}), ("diff", {})):
-            assert (await tell(client, tool, **arguments, fails=True)).startswith("this workspace is gone")
-        with pytest.raises(MCPError, match="this workspace is gone"):
+            assert (await tell(client, tool, **arguments, fails=True)).startswith("this workspace was deleted")
+        with pytest.raises(MCPError, match="this workspace was deleted"):
             await client.list_resources()
 
 
@@ -264,8 +267,8 @@ async def test_what_fails_unexpectedly_is_not_told(run, monkeypatch, caplog):
     monkeypatch.setattr(Scope, "list_dir", broken)
     monkeypatch.setattr(Scope, "glob", broken)
     async with Client(create_server(run)) as client:
-        assert await tell(client, "list", fails=True) == "the server failed; its log says why"
-        with pytest.raises(MCPError, match=r"^the server failed; its log says why$"):
+        assert await tell(client, "list", fails=True) == "the server failed; see its log"
+        with pytest.raises(MCPError, match=r"^the server failed; see its log$"):
             await client.list_resources()
     assert "at /home/somebody/store" in caplog.text
 

@@ -68,7 +68,9 @@ async def test_what_one_workspace_learns_another_finds_after_its_promotion(serve
         assert "applied /.deep/memory/main/MEMORY.md" in await tell(one, "promote", tags=["ops"])
         told = await tell(two, "search", query="when is the test data replaced?")
         assert told.startswith("/.deep/memory/main/MEMORY.md:1 (from project)\n")
-        assert await tell(two, "read", path="/plans/release.md", fails=True) == "there is no file '/plans/release.md'"
+        assert (
+            await tell(two, "read", path="/plans/release.md", fails=True) == "file '/plans/release.md' does not exist"
+        )
         [resource] = (await two.list_resources()).resources
         assert "Sunday" in (await two.read_resource(resource.uri)).contents[0].text
 
@@ -94,8 +96,11 @@ async def test_a_token_that_only_reads_only_reads(served, tokens, run):
         offered = [tool.name for tool in (await client.list_tools()).tools]
         assert offered == ["hivemind_search", "hivemind_read", "hivemind_list", "hivemind_diff"]
         for tool in ("write", "edit", "delete", "remember"):
-            assert await tell(client, tool, path="/f", fails=True) == "you may not write here"
-        assert await tell(client, "promote", fails=True) == "you may not promote here"
+            assert (
+                await tell(client, tool, path="/f", fails=True)
+                == "the client is not permitted to write in this workspace"
+            )
+        assert await tell(client, "promote", fails=True) == "the client is not permitted to promote in this workspace"
     assert run.read_text("/f") == "text"
 
 

@@ -35,7 +35,7 @@ async def test_parts_of_a_file_are_read_on(run):
         told = (await tell(client, "read", path="/f", offset=100)).splitlines()
         assert told[1:] == ["   100\tline 100"]
         told = await tell(client, "read", path="/f", offset=101, fails=True)
-        assert told == "'/f' has 100 lines, there is no line 101"
+        assert told == "'/f' has 100 lines, so line 101 does not exist"
         run.write_text("/empty", "")
         assert (await tell(client, "read", path="/empty")).endswith(", 0 lines")
 
@@ -79,7 +79,7 @@ async def test_a_place_in_a_line(run):
         assert (await tell(client, "read", path="/f", column=9)).splitlines()[1:] == ["     1\t89", "     2\tabc"]
         assert (await tell(client, "read", path="/f", offset=2, column=3)).splitlines()[1:] == ["     2\tc"]
         told = await tell(client, "read", path="/f", offset=2, column=4, fails=True)
-        assert told == "line 2 of '/f' has 3 characters, there is no character 4"
+        assert told == "line 2 of '/f' has 3 characters, so character 4 does not exist"
 
 
 async def test_no_more_is_told_than_a_model_should_read(run):

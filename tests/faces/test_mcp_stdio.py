@@ -72,13 +72,16 @@ async def test_from_the_words_of_the_guide_to_what_another_finds(run, store, tmp
         # The second may only read.
         offered = [tool.name for tool in (await second.list_tools()).tools]
         assert offered == ["hivemind_search", "hivemind_read", "hivemind_list", "hivemind_diff"]
-        assert await tell(second, "write", path="/f", content="x", fails=True) == "you may not write here"
+        assert (
+            await tell(second, "write", path="/f", content="x", fails=True)
+            == "the client is not permitted to write in this workspace"
+        )
 
         # Its token is revoked; the first one's is not, and its workspace goes.
         assert run("disconnect", "claude-code").code == 0
         assert "revoked" in await tell(second, "read", path="/plans/a.md", fails=True)
         assert run("workspace", "delete", "run-1").code == 0
-        assert "its workspace is gone" in await tell(first, "list", fails=True)
+        assert "its workspace was deleted" in await tell(first, "list", fails=True)
 
 
 async def test_nothing_is_lost_between_servers_the_command_and_an_app(run, store, tmp_path):
@@ -130,8 +133,11 @@ async def test_read_only_hides_and_refuses(run, store, tmp_path):
     server = {"command": COMMAND, "args": ["mcp", "--workspace", "run"], "env": environment}
     async with started(tmp_path, server, "--read-only") as client:
         assert all(tool.annotations.read_only_hint for tool in (await client.list_tools()).tools)
-        assert await tell(client, "remember", content="x", fails=True) == "you may not write here"
-        assert await tell(client, "promote", fails=True) == "you may not promote here"
+        assert (
+            await tell(client, "remember", content="x", fails=True)
+            == "the client is not permitted to write in this workspace"
+        )
+        assert await tell(client, "promote", fails=True) == "the client is not permitted to promote in this workspace"
 
 
 def test_it_ends_with_its_client(run, store):

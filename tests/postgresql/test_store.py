@@ -86,7 +86,7 @@ def test_a_user_who_may_only_read(url):
     try:
         with opened(server().url(name, "reader")) as hive:
             assert hive.scope("a").read_text("/f") == "x"
-            with pytest.raises(errors.StoreReadOnly, match="rights"):
+            with pytest.raises(errors.StoreReadOnly, match="permission"):
                 hive.scope("a").write_text("/f", "y")
         with opened(url) as hive:
             assert hive.scope("a").read_text("/f") == "x"

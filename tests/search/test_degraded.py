@@ -61,7 +61,7 @@ def test_an_outage_is_logged_once(scope, breaking, caplog):
         breaking.answer = None
         scope.search("cat")
     assert [record.message for record in caplog.records if record.name == "pydantic_hivemind"] == [
-        "searches go by words alone: the embedder failed (ConnectionError)",
+        "searches use the lexical ranking only: the embedder failed (ConnectionError)",
         "searches go by meaning again",
     ] * 2
 

@@ -222,6 +222,6 @@ def test_what_is_promoted_is_embedded_in_the_background(tmp_path):
 @pytest.mark.parametrize("url", [None, "postgresql://nowhere.invalid/x"])
 def test_what_is_no_embedder(tmp_path, embedder, url):
     """It is said at once, before anything is made."""
-    with pytest.raises(InvalidOption, match="as many vectors"):
+    with pytest.raises(InvalidOption, match="one vector for each text"):
         Hivemind.connect(url, embedder=embedder) if url else Hivemind.open(tmp_path / "hive", embedder=embedder)
     assert not (tmp_path / "hive").exists()

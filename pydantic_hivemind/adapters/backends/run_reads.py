@@ -32,8 +32,8 @@ try:
     from pydantic_ai._run_context import get_current_run_context
 except ImportError:
     warnings.warn(
-        "This release of pydantic-ai does not tell which run a file is written in: when two calls change a file at "
-        "once, the last one wins. Look for a newer pydantic-hivemind, or use an earlier pydantic-ai.",
+        "This release of pydantic-ai does not expose the current run: when two calls change a file at "
+        "once, the last one wins. Upgrade pydantic-hivemind, or use an earlier pydantic-ai.",
         RuntimeWarning,
         stacklevel=2,
     )

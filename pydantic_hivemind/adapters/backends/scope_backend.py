@@ -216,7 +216,7 @@ def _encoded(text: str) -> bytes:
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
-        raise NotText("the text contains a lone surrogate; write the bytes it stands for") from None
+        raise NotText("the text contains a lone surrogate, which UTF-8 cannot encode; write bytes instead") from None
 
 
 def _reason(error: HivemindError, path: str) -> str:

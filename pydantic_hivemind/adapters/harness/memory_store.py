@@ -266,7 +266,7 @@ class HivemindMemoryStore:
             raise self._harness.MemoryConflictError(str(error)) from error
         except OperationConflict as error:
             raise self._harness.MemoryOperationConflictError(
-                "the operation id was used before with other arguments"
+                "the operation id was used before with other arguments; use a new one"
             ) from error
 
     def _mutation(self, done: Mutation) -> MemoryMutation:
@@ -296,7 +296,9 @@ def _is_path(path: str) -> bool:
 def _place(path: str) -> str:
     """Return the path of a memory file in the scope. The mapping is injective."""
     if not _is_path(path):
-        raise ValueError(f"{path!r} cannot be a path of memory")
+        raise ValueError(
+            f"{path!r} is not a valid memory path; use names of letters, digits, '.', '_' and '-', separated by '/'"
+        )
     return ROOT + path
 
 
@@ -319,7 +321,7 @@ def _is_under(prefix: str, path: str) -> bool:
 
 def _check_positive(name: str, value: int) -> None:
     if value <= 0:
-        raise ValueError(f"{name} must be positive")
+        raise ValueError(f"{name} must be positive, not {value}")
 
 
 def _number(version: str | None) -> int:
@@ -340,10 +342,10 @@ def _metadata(metadata: Mapping[str, str] | None) -> str | None:
     said = dict(metadata)
     words: list[object] = [*said.keys(), *said.values()]
     if not all(isinstance(word, str) for word in words):
-        raise TypeError("metadata of memory maps text to text")
+        raise TypeError("the metadata must map text to text")
     if any("\0" in word for word in (*said.keys(), *said.values())):
-        raise ValueError("metadata of memory cannot contain the NUL character")
+        raise ValueError("the metadata cannot contain the NUL character; remove it")
     length = len(json.dumps(said, ensure_ascii=False, separators=(",", ":")))
     if length > MAX_METADATA_CHARS:
-        raise ValueError(f"metadata of memory would have {length} characters of JSON; the most is {MAX_METADATA_CHARS}")
+        raise ValueError(f"the metadata has {length} characters of JSON, and the limit is {MAX_METADATA_CHARS}")
     return json.dumps(said, sort_keys=True)

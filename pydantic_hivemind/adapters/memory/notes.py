@@ -29,7 +29,7 @@ def file_name(file: str) -> str:
     name = name if name.endswith(".md") else f"{name}.md"
     if not _FILE.fullmatch(name):
         raise InvalidPath(
-            f"{file!r} cannot be the name of a file of notes. Use a short name of letters, digits, dots and dashes, "
+            f"{file!r} is not a valid file name for notes. Use a short name of letters, digits, dots and dashes, "
             "such as `postgres.md`."
         )
     return name

@@ -64,7 +64,7 @@ class HivemindToolset(FunctionToolset[Any]):
         """
         name = _file_name(file)
         if not content.strip():
-            raise ModelRetry("There is nothing to remember: `content` is empty.")
+            raise ModelRetry("`content` is empty; pass the note to remember.")
         run, path = self._run(ctx), f"{self._directory}/{name}"
         if run.read_only:
             return "Error: nothing can be remembered, because this run may only read"
@@ -98,7 +98,7 @@ class HivemindToolset(FunctionToolset[Any]):
             tags: Only in files that have one of these tags.
         """
         if not query.strip():
-            raise ModelRetry("There is nothing to look for: `query` is empty.")
+            raise ModelRetry("`query` is empty; pass a question or words to search for.")
         run = self._run(ctx)
 
         def search() -> tuple[str, Hits]:

@@ -36,7 +36,7 @@ def split_ref(ref: WorkspaceRef) -> tuple[WorkspaceRef, WorkspaceRef | None]:
         ValueError: The ref belongs to another provider.
     """
     if ref.provider != PROVIDER:
-        raise ValueError(f"expected a {PROVIDER!r} workspace ref, got {ref.provider!r}")
+        raise ValueError(f"expected a workspace ref of {PROVIDER!r}, got one of {ref.provider!r}")
     mine, _, below = ref.id.partition("+")
     provider, _, id = below.partition(":")
     upper = WorkspaceRef(provider=PROVIDER, id=mine)

@@ -308,7 +308,9 @@ class HivemindWorkspace(AbstractCapability[Any]):
         mine = None if ref is None else split_ref(ref)[0]
         upper = self._session(mine)
         if isinstance(self.over, AbstractCapability):
-            raise UserError("A capability in `over` supplies its workspace to runs only; give it a workspace backend.")
+            raise UserError(
+                "A capability in `over` supplies its workspace to runs only; pass a workspace backend as `over`."
+            )
         return upper if self.over is None else layered(upper, self.over)
 
     async def destroy(self, ref: WorkspaceRef) -> None:
@@ -329,16 +331,16 @@ class HivemindWorkspace(AbstractCapability[Any]):
         """Return the workspace of a new session under the parent, or of the one that a ref names."""
         if self.hive is None and not isinstance(self.parent, Scope):
             raise UserError(
-                "There is no scope for this run: set `deps.backend` to a HivemindBackend or a session, or give "
-                "HivemindWorkspace a hive."
+                "This run has no scope: set `deps.backend` to a HivemindBackend or a session, or pass "
+                "`hive=` to HivemindWorkspace."
             )
         if ref is None:
             return ScopeWorkspace(lambda: self._parent().spawn(f"workspace-{uuid.uuid4().hex}", ttl=self.ttl))
         name = scope_name(ref)
         if not SESSION_NAME.fullmatch(name):
             raise UserError(
-                "The workspace ref is of no session that HivemindWorkspace made. In a run, pass `workspace='new'` to "
-                "go on in a new one; elsewhere, open a scope with `hive.scope(name).workspace()`."
+                "The workspace ref is not of a session that HivemindWorkspace created. In a run, pass "
+                "`workspace='new'` to continue in a new one; elsewhere, use `hive.scope(name).workspace()`."
             )
         return ScopeWorkspace(lambda: self._parent().session(name), ref=ref)
 
@@ -360,6 +362,6 @@ def backend_of(backend: object) -> HivemindBackend | None:
     if raw is None or isinstance(raw, HivemindBackend):
         return raw
     raise UserError(
-        f"`deps.backend` is a {type(raw).__name__}, which has no scope of Hivemind; "
-        "give it a HivemindBackend or a session."
+        f"`deps.backend` is a {type(raw).__name__}, which has no Hivemind scope; "
+        "set it to a HivemindBackend or a session."
     )

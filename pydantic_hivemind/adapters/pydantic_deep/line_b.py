@@ -78,7 +78,7 @@ class DeepAgentDeps(UpstreamDeps):
         if self.backend is not None and workspace.ref is not None and workspace.ref.provider == IN_MEMORY:
             warnings.warn(
                 "This run ignores `deps.backend` and keeps its files in memory: make the agent with "
-                "`pydantic_hivemind.deep.create_deep_agent`, or give it `workspace=HivemindWorkspace()`.",
+                "`pydantic_hivemind.deep.create_deep_agent`, or pass `workspace=HivemindWorkspace()`.",
                 UserWarning,
                 stacklevel=2,
             )

@@ -57,7 +57,7 @@ def scope_of_run(ctx: RunContext[Any]) -> RunScope:
     found = found or _of_backend(getattr(ctx.deps, "backend", None))
     if found is None:
         raise UserError(
-            "There is no scope for this run: set `deps.backend` to a HivemindBackend or a session, or say which scope."
+            "This run has no scope: set `deps.backend` to a HivemindBackend or a session, or pass `scope=`."
         )
     return found
 

@@ -106,7 +106,7 @@ def _where(text: str | None) -> dict[str, Any] | None:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Refused(f"--where takes JSON, and this is none: {error}", ExitCode.USAGE) from None
+        raise Refused(f"the value of --where is not valid JSON: {error}", ExitCode.USAGE) from None
 
 
 def _since(text: str | None) -> float | None:

@@ -100,7 +100,9 @@ def revoke(
 
     with open_store(store) as hive:
         if not Tokens(hive).revoke(token_id):
-            raise Refused(f"there is no token {token_id!r}", ExitCode.NOT_FOUND)
+            raise Refused(
+                f"token {token_id!r} does not exist; `hivemind token list` shows the valid ones", ExitCode.NOT_FOUND
+            )
     output.show(
         {"id": token_id},
         as_json=as_json,

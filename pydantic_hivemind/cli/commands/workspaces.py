@@ -139,7 +139,7 @@ def delete(
         try:
             scope.destroy(cascade=cascade)
         except ScopeHasChildren:
-            message = f"other workspaces inherit from {name!r}; --cascade deletes them too"
+            message = f"other workspaces inherit from {name!r}; delete them first, or pass --cascade to delete them too"
             raise ScopeHasChildren(message) from None
     output.show(
         {"name": name},
@@ -154,7 +154,7 @@ def _parent(hive: Hivemind, name: str) -> str:
         hive.scope(name, create=False)
     except ScopeNotFound:
         hive.scope(name)
-        explain(f"made the workspace {name!r} too, as there was none to inherit from")
+        explain(f"created the workspace {name!r} to inherit from, as it did not exist")
     return name
 
 

@@ -89,7 +89,7 @@ async def body_of(request: Request) -> AsyncIterator[SpooledTemporaryFile[bytes]
                 else:
                     await run_sync(file.write, part)
         except OSError:
-            raise StoreFull("there is no room for what is sent") from None
+            raise StoreFull("the server's disk is full") from None
         await look_at_token(request)
         file.seek(0)
         yield file

@@ -133,5 +133,5 @@ def _under(scope: Scope, name: str) -> str:
     """
     # Sessions of `SessionManager` have a `#` before their id.
     if not name or not {"/", "#"}.isdisjoint(name):
-        raise InvalidScope("give a name without `/` and `#`; that of your workspace comes before it by itself")
+        raise InvalidScope("the name must not contain `/` or `#`; the name of your workspace is put before it")
     return f"{scope.name}/-/{name}"

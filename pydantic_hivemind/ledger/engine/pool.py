@@ -122,7 +122,7 @@ class Connections:
         """Raise what an error of the driver's means here."""
         if isinstance(error, UnicodeEncodeError):
             # Of something that is not checked before, as there is nothing of such a name anyway.
-            raise InvalidOption("what was given has a lone surrogate in it, which no store keeps; use UTF-8") from None
+            raise InvalidOption("a text contains a lone surrogate, which cannot be stored; remove it") from None
         cause = error.orig if isinstance(error, DBAPIError) else error
         meaning = None if cause is None else self._driver.translate(cause)
         if meaning is not None:

@@ -130,7 +130,9 @@ class PostgresDriver:
         found = cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SCHEMA]).fetchall()
         tables = {name for (name,) in found}
         if tables and not tables >= {"alembic_version", "scopes"}:
-            raise NotALedger(f"the schema {SCHEMA!r} of the database holds something else; choose another database")
+            raise NotALedger(
+                f"the schema {SCHEMA!r} of the database contains tables of another program; use another database"
+            )
         return bool(tables)
 
     def mark(self, cursor: Cursor) -> None:
@@ -140,7 +142,7 @@ class PostgresDriver:
             NotALedger: The database cannot hold every text.
         """
         if cursor.execute("SHOW server_encoding").fetchone() != ("UTF8",):
-            raise NotALedger("the database cannot hold every text; make one with ENCODING 'UTF8'")
+            raise NotALedger("the database's encoding is not UTF-8; create a database with ENCODING 'UTF8'")
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
 
     def advise(self, cursor: Cursor) -> None:
@@ -179,27 +181,37 @@ class PostgresDriver:
             ((errors.DiskFull,), StoreFull("no space is left for the store; free some and try again")),
             (
                 (errors.ReadOnlySqlTransaction, errors.InsufficientPrivilege),
-                StoreReadOnly("the database user may not do this; give it rights to create and write a schema"),
+                StoreReadOnly(
+                    "the database user lacks a permission; grant it CREATE on the database and all on the schema"
+                ),
             ),
             (
                 (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected),
                 StoreBusy("the store is busy with the writes of other processes; try again"),
             ),
             ((errors.ForeignKeyViolation,), ScopeGone("the scope was destroyed; ask the hive for it again")),
-            ((errors.UniqueViolation,), ScopeExists("something of that name was made at the same moment; try again")),
+            (
+                (errors.UniqueViolation,),
+                ScopeExists("the name was created by another process at the same time; try again"),
+            ),
             (
                 (errors.ProgramLimitExceeded,),
-                StoreError("a path or id is too long for this store, which takes 2,600 bytes; use a shorter one"),
+                StoreError("a path or id is too long for PostgreSQL, whose limit is 2,600 bytes; use a shorter one"),
             ),
-            ((self._psycopg.DataError,), StoreError("this store keeps no NUL characters in ids and metadata")),
-            ((errors.UndefinedTable, errors.UndefinedColumn), NotALedger("the ledger is damaged; restore a backup")),
+            ((self._psycopg.DataError,), StoreError("PostgreSQL cannot store NUL in ids and metadata; remove it")),
+            (
+                (errors.UndefinedTable, errors.UndefinedColumn),
+                NotALedger("the ledger is damaged; restore it from a backup"),
+            ),
             (
                 (self._psycopg.OperationalError, errors.IdleInTransactionSessionTimeout),
-                StoreUnreachable("the database cannot be reached or ended the connection; check it and try again"),
+                StoreUnreachable(
+                    "the database server cannot be reached, or closed the connection; check it and try again"
+                ),
             ),
         )
         known = (meaning for kinds, meaning in meanings if isinstance(error, kinds))
-        return next(known, StoreError(f"the store failed ({type(error).__name__})"))
+        return next(known, StoreError(f"the database failed ({type(error).__name__}); see the server's log"))
 
 
 def _root(chain: Sequence[int]) -> int:
@@ -215,7 +227,7 @@ def _psycopg() -> ModuleType:
     try:
         import psycopg
     except ImportError:
-        raise InvalidOption("for PostgreSQL, install `pydantic-hivemind[postgresql]`") from None
+        raise InvalidOption("psycopg is not installed; PostgreSQL needs `pydantic-hivemind[postgresql]`") from None
     return psycopg
 
 
@@ -230,5 +242,5 @@ def _with_driver(url: str) -> URL:
     except (ArgumentError, ValueError):
         made = None
     if made is None or made.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
-        raise InvalidOption("a store's URL is postgresql://USER:PASSWORD@HOST/DATABASE")
+        raise InvalidOption("the URL is not one of PostgreSQL; it must be postgresql://USER:PASSWORD@HOST/DATABASE")
     return made.set(drivername="postgresql+psycopg")

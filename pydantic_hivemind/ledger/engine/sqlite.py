@@ -63,9 +63,7 @@ class SqliteDriver:
 
     def __init__(self, directory: Path, durability: Durability) -> None:
         if durability not in get_args(Durability):
-            raise InvalidOption(
-                f"there is no durability {durability!r}; choose one of {', '.join(get_args(Durability))}"
-            )
+            raise InvalidOption(f"unknown durability {durability!r}; use one of {', '.join(get_args(Durability))}")
         self._directory = directory
         self._durability = durability
         self.patience = BUSY_TIMEOUT
@@ -154,7 +152,7 @@ class SqliteDriver:
         if application_id == APPLICATION_ID:
             return True
         if application_id or cursor.execute("SELECT 1 FROM sqlite_master").fetchone():
-            raise NotALedger("the store holds a database of another program; choose another directory")
+            raise NotALedger("the directory contains a database of another program; use another directory")
         return False
 
     def mark(self, cursor: sqlite3.Cursor) -> None:
@@ -174,7 +172,7 @@ class SqliteDriver:
         told = [str(row[0]) for row in cursor.execute("PRAGMA integrity_check(10)").fetchall()]
         lost = {str(row[0]) for row in cursor.execute("PRAGMA foreign_key_check").fetchall()}
         return [text for text in told if text != "ok"] + [
-            f"rows of {table} belong to nothing" for table in sorted(lost)
+            f"rows of {table} have no parent row" for table in sorted(lost)
         ]
 
     def can_write_within(self, cursor: sqlite3.Cursor, seconds: float) -> bool:
@@ -206,14 +204,14 @@ class SqliteDriver:
             return None
         text = str(error)
         if "disk is full" in text or ("disk I/O error" in text and self._disk_is_full()):
-            return StoreFull("no space is left for the store; free some and try again, nothing was lost")
+            return StoreFull("the disk is full; free some space and try again, no acknowledged write is lost")
         if "readonly" in text or "unable to open" in text:
             return _read_only()
         if "locked" in text or "busy" in text:
-            return StoreBusy("the store is busy with the writes of other processes; try again")
+            return StoreBusy("other processes held the store for too long; try again")
         if "not a database" in text or "malformed" in text or "no such table" in text:
-            return NotALedger("the store's ledger is damaged or no ledger; restore it from a backup")
-        return StoreError(f"the store failed: {text}")
+            return NotALedger("the ledger is damaged, or is not a ledger; restore it from a backup")
+        return StoreError(f"SQLite failed: {text}")
 
     def _disk_is_full(self) -> bool:
         try:
@@ -224,11 +222,13 @@ class SqliteDriver:
 
     def _cannot_open(self, error: OSError) -> HivemindError:
         if error.errno == errno.ENOSPC:
-            return StoreFull("no space is left to create the store; free some and try again")
+            return StoreFull("the disk is full, so the store cannot be created; free some space and try again")
         if isinstance(error, (FileExistsError, NotADirectoryError)):
-            return NotALedger("the store must be a directory, and there is a file; choose another place")
+            return NotALedger("the store must be a directory, and the path is a file; use another path")
         return _read_only()
 
 
 def _read_only() -> StoreReadOnly:
-    return StoreReadOnly("the store cannot be opened or written with the rights of this process; check its directory")
+    return StoreReadOnly(
+        "this process lacks the permission to open or write the store; check the permissions of its directory"
+    )

@@ -45,7 +45,7 @@ class Turn:
             return self._seconds
         began = time.monotonic()
         if not self._acquire():
-            raise StoreBusy("the store is busy with other writes; try again")
+            raise StoreBusy("other writes held the store for too long; try again")
         return None if self._seconds is None else max(0.0, self._seconds - (time.monotonic() - began))
 
     def _acquire(self) -> bool:

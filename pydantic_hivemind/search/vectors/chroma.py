@@ -210,7 +210,7 @@ class ScopeChroma:
     @contextmanager
     def _calling(self) -> Generator[None]:
         if self.failed:
-            raise ChromaUnavailable("this Chroma is closed or failed before")
+            raise ChromaUnavailable("this Chroma client is closed or has failed")
         low = False
         try:
             with _translated():
@@ -221,7 +221,7 @@ class ScopeChroma:
             self.failed = True
             raise
         if low:
-            raise ChromaUnavailable("almost no space is left on the disk")
+            raise ChromaUnavailable("the disk is almost full")
 
 
 def usable() -> bool:

@@ -84,7 +84,7 @@ class ChromaShelf:
             EmbeddingError: It is not known by whose vectors to look for; not for a session.
         """
         if not usable():
-            raise ChromaNotOpened("Chroma cannot be used in a process forked from one that used it")
+            raise ChromaNotOpened("Chroma cannot be used in a process that was forked after Chroma was used")
         stamp = self._stamp if lasting else None
         with _lock:
             if self._closed:
@@ -92,7 +92,7 @@ class ChromaShelf:
             if scope_id not in self._open:
                 self._shut_oldest(down_to=_most() - 1)
                 if len(self._open) >= _most_in_use():
-                    raise ChromaNotOpened("too many are in use")
+                    raise ChromaNotOpened("too many Chroma clients are in use")
                 self._open[scope_id] = self._start(scope_id, stamp)
             self._open.move_to_end(scope_id)
             entry = self._open[scope_id]

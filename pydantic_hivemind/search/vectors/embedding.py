@@ -78,7 +78,9 @@ class Embedder:
             except NotImplementedError:
                 pass  # what Chroma's base class raises where a function has no settings
             except Exception as error:
-                raise EmbeddingError(f"the embedder's settings cannot be read ({type(error).__name__})") from error
+                raise EmbeddingError(
+                    f"the embedder's settings cannot be read ({type(error).__name__}); fix its get_config()"
+                ) from error
         told = json.dumps([self.name, self.dimension, config], sort_keys=True, default=_kind)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
@@ -114,21 +116,24 @@ class Embedder:
 
 def _checked(answer: Any, count: int, dimension: int | None) -> Vectors:
     try:
-        given = len(answer)
+        returned = len(answer)
         vectors = np.array(answer, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise EmbeddingError("the embedder returned something else than vectors of one dimension") from None
-    if given != count:
-        raise EmbeddingError(f"the embedder returned {given} vectors for {count} texts")
+        raise EmbeddingError("the embedder must return vectors of numbers that all have the same length") from None
+    if returned != count:
+        raise EmbeddingError(f"the embedder returned {returned} vectors for {count} texts; it must return one for each")
     if vectors.ndim != 2 or vectors.shape[1] == 0:  # noqa: PLR2004 - rows of numbers
-        raise EmbeddingError("the embedder returned something else than a vector for each text")
+        raise EmbeddingError("the embedder must return a list with one vector for each text")
     if dimension is not None and vectors.shape[1] != dimension:
-        raise EmbeddingError(f"the embedder returned {vectors.shape[1]} dimensions, after {dimension} before")
+        raise EmbeddingError(
+            f"the embedder returned vectors of {vectors.shape[1]} dimensions, and of {dimension} before; "
+            "all must have the same length"
+        )
     if not np.isfinite(vectors).all():
-        raise EmbeddingError("the embedder returned a vector with NaN or infinity in it")
+        raise EmbeddingError("the embedder returned a vector that contains NaN or infinity; the numbers must be finite")
     largest = np.abs(vectors).max(axis=1, keepdims=True)
     if not largest.all():
-        raise EmbeddingError("the embedder returned a vector of zeros, which is near to nothing")
+        raise EmbeddingError("the embedder returned a vector of zeros, which has no cosine similarity to any other")
     vectors /= largest  # so that squares neither overflow nor vanish
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
@@ -199,7 +204,9 @@ def _load() -> Any:
         try:
             import wordllama
         except ImportError as error:
-            raise EmbeddingError("the default embedder needs the package wordllama") from error
+            raise EmbeddingError(
+                "the default embedder needs the package wordllama; install it, or pass `embedder=`"
+            ) from error
         finally:
             root.handlers[:] = handlers
             root.setLevel(level)
@@ -208,4 +215,6 @@ def _load() -> Any:
         folder = Path(wordllama.__file__).parent
         return wordllama.WordLlama.load(_MODEL, cache_dir=folder, dim=_DIMENSION, disable_download=True)
     except Exception as error:
-        raise EmbeddingError(f"the default embedder could not be loaded ({type(error).__name__})") from error
+        raise EmbeddingError(
+            f"the default embedder could not be loaded ({type(error).__name__}); reinstall it, or pass `embedder=`"
+        ) from error
