@@ -80,7 +80,7 @@ def test_numbers_of_any_size_have_a_direction():
     ],
 )
 def test_what_is_no_embedding_of_the_texts_is_refused(answer):
-    with pytest.raises(EmbeddingError, match="the embedder (returned|must return)"):
+    with pytest.raises(EmbeddingError, match=r"the embedder (returned|must return)"):
         Embedder(lambda texts: answer).embed(["a", "b"])
 
 
