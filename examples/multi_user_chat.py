@@ -12,17 +12,17 @@ finds its key in the environment. CHAT_STORE is the directory of the store.
 import os
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Header
 from pydantic import BaseModel
 from pydantic_ai.messages import TextPart, UserPromptPart
 
-from pydantic_hivemind import Conversation, HivemindCheckpointStore, Scope
+from pydantic_hivemind import AsyncConversation, AsyncScope, HivemindCheckpointStore
 from pydantic_hivemind.adapters.fastapi import (
+    async_conversation,
+    async_scope,
     deep_deps,
     hivemind_error,
     hivemind_lifespan,
-    user_conversation,
     user_scope,
 )
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
@@ -47,9 +47,9 @@ def current_user(x_user: Annotated[str, Header()]) -> str:
 
 # The dependencies of the handlers. Users of one project also read what is in the project's scope.
 my_scope = user_scope(current_user, project="acme")
-MyScope = Annotated[Scope, Depends(my_scope)]
+MyScope = Annotated[AsyncScope, Depends(async_scope(my_scope))]
 MyDeps = Annotated[DeepAgentDeps, Depends(deep_deps(my_scope))]
-MyConversation = Annotated[Conversation, Depends(user_conversation(my_scope))]
+MyConversation = Annotated[AsyncConversation, Depends(async_conversation(my_scope))]
 
 app = FastAPI(title="Multi-user chat", lifespan=hivemind_lifespan(os.environ.get("CHAT_STORE", "./hivemind")))
 app.add_exception_handler(HivemindError, hivemind_error)
@@ -62,30 +62,30 @@ class Message(BaseModel):
 @app.post("/chat/{conversation_id}")
 async def chat(message: Message, deps: MyDeps, conversation: MyConversation) -> str:
     """Say something in a conversation; it begins with the first message."""
-    history = await run_sync(conversation.load)
+    history = await conversation.load()
     result = await agent.run(message.text, deps=deps, message_history=history)
-    await run_sync(conversation.append, result.new_messages())
+    await conversation.append(result.new_messages())
     return result.output
 
 
 @app.get("/chat/{conversation_id}")
-def history(conversation: MyConversation) -> list[str]:
+async def history(conversation: MyConversation) -> list[str]:
     """What was said in a conversation: only that is bare text, other parts are the agent's business."""
-    parts = [part for message in conversation.load() for part in message.parts]
+    parts = [part for message in await conversation.load() for part in message.parts]
     said = [part.content for part in parts if isinstance(part, UserPromptPart | TextPart)]
     return [text for text in said if isinstance(text, str)]
 
 
 @app.get("/memory")
-def memory(scope: MyScope) -> dict[str, str]:
+async def memory(scope: MyScope) -> dict[str, str]:
     """What the agents have written down about the user."""
-    return {stat.path: scope.read_text(stat.path) for stat in scope.glob("**/*.md", under="/.deep/memory")}
+    return {stat.path: await scope.read_text(stat.path) for stat in await scope.glob("**/*.md", under="/.deep/memory")}
 
 
 @app.get("/plans")
-def plans(scope: MyScope) -> dict[str, str]:
+async def plans(scope: MyScope) -> dict[str, str]:
     """The plans they have made."""
-    return {stat.path: scope.read_text(stat.path) for stat in scope.glob("**", under="/plans")}
+    return {stat.path: await scope.read_text(stat.path) for stat in await scope.glob("**", under="/plans")}
 
 
 @app.get("/checkpoints")
@@ -95,9 +95,9 @@ async def checkpoints(scope: MyScope) -> list[str]:
 
 
 @app.delete("/me", status_code=204)
-def forget(scope: MyScope) -> None:
+async def forget(scope: MyScope) -> None:
     """Forget the user: memory, plans, checkpoints and conversations."""
-    scope.destroy()
+    await scope.destroy()
 
 
 if __name__ == "__main__":

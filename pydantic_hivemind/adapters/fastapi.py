@@ -4,15 +4,13 @@
 # that name an argument of the function around them cannot be read from text.
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
-from anyio import CancelScope
-from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
@@ -23,6 +21,9 @@ from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCh
 from pydantic_hivemind.adapters.pydantic_deep.line_choice import DeepAgentDeps
 from pydantic_hivemind.adapters.scope_names import escape
 from pydantic_hivemind.base.paths import is_url
+from pydantic_hivemind.hive.async_messages import AsyncConversation
+from pydantic_hivemind.hive.async_scope import AsyncScope
+from pydantic_hivemind.hive.async_seam import finish, on_thread, perform
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
@@ -54,13 +55,12 @@ def hivemind_lifespan(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        hive = await run_sync(open_hive)
+        hive = await perform(open_hive, undo=Hivemind.close)
         app.state.hivemind = hive
         try:
             yield
         finally:
-            with CancelScope(shield=True):
-                await run_sync(hive.close)
+            await finish(on_thread(hive.close))
 
     return lifespan
 
@@ -73,7 +73,9 @@ def get_hive(connection: HTTPConnection) -> Hivemind:
     return hive
 
 
-def user_scope(user: Callable[..., Any], *, project: str | Callable[..., Any] | None = None) -> Callable[..., Scope]:
+def user_scope(
+    user: Callable[..., Any], *, project: str | Callable[..., Any] | None = None
+) -> Callable[..., Awaitable[Scope]]:
     """Return a dependency: the scope of the user who sends the request.
 
     The dependency raises `InvalidScope` for an id that is not a valid name, such as an empty one, and `TypeError` for
@@ -87,36 +89,52 @@ def user_scope(user: Callable[..., Any], *, project: str | Callable[..., Any] | 
     """
     if project is None:
 
-        def of_user(hive: Annotated[Hivemind, Depends(get_hive)], user_id: Annotated[str, Depends(user)]) -> Scope:
-            return hive.scope(f"user/{_part(user_id)}")
+        async def of_user(
+            hive: Annotated[Hivemind, Depends(get_hive)], user_id: Annotated[str, Depends(user)]
+        ) -> Scope:
+            return await on_thread(hive.scope, f"user/{_part(user_id)}")
 
         return of_user
 
-    def of_member(
+    async def of_member(
         hive: Annotated[Hivemind, Depends(get_hive)],
         user_id: Annotated[str, Depends(user)],
         project_id: Annotated[str, Depends(project if callable(project) else lambda: project)],
     ) -> Scope:
-        parent = hive.scope(f"project/{_part(project_id)}")
-        return hive.scope(f"{parent.name}/user/{_part(user_id)}", parent)
+        shared = f"project/{_part(project_id)}"
+        own = f"{shared}/user/{_part(user_id)}"
+        return await on_thread(lambda: hive.scope(own, hive.scope(shared)))
 
     return of_member
 
 
-def deep_deps(scope: Callable[..., Scope]) -> Callable[..., DeepAgentDeps]:
+def async_scope(scope: Callable[..., Any]) -> Callable[..., Awaitable[AsyncScope]]:
+    """Return a dependency: the scope of the user who sends the request, for a handler that awaits.
+
+    Args:
+        scope: The dependency returned by `user_scope`.
+    """
+
+    async def of_scope(own: Annotated[Scope, Depends(scope)]) -> AsyncScope:
+        return AsyncScope(own)
+
+    return of_scope
+
+
+def deep_deps(scope: Callable[..., Any]) -> Callable[..., Awaitable[DeepAgentDeps]]:
     """Return a dependency: the `DeepAgentDeps` with which a deep agent runs for a user.
 
     Args:
         scope: The dependency returned by `user_scope`.
     """
 
-    def of_scope(own: Annotated[Scope, Depends(scope)]) -> DeepAgentDeps:
+    async def of_scope(own: Annotated[Scope, Depends(scope)]) -> DeepAgentDeps:
         return DeepAgentDeps(backend=HivemindBackend(own), checkpoint_store=HivemindCheckpointStore(own))
 
     return of_scope
 
 
-def user_conversation(scope: Callable[..., Scope]) -> Callable[..., Conversation]:
+def user_conversation(scope: Callable[..., Any]) -> Callable[..., Awaitable[Conversation]]:
     """Return a dependency: the user's conversation named by `conversation_id` in the route's path or query.
 
     The dependency raises `CheckpointError` for an id that contains NUL or a lone surrogate.
@@ -125,8 +143,23 @@ def user_conversation(scope: Callable[..., Scope]) -> Callable[..., Conversation
         scope: The dependency returned by `user_scope`.
     """
 
-    def of_scope(conversation_id: str, own: Annotated[Scope, Depends(scope)]) -> Conversation:
+    async def of_scope(conversation_id: str, own: Annotated[Scope, Depends(scope)]) -> Conversation:
         return own.conversation(conversation_id)
+
+    return of_scope
+
+
+def async_conversation(scope: Callable[..., Any]) -> Callable[..., Awaitable[AsyncConversation]]:
+    """Return a dependency: as `user_conversation`, for a handler that awaits.
+
+    The dependency raises `CheckpointError` for an id that contains NUL or a lone surrogate.
+
+    Args:
+        scope: The dependency returned by `user_scope`.
+    """
+
+    async def of_scope(conversation_id: str, own: Annotated[Scope, Depends(scope)]) -> AsyncConversation:
+        return AsyncConversation(own.conversation(conversation_id))
 
     return of_scope
 

@@ -8,21 +8,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from functools import partial
 from typing import Annotated
 
 import uvicorn
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from pydantic import BaseModel
 from pydantic_ai.messages import ModelMessage, TextPart, UserPromptPart
 
 from pydantic_hivemind.adapters.backends.session_manager import Session
 from pydantic_hivemind.adapters.fastapi import (
+    async_conversation,
+    async_scope,
     deep_deps,
     hivemind_error,
     hivemind_lifespan,
-    user_conversation,
     user_scope,
 )
 from pydantic_hivemind.adapters.memory.toolset import HivemindSearch
@@ -30,8 +29,8 @@ from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCh
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.demo import SERVICE_LOG
 from pydantic_hivemind.errors import HivemindError
-from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.messages.conversations import Conversation
+from pydantic_hivemind.hive.async_messages import AsyncConversation
+from pydantic_hivemind.hive.async_scope import AsyncScope
 from pydantic_hivemind.testing import scripted_model
 
 
@@ -41,9 +40,9 @@ def current_user(x_user: Annotated[str, Header()]) -> str:
 
 
 _of_user = user_scope(current_user, project="acme")
-UserScope = Annotated[Scope, Depends(_of_user)]
+UserScope = Annotated[AsyncScope, Depends(async_scope(_of_user))]
 UserDeps = Annotated[DeepAgentDeps, Depends(deep_deps(_of_user))]
-UserConversation = Annotated[Conversation, Depends(user_conversation(_of_user))]
+UserConversation = Annotated[AsyncConversation, Depends(async_conversation(_of_user))]
 
 
 async def service_log() -> str:
@@ -87,16 +86,16 @@ class Message(BaseModel):
 @router.post("/chat/{conversation_id}")
 async def chat(message: Message, deps: UserDeps, conversation: UserConversation) -> str:
     """Say something in a conversation."""
-    history = await run_sync(conversation.load)
+    history = await conversation.load()
     result = await _agent.run(message.text, deps=deps, message_history=history)
-    await run_sync(conversation.append, result.new_messages())
+    await conversation.append(result.new_messages())
     return result.output
 
 
 @router.get("/chat/{conversation_id}")
-def messages(conversation: UserConversation) -> list[str]:
+async def messages(conversation: UserConversation) -> list[str]:
     """What was said in a conversation."""
-    return [text for message in conversation.load() for text in _texts(message)]
+    return [text for message in await conversation.load() for text in _texts(message)]
 
 
 @router.post("/runs")
@@ -108,34 +107,35 @@ async def run(message: Message, scope: UserScope) -> list[str]:
     assert scope.parent is not None
     async with Session(scope) as session:
         await _agent.run(message.text, deps=DeepAgentDeps(backend=session))
-        shared = await run_sync(partial(session.promote, scope.parent, tags=LESSON))
-        kept = await run_sync(session.promote)
+        own = AsyncScope(session.scope)
+        shared = await own.promote(scope.parent, tags=LESSON)
+        kept = await own.promote()
     return [path for report in (shared, kept) for path in (*report.applied, *report.merged)]
 
 
 @router.get("/runs")
-def runs(scope: UserScope) -> int:
+async def runs(scope: UserScope) -> int:
     """How many runs of the user are under way."""
-    return len(scope.children)
+    return len(await scope.children())
 
 
 @router.get("/files")
-def files(scope: UserScope) -> list[str]:
+async def files(scope: UserScope) -> list[str]:
     """The files the user can read."""
-    return [stat.path for stat in scope.glob("**")]
+    return [stat.path for stat in await scope.glob("**")]
 
 
 @router.get("/files/{path:path}")
-def file(path: str, scope: UserScope) -> Response:
+async def file(path: str, scope: UserScope) -> Response:
     """One of them."""
-    return Response(scope.read_bytes(path), media_type="text/plain")
+    return Response(await scope.read_bytes(path), media_type="text/plain")
 
 
 @router.put("/project/{path:path}")
 async def share(path: str, request: Request, scope: UserScope) -> None:
     """Write a file that the whole project reads."""
     assert scope.parent is not None
-    await run_sync(scope.parent.write_bytes, path, await request.body())
+    await scope.parent.write_bytes(path, await request.body())
 
 
 @router.get("/checkpoints")

@@ -7,11 +7,10 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import Any
 
-from anyio import CancelScope
 from typing_extensions import ParamSpec
 
 from pydantic_hivemind.hive.async_scope import AsyncScope
-from pydantic_hivemind.hive.async_seam import awaited, handing_out, perform
+from pydantic_hivemind.hive.async_seam import awaited, finish, handing_out, perform
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 
@@ -50,6 +49,11 @@ def _opening(open_hive: Callable[Arguments, Hivemind]) -> Callable[Arguments, Op
     return make
 
 
+def sync_hive(hive: Hivemind | AsyncHivemind) -> Hivemind:
+    """A hive for code that does not await, from either."""
+    return hive.sync if isinstance(hive, AsyncHivemind) else hive
+
+
 class AsyncHivemind:
     """A `Hivemind` for asynchronous code: `hive = await AsyncHivemind.open("./hivemind")`.
 
@@ -77,8 +81,7 @@ class AsyncHivemind:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with CancelScope(shield=True):
-            await self.close()
+        await finish(self.close())
 
     close = awaited(Hivemind.close, interruptible=False)
     scope = handing_out(AsyncScope, Hivemind.scope)

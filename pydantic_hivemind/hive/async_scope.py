@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
+from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.hive.async_messages import AsyncCheckpoints, AsyncConversation
 from pydantic_hivemind.hive.async_seam import awaited, handing_out, perform
 from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.hive.scope import Scope
+
+Result = TypeVar("Result")
 
 
 def _is_read_on_loop(scope: Scope, path: str) -> bool:  # noqa: ARG001 - the arguments are those of the method
@@ -18,7 +23,27 @@ def _is_read_on_loop(scope: Scope, path: str) -> bool:  # noqa: ARG001 - the arg
 def _is_small(scope: Scope, path: str) -> bool:
     """Return whether the engine permits reading this file, and hence its size, on the event loop."""
     database, _ = scope.kept_as
-    return database.may_read_on_loop() and database.may_read_on_loop(scope.stat(path).size)
+    if not database.may_read_on_loop():
+        return False
+    try:
+        return database.may_read_on_loop(scope.stat(path).size)
+    except HivemindError:
+        return True  # Reading it finds out the same, and says it.
+
+
+async def read_few(scope: Scope, work: Callable[[], Result]) -> Result:
+    """Do some work that reads a few rows of a scope: on the event loop where the engine lets it."""
+    return work() if scope.kept_as[0].may_read_on_loop() else await perform(work, quick=True)
+
+
+async def read_file(scope: Scope, path: str, work: Callable[[], Result]) -> Result:
+    """Do some work that reads a file of a scope: on the event loop where the engine lets it."""
+    return work() if _is_small(scope, path) else await perform(work, quick=True)
+
+
+def sync_scope(scope: Scope | AsyncScope) -> Scope:
+    """A scope for code that does not await, from either."""
+    return scope.sync if isinstance(scope, AsyncScope) else scope
 
 
 def _awaited_scope(scope: Scope) -> AsyncScope:

@@ -88,6 +88,18 @@ async def perform(
     return done.result()
 
 
+async def finish(work: Coroutine[Any, Any, Result]) -> Result:
+    """Await something to its end, for what must happen: a cancellation of this task comes out after that."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait((task,))
+    except asyncio.CancelledError:
+        with CancelScope(shield=True):
+            await _over(task)
+        raise
+    return task.result()
+
+
 async def _stopped(
     call: Interruption | None, done: asyncio.Future[Result], undo: Callable[[Result], object] | None
 ) -> None:
@@ -215,4 +227,4 @@ def handing_out(
     return call
 
 
-__all__ = ["AsyncFace", "Interrupted", "awaited", "handing_out", "on_thread", "perform"]
+__all__ = ["AsyncFace", "Interrupted", "awaited", "finish", "handing_out", "on_thread", "perform"]

@@ -21,6 +21,7 @@ from pydantic_hivemind.errors import (
     NotText,
     PathNotFound,
 )
+from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.scope import Scope
 
 _is_dir = attrgetter("is_dir")
@@ -36,8 +37,8 @@ class HivemindBackend:
         scope: The scope.
     """
 
-    def __init__(self, scope: Scope) -> None:
-        self._opened = RunFiles(scope)
+    def __init__(self, scope: Scope | AsyncScope) -> None:
+        self._opened = RunFiles(sync_scope(scope))
 
     @property
     def scope(self) -> Scope:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+import weakref
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from threading import Thread
@@ -12,8 +15,6 @@ from types import TracebackType
 from typing import Any, TypedDict
 
 import pydantic_ai_backends
-from anyio import CancelScope
-from anyio.to_thread import run_sync
 from pydantic_ai_backends.backends.docker.session import SessionLimitExceeded
 from typing_extensions import Self, Unpack
 
@@ -22,7 +23,11 @@ from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.adapters.scope_names import session_name
 from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.base.values import PromotionReport, ScopeInfo, Strategy
-from pydantic_hivemind.errors import ScopeGone, ScopeNotFound, StoreError
+from pydantic_hivemind.errors import ScopeExists, ScopeGone, ScopeNotFound, StoreError
+from pydantic_hivemind.hive.async_hivemind import AsyncHivemind, sync_hive
+from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
+from pydantic_hivemind.hive.async_seam import finish, on_thread, perform
+from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 
@@ -60,12 +65,15 @@ class Session(HivemindBackend):
         idle_timeout: Seconds without use after which it expires.
     """
 
-    def __init__(self, parent: Scope, session_id: str | None = None, *, idle_timeout: int = IDLE_TIMEOUT) -> None:
+    def __init__(
+        self, parent: Scope | AsyncScope, session_id: str | None = None, *, idle_timeout: int = IDLE_TIMEOUT
+    ) -> None:
         self.session_id = uuid.uuid4().hex if session_id is None else session_id
         self.idle_timeout = idle_timeout
         self.ttl = idle_timeout * (1 + RENEWAL)
         self.last_activity = time.time()
-        self._parent = parent
+        self._parent = sync_scope(parent)
+        self._is_made_here = False
         self._attached_at = 0.0
         self._renew_at = 0.0
         # Between these it ends, by what was last written here; without it another process wrote after that.
@@ -80,6 +88,11 @@ class Session(HivemindBackend):
     def name(self) -> str:
         """Name of the session's scope."""
         return session_name(self._parent.name, self.session_id)
+
+    @property
+    def is_made_here(self) -> bool:
+        """Whether this object made its scope; if not it was there, as one that another process made."""
+        return self._is_made_here
 
     def start(self) -> None:
         """Create the scope, or attach to it if another process has created it. The first use does so too.
@@ -132,7 +145,7 @@ class Session(HivemindBackend):
             self._touch_elsewhere(self._attached_at)
         self._note_end(info.expires_at)
 
-    def promote(self, to: Scope | str | None = None, **options: Unpack[PromoteOptions]) -> PromotionReport:
+    def promote(self, to: ScopeHandle | str | None = None, **options: Unpack[PromoteOptions]) -> PromotionReport:
         """Merge what the run changed into the parent, as `Scope.promote`; the session goes on."""
         return self.scope.promote(to, **options)
 
@@ -146,14 +159,13 @@ class Session(HivemindBackend):
         self.stop()
 
     async def __aenter__(self) -> Self:
-        await run_sync(self.start)
+        await perform(self.start, undo=lambda _: self._undo_start())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with CancelScope(shield=True):
-            await run_sync(self.stop)
+        await finish(on_thread(self.stop))
 
     @property
     def _files(self) -> RunFiles:
@@ -164,11 +176,20 @@ class Session(HivemindBackend):
 
     def _start(self) -> RunFiles:
         begun = self._attached_at = time.time()
-        scope = self._parent.spawn(self.name, ttl=self.ttl, attach=True)
+        try:
+            scope = self._parent.spawn(self.name, ttl=self.ttl)
+            self._is_made_here = True
+        except ScopeExists:
+            scope = self._parent.spawn(self.name, ttl=self.ttl, attach=True)
         self._wrote_since(begun)
         self._renew_at = time.time() + self.idle_timeout * RENEWAL
         self._started = RunFiles(scope.watched(partial(self._used, scope)))
         return self._started
+
+    def _undo_start(self) -> None:
+        """Nobody has it: end it, unless it is that of another process."""
+        if self._is_made_here:
+            self.stop()
 
     def _used(self, scope: Scope) -> None:
         now = time.time()
@@ -216,24 +237,29 @@ class SessionManager(pydantic_ai_backends.SessionManager):
 
     def __init__(
         self,
-        hive: Hivemind,
-        parent: Scope | str,
+        hive: Hivemind | AsyncHivemind,
+        parent: Scope | AsyncScope | str,
         *,
         default_idle_timeout: int = IDLE_TIMEOUT,
         max_sessions: int | None = None,
         on_release: Callable[[str], None] | None = None,
     ) -> None:
-        above = hive.scope(parent) if isinstance(parent, str) else parent
+        self._hive = sync_hive(hive)
+        above = self._hive.scope(parent) if isinstance(parent, str) else sync_scope(parent)
         super().__init__(
             sandbox_factory=lambda session_id: Session(above, session_id, idle_timeout=default_idle_timeout),
             default_idle_timeout=default_idle_timeout,
             max_sessions=max_sessions,
             on_release=on_release,
         )
-        self._hive = hive
+        # Calls under way by session, and the sessions that a call has returned.
+        self._asking: Counter[str] = Counter()
+        self._returned: weakref.WeakSet[Session] = weakref.WeakSet()
 
     async def get_or_create(self, session_id: str, runtime: Any = None) -> Session:
         """Return the session of that id: the one open here, one that another process created, or a new one.
+
+        A task that is cancelled meanwhile leaves no session that was created for it.
 
         Args:
             session_id: Id of the session.
@@ -246,7 +272,31 @@ class SessionManager(pydantic_ai_backends.SessionManager):
             ScopeGone: The parent was destroyed.
             StoreError: The store failed.
         """
-        return await super().get_or_create(session_id, runtime)
+        try:
+            session: Session = await self._counted(session_id, super().get_or_create(session_id, runtime))
+        except asyncio.CancelledError:
+            await finish(self._abandon(session_id))
+            raise
+        self._returned.add(session)
+        return session
+
+    async def _counted(self, session_id: str, call: Coroutine[Any, Any, Any]) -> Any:
+        self._asking[session_id] += 1
+        try:
+            return await finish(call)
+        finally:
+            self._asking[session_id] -= 1
+            self._asking += Counter()  # Without those of which there is none.
+
+    async def _abandon(self, session_id: str) -> None:
+        """Release a session that nobody has, and that nobody is about to get."""
+        session: Session | None = self._sessions.get(session_id)
+        if session is None or session in self._returned or self._asking[session_id] > 0:
+            return
+        if session.is_made_here:
+            await self.release(session_id)
+        else:
+            self._sessions.pop(session_id, None)
 
     @asynccontextmanager
     async def session(self, session_id: str | None = None) -> AsyncGenerator[Session]:
@@ -266,11 +316,10 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         try:
             yield session
         finally:
-            with CancelScope(shield=True):
-                await self.release(session.session_id)
+            await finish(self.release(session.session_id))
 
     async def promote(
-        self, session_id: str, to: Scope | str | None = None, **options: Unpack[PromoteOptions]
+        self, session_id: str, to: ScopeHandle | str | None = None, **options: Unpack[PromoteOptions]
     ) -> PromotionReport:
         """`Session.promote` for an open session.
 
@@ -280,7 +329,7 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         session: Session | None = self._sessions.get(session_id)
         if session is None:
             raise ScopeNotFound(f"no session {session_id!r} is open; get or create it first")
-        return await run_sync(partial(session.promote, to, **options))
+        return await on_thread(session.promote, to, **options)
 
     async def cleanup_idle(self, max_idle: int | None = None) -> int:
         """Release the sessions that no process has used for too long, and return how many of them were open here.
@@ -293,7 +342,7 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         Raises:
             StoreError: The store failed.
         """
-        await run_sync(self._look_around)
+        await on_thread(self._look_around)
         return await super().cleanup_idle(max_idle)
 
     def _look_around(self) -> None:

@@ -17,13 +17,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from anyio.to_thread import run_sync
-
 from pydantic_hivemind.adapters.harness.passages import Passages, passages
 from pydantic_hivemind.adapters.pydantic_deep.run_scope import scope_of_run
 from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.values import Mutation
 from pydantic_hivemind.errors import OperationConflict, VersionConflict
+from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
+from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.cas_files import Notebook, Operation
 from pydantic_hivemind.hive.reader import decoded, encoded
 from pydantic_hivemind.hive.scope import Scope
@@ -63,9 +63,11 @@ class HivemindMemoryStore:
         ImportError: pydantic-ai-harness is not installed.
     """
 
-    def __init__(self, scope: Scope | Callable[[], Scope]) -> None:
+    def __init__(self, scope: Scope | AsyncScope | Callable[[], Scope]) -> None:
         self._harness = _harness()
-        self._scope: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
+        self._scope: Callable[[], Scope] = (
+            (lambda: sync_scope(scope)) if isinstance(scope, Scope | AsyncScope) else scope
+        )
 
     @classmethod
     def of_run(cls, ctx: RunContext[Any]) -> HivemindMemoryStore:
@@ -256,7 +258,7 @@ class HivemindMemoryStore:
     async def _do(self, work: Callable[[Scope], Result]) -> Result:
         """Run work on a thread, raising the conflict errors of the harness."""
         with self._conflicts():
-            return await run_sync(lambda: work(self._scope()))
+            return await on_thread(lambda: work(self._scope()))
 
     @contextmanager
     def _conflicts(self) -> Generator[None, None, None]:

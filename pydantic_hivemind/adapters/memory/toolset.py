@@ -7,7 +7,6 @@ from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync
 from pydantic import Field
 from pydantic_ai import ModelRetry, RunContext
 from pydantic_ai.capabilities import AbstractCapability
@@ -19,6 +18,8 @@ from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch, RunScope,
 from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, InvalidTag, PathError
+from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
+from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.rendering.hits import MAX_HITS, shown, told
 
@@ -40,7 +41,7 @@ class HivemindToolset(FunctionToolset[Any]):
     """
 
     def __init__(
-        self, scope: Scope | Callable[[RunContext[Any]], Scope] | None = None, *, agent_name: str = "main"
+        self, scope: Scope | AsyncScope | Callable[[RunContext[Any]], Scope] | None = None, *, agent_name: str = "main"
     ) -> None:
         super().__init__(id="hivemind", instructions=INSTRUCTIONS)
         self._scope = scope
@@ -72,7 +73,7 @@ class HivemindToolset(FunctionToolset[Any]):
             if run.branch is not None:
                 added = await add_in_branch(run.branch, path, content)
             else:
-                added = await run_sync(lambda: add(run.open(), path, content, tags or ()))
+                added = await on_thread(lambda: add(run.open(), path, content, tags or ()))
         except (HivemindError, OSError) as error:
             return _failure(error)
         kept = f"Remembered in {name}." if added else f"{name} has this note already."
@@ -106,7 +107,7 @@ class HivemindToolset(FunctionToolset[Any]):
             return scope.name, scope.search(query, limit=limit, under=under, tags=tags or None)
 
         try:
-            name, found = await run_sync(search)
+            name, found = await on_thread(search)
             hits = [hit for hit in found if run.branch is None or await _is_in(run.branch, hit)]
         except (HivemindError, OSError) as error:
             return _failure(error)
@@ -118,7 +119,11 @@ class HivemindToolset(FunctionToolset[Any]):
         scope = self._scope
         if scope is None:
             return scope_of_run(ctx)
-        return RunScope(lambda: scope) if isinstance(scope, Scope) else RunScope(partial(scope, ctx))
+        return (
+            RunScope(lambda: sync_scope(scope))
+            if isinstance(scope, Scope | AsyncScope)
+            else RunScope(partial(scope, ctx))
+        )
 
 
 @dataclass
@@ -133,7 +138,7 @@ class HivemindSearch(AbstractCapability[Any]):
         id: Id of the capability.
     """
 
-    scope: Scope | Callable[[RunContext[Any]], Scope] | None = None
+    scope: Scope | AsyncScope | Callable[[RunContext[Any]], Scope] | None = None
     _: KW_ONLY
     agent_name: str = "main"
     id: str | None = "hivemind_search"

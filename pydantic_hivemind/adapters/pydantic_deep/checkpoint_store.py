@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from anyio.to_thread import run_sync
-
+from pydantic_hivemind.hive.async_messages import AsyncCheckpoints
+from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.checkpoints import Snapshot
 
@@ -31,8 +31,8 @@ class HivemindCheckpointStore:
         scope: The scope.
     """
 
-    def __init__(self, scope: Scope) -> None:
-        self._checkpoints = scope.checkpoints()
+    def __init__(self, scope: Scope | AsyncScope) -> None:
+        self._checkpoints = AsyncCheckpoints(sync_scope(scope).checkpoints())
 
     async def save(self, checkpoint: Checkpoint) -> None:
         """Save or overwrite a checkpoint.
@@ -41,37 +41,37 @@ class HivemindCheckpointStore:
             CheckpointError: A part of it cannot be stored as JSON, or its id or label contains NUL or a lone surrogate.
         """
         snapshot = Snapshot(**{name: getattr(checkpoint, name) for name in _FIELDS})
-        await run_sync(self._checkpoints.save, snapshot)
+        await self._checkpoints.save(snapshot)
 
     async def get(self, checkpoint_id: str) -> Checkpoint | None:
         """Return the checkpoint of that id, or `None`."""
-        found = await run_sync(self._checkpoints.get, checkpoint_id)
+        found = await self._checkpoints.get(checkpoint_id)
         return found and _checkpoint(found)
 
     async def get_by_label(self, label: str) -> Checkpoint | None:
         """Return the checkpoint with that label that was saved first, or `None`."""
-        found = await run_sync(self._checkpoints.get_by_label, label)
+        found = await self._checkpoints.get_by_label(label)
         return found and _checkpoint(found)
 
     async def list_all(self) -> list[Checkpoint]:
         """Return every checkpoint, sorted by creation time."""
-        return [_checkpoint(found) for found in await run_sync(self._checkpoints.list_all)]
+        return [_checkpoint(found) for found in await self._checkpoints.list_all()]
 
     async def remove(self, checkpoint_id: str) -> bool:
         """Remove a checkpoint, and return whether it existed."""
-        return await run_sync(self._checkpoints.remove, checkpoint_id)
+        return await self._checkpoints.remove(checkpoint_id)
 
     async def remove_oldest(self) -> bool:
         """Remove the oldest checkpoint, and return whether there was one."""
-        return await run_sync(self._checkpoints.remove_oldest)
+        return await self._checkpoints.remove_oldest()
 
     async def count(self) -> int:
         """Return the number of checkpoints."""
-        return await run_sync(self._checkpoints.count)
+        return await self._checkpoints.count()
 
     async def clear(self) -> None:
         """Remove every checkpoint."""
-        await run_sync(self._checkpoints.clear)
+        await self._checkpoints.clear()
 
 
 def _checkpoint(snapshot: Snapshot) -> Checkpoint:
