@@ -171,14 +171,31 @@ class Tokens:
                 return scope
         raise InvalidToken(_REFUSED)
 
-    def list(self) -> list[Grant]:
-        """Return the valid tokens, sorted by workspace and creation time."""
-        with self._database.read() as tx:
-            return [_grant(row) for row in token_records.listing(tx)]
+    def list(
+        self, *, within: Scope | None = None, after: tuple[str, float, str] | None = None, limit: int | None = None
+    ) -> list[Grant]:
+        """Return the valid tokens, or a page of some, sorted by workspace and creation time.
 
-    def revoke(self, id: str) -> bool:
-        """Revoke a token and the tokens created with it, and return whether it was valid."""
+        Args:
+            within: Only tokens for this workspace, and for those that read through to it at any depth.
+            after: The workspace, creation time and id of the last token of the page before.
+            limit: Most tokens to return.
+        """
+        ancestor = None if within is None else within.chain_ids[0]
+        place = None if after is None else token_records.Place(*after)
+        with self._database.read() as tx:
+            return [_grant(row) for row in token_records.page(tx, within=ancestor, after=place, limit=limit)]
+
+    def revoke(self, id: str, *, within: Scope | None = None) -> bool:
+        """Revoke a token and the tokens created with it, and return whether it was valid.
+
+        Args:
+            id: The token's id.
+            within: Only if it is for this workspace, or for one that reads through to it at any depth.
+        """
         with self._database.write() as tx:
+            if within is not None and not token_records.is_within(tx, id, within.chain_ids[0]):
+                return False
             return token_records.forget(tx, id)
 
     def _key(self) -> bytes:

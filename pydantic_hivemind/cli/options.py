@@ -53,12 +53,16 @@ def _json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - typer 
     return value or bool(context.find_root().params.get("as_json"))
 
 
+MOST_COMPLETIONS = 200
+"""Names that a shell is offered at once; it shows what it is given."""
+
+
 def names(context: typer.Context, incomplete: str) -> list[str]:
     """The workspaces whose names begin like that, for the shell's completion."""
     store = context.params.get("store") or os.environ.get(STORE_VARIABLE) or default_store()
     try:
         with open_store(store) as hive:
-            return [info.name for info in hive.scopes() if info.name.startswith(incomplete)]
+            return [info.name for info in hive.scopes(prefix=incomplete, limit=MOST_COMPLETIONS)]
     except HivemindError:
         return []
 

@@ -100,6 +100,7 @@ class AsyncScope(ScopeHandle):
     collection = awaited(Scope.collection, interruptible=False)
     diff = awaited(Scope.diff)
 
+    info = awaited(Scope.info)
     renew = awaited(Scope.renew)
     destroy = awaited(Scope.destroy)
     session = handing_out(_awaited_scope, Scope.session)

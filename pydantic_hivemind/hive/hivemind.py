@@ -15,7 +15,7 @@ from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
 from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import integrity, scopes
+from pydantic_hivemind.ledger import integrity, scope_listing, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE, Durability, SqliteDriver
 from pydantic_hivemind.ledger.scopes import ScopeRow
@@ -188,11 +188,36 @@ class Hivemind:
         self._finder.forget(purged)
         return made
 
-    def scopes(self) -> list[ScopeInfo]:
-        """Return every scope, sorted by name. Scopes past their ttl are removed first."""
+    def scopes(
+        self,
+        *,
+        under: Scope | str | None = None,
+        prefix: str = "",
+        after: str = "",
+        limit: int | None = None,
+    ) -> list[ScopeInfo]:
+        """Return every scope, or a page of some, sorted by name. Scopes past their ttl are removed first.
+
+        Args:
+            under: Only scopes that read through to this one, at any depth.
+            prefix: Only scopes whose name begins with it.
+            after: The last name of the page before.
+            limit: Most scopes to return.
+
+        Raises:
+            ScopeNotFound: There is no scope `under`.
+            InvalidScope: `under` is a scope of another hive.
+            InvalidOption: `limit` is less than 1.
+        """
+        if limit is not None and limit < 1:
+            raise InvalidOption(f"limit={limit!r} would be an empty page; pass 1 or more, or leave it out")
+        above = self.scope(under, create=False) if isinstance(under, str) else under
+        if above is not None and not above.is_kept_in(self._database):
+            raise InvalidScope(f"{above.name!r} is a scope of another hive; pass one of this hive, or its name")
         self.cleanup()
         with self._database.read() as tx:
-            return scopes.listing(tx)
+            ancestor = None if above is None else above.chain_ids[0]
+            return scope_listing.page(tx, under=ancestor, prefix=prefix, after=after, limit=limit)
 
     def cleanup(self) -> int:
         """Remove the scopes past their ttl now, instead of when the next scope is made, and return their number."""

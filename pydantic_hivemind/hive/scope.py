@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from pydantic_hivemind.base.values import PromotionReport, Strategy
-from pydantic_hivemind.errors import ScopeNotFound
+from pydantic_hivemind.base.values import PromotionReport, ScopeInfo, Strategy
+from pydantic_hivemind.errors import ScopeGone, ScopeNotFound
 from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.hive.writer import ScopeWriter
-from pydantic_hivemind.ledger import conversation_records, files, overlay, scopes
+from pydantic_hivemind.ledger import conversation_records, files, overlay, scope_listing, scopes
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.messages.checkpoints import Checkpoints
@@ -52,6 +52,14 @@ class Scope(ScopeWriter):
             overlay.check_alive(tx, self._row.chain)
             rows = scopes.children(tx, self._row.id)
         return tuple(self._child(row) for row in rows)
+
+    def info(self) -> ScopeInfo:
+        """Return what is known of the scope itself: its name, parent and lifetime."""
+        with self._database.read() as tx:
+            found = scope_listing.info(tx, self._row.id)
+        if found is None:
+            raise ScopeGone("the scope was destroyed or its ttl has run out")
+        return found
 
     # -- its own life --------------------------------------------------------------------------
 

@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import ScopeNotFound
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
-
-
-def under(hive: Hivemind, scope: Scope) -> list[ScopeInfo]:
-    """Those that read through to it at any depth, by name."""
-    infos = {info.name: info for info in hive.scopes()}
-    inside: dict[str | None, bool] = {None: False, scope.name: True}
-
-    def is_under(name: str | None) -> bool:
-        if name not in inside:
-            above = infos.get(name) if name is not None else None
-            inside[name] = above is not None and is_under(above.parent)
-        return inside[name]
-
-    return [info for info in infos.values() if is_under(info.parent)]
 
 
 def find(hive: Hivemind, scope: Scope, name: str) -> Scope:

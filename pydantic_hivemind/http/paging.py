@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Depends, Query
@@ -38,7 +38,30 @@ class Pager(NamedTuple):
     """Which page is wanted."""
 
     limit: int
-    after: tuple[str | int, ...] | None
+    after: tuple[str | int | float, ...] | None
+
+    def follow(
+        self,
+        places: tuple[type[str | float], ...],
+        rows: Callable[[tuple[Any, ...], int], Sequence[Item]],
+        place: Callable[[Item], tuple[str | float, ...]],
+    ) -> Page:
+        """Return a page of a list that the store makes a page at a time.
+
+        Args:
+            places: The types of what a place is made of.
+            rows: Returns so many items at most after a place, in order; an empty place is the beginning.
+            place: The place of an item.
+
+        Raises:
+            InvalidOption: The cursor is not one of this list.
+        """
+        after = self.after or ()
+        if self.after is not None and [type(part) for part in after] != list(places):
+            raise InvalidOption("the cursor is not one of this list")
+        found = rows(after, self.limit + 1)
+        shown = found[: self.limit]
+        return Page(list(shown), _cursor(place(shown[-1])) if len(found) > len(shown) else None)
 
     def page(self, items: Iterable[Item], place: Callable[[Item], tuple[str | int, ...]]) -> Page:
         """The page of items in the order of their places."""
@@ -63,7 +86,7 @@ async def pager(
 Paging = Annotated[Pager, Depends(pager)]
 
 
-def _cursor(place: tuple[str | int, ...]) -> str:
+def _cursor(place: tuple[str | float, ...]) -> str:
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 

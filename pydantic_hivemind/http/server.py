@@ -76,7 +76,7 @@ def check_host(hive: Hivemind, host: str) -> None:
     Raises:
         InvalidOption: Other machines could reach the address, and the hive has no token yet.
     """
-    if not _is_loopback(host) and not Tokens(hive).list():
+    if not _is_loopback(host) and not Tokens(hive).list(limit=1):
         raise InvalidOption(
             f"other machines can reach {host!r}, and the hive has no token yet; create a token first, or listen on "
             f"{DEFAULT_HOST}"

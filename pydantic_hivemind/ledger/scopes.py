@@ -1,4 +1,4 @@
-"""The rows of scopes: making, finding, listing and destroying them."""
+"""The rows of scopes: making, finding and destroying them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from secrets import randbits
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Select, delete, or_, select, update
-from typing_extensions import Unpack
+from sqlalchemy import delete, or_, select, update
 
-from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope, ScopeExists, ScopeGone, ScopeHasChildren
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Row, Statement, Value, fill, insert_row, param, slots
@@ -63,19 +61,6 @@ _DELETE = Statement(lambda: delete(scopes).where(scopes.c.id == param("id")))
 _CHILDREN = Statement(
     lambda: select(*_COLUMNS).where(scopes.c.parent_id == param("id"), _ALIVE).order_by(scopes.c.name)
 )
-
-
-def _listing() -> Select[Unpack[tuple[Any, ...]]]:
-    parents = scopes.alias("parents")
-    return (
-        select(scopes.c.name, parents.c.name, scopes.c.session, scopes.c.created_at, scopes.c.expires_at)
-        .select_from(scopes.outerjoin(parents, parents.c.id == scopes.c.parent_id))
-        .where(_ALIVE)
-        .order_by(scopes.c.name)
-    )
-
-
-_LIST = Statement(_listing)
 
 
 _SESSION_OF = Statement(lambda: select(scopes.c.id, scopes.c.session).where(scopes.c.id == param("id")))
@@ -197,12 +182,6 @@ def _earliest(*ends: float | None) -> float | None:
 def children(tx: Transaction, scope_id: int) -> list[ScopeRow]:
     """The live scopes directly under one, by name."""
     return [_row(row) for row in tx.rows(_CHILDREN, {"id": scope_id, "now": time.time()})]
-
-
-def listing(tx: Transaction) -> list[ScopeInfo]:
-    """Every live scope, by name."""
-    rows = tx.rows(_LIST, {"now": time.time()})
-    return [ScopeInfo(row[0], row[1], bool(row[2]), row[3], row[4]) for row in rows]
 
 
 def destroy(tx: Transaction, scope: ScopeRow, *, cascade: bool) -> list[int]:

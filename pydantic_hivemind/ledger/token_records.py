@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, delete, or_, select
+from sqlalchemy import ColumnElement, Select, delete, or_, select, tuple_
 from typing_extensions import Unpack
 
 from pydantic_hivemind.ledger.engine.database import Transaction
-from pydantic_hivemind.ledger.engine.statements import Statement, insert_row, param
+from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.schema import scopes, tokens
+from pydantic_hivemind.ledger.scope_listing import descendants
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,14 @@ class TokenRow:
     created_at: float
     expires_at: float
     made_by: str | None
+
+
+class Place(NamedTuple):
+    """Where a token stands in a list: by the name of its scope, then by age."""
+
+    name: str
+    created_at: float
+    id: str
 
 
 _COLUMNS = (
@@ -54,7 +64,26 @@ def _live(*conditions: ColumnElement[bool]) -> Select[Unpack[tuple[str, int, str
 _FIND = Statement(lambda: _live(tokens.c.id == param("id")))
 # Nobody can revoke it until the transaction ends.
 _HOLD = Statement(lambda: _live(tokens.c.id == param("id")).with_for_update(read=True, key_share=True, of=tokens))
-_LIST = Statement(_live)
+
+
+def _page(within: bool, following: bool, limited: bool) -> Select[Unpack[tuple[Any, ...]]]:  # noqa: FBT001 - a shape
+    where: list[ColumnElement[bool]] = []
+    if within:
+        where.append(or_(scopes.c.id == param("ancestor"), scopes.c.id.in_(descendants())))
+    if following:
+        place = (param("name"), param("created_at"), param("id"))
+        where.append(tuple_(scopes.c.name, tokens.c.created_at, tokens.c.id) > tuple_(*place))
+    page = _live(*where)
+    return page.limit(param("limit")) if limited else page
+
+
+_PAGE: Statement[[bool, bool, bool]] = Statement(_page)
+_WITHIN = Statement(
+    lambda: select(tokens.c.id).where(
+        tokens.c.id == param("id"),
+        or_(tokens.c.scope_id == param("ancestor"), tokens.c.scope_id.in_(descendants())),
+    )
+)
 _INSERT = Statement(lambda: insert_row(tokens, without=("hash", "narrowed", "label", "actor")))
 _DELETE = Statement(lambda: delete(tokens).where(tokens.c.id == param("id")))
 _PURGE = Statement(lambda: delete(tokens).where(tokens.c.expires_at <= param("now")))
@@ -71,9 +100,28 @@ def hold(tx: Transaction, id: str) -> bool:
     return bool(tx.rows(_HOLD, {"id": id, "now": time.time()}))
 
 
-def listing(tx: Transaction) -> list[TokenRow]:
-    """Every live token, by the name of its scope and by age."""
-    return [TokenRow(*row) for row in tx.rows(_LIST, {"now": time.time()})]
+def page(
+    tx: Transaction, *, within: int | None = None, after: Place | None = None, limit: int | None = None
+) -> list[TokenRow]:
+    """Return live tokens, by the name of their scope and by age.
+
+    Args:
+        tx: A transaction.
+        within: The id of the scope that they are for, or that reads through to it at any depth.
+        after: The place of the last one of the page before.
+        limit: Most of them.
+    """
+    values: dict[str, Value] = {"now": time.time()}
+    values |= {} if within is None else {"ancestor": within}
+    values |= {} if after is None else after._asdict()
+    values |= {} if limit is None else {"limit": limit}
+    rows = tx.rows(_PAGE, values, within is not None, after is not None, limit is not None)
+    return [TokenRow(*row) for row in rows]
+
+
+def is_within(tx: Transaction, id: str, scope_id: int) -> bool:
+    """Return whether a token is for a scope, or for one that reads through to it at any depth."""
+    return bool(tx.rows(_WITHIN, {"id": id, "ancestor": scope_id}))
 
 
 def store(tx: Transaction, token: TokenRow) -> None:

@@ -42,7 +42,7 @@ HTTP = reasons(
 
 MCP = HTTP | reasons(
     {
-        "the workspace is given, and is not a model's to make or end": "create scopes spawn destroy renew",
+        "the workspace is given, and is not a model's to make or end": "create scopes spawn destroy renew info",
         "a model is shown what is there and what changed; people undo it": "history restore revert",
         "another tool does it too": "exists stat grep make_dir tag merge write_bytes",
     }

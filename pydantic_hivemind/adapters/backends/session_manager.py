@@ -347,9 +347,10 @@ class SessionManager(pydantic_ai_backends.SessionManager):
 
     def _look_around(self) -> None:
         """Remove expired scopes, and note when other processes used the sessions that are open here."""
-        infos = {scope.name: scope for scope in self._hive.scopes()}
+        self._hive.cleanup()
         session: Session
         for session in self.sessions.values():
-            info = infos.get(session.name)
-            if info is not None:
-                session.note(info)
+            # Not by its own scope, which takes every operation for a use.
+            found = self._hive.scopes(prefix=session.name, limit=1)
+            if found and found[0].name == session.name:
+                session.note(found[0])

@@ -48,7 +48,7 @@ def create(
         parent = None if inherit is None else _parent(hive, inherit)
         made = hive.create(name, parent, ttl=lifetime)
         output.show(
-            _info(hive, made.name),
+            made.info(),
             as_json=as_json,
             people=lambda info: f"Made the workspace {output.printable(info.name)}.",
             plain=lambda info: output.row(info.name),
@@ -95,7 +95,7 @@ def show(name: Name, *, store: Store, as_json: Json = False) -> None:
         while (above := chain[-1].parent) is not None:
             chain.append(above)
         known: dict[str, Any] = {
-            **asdict(_info(hive, name)),
+            **asdict(scope.info()),
             "chain": [one.name for one in chain],
             "children": [child.name for child in scope.children],
             "files": len(scope.glob("**")),
@@ -116,9 +116,10 @@ def renew(name: Name, *, ttl: Ttl = None, store: Store, as_json: Json = False) -
     """Let a workspace live this long from now on; without --ttl as long as what it inherits."""
     lifetime = None if ttl is None else seconds(ttl)
     with open_store(store) as hive:
-        find(hive, name).renew(lifetime)
+        scope = find(hive, name)
+        scope.renew(lifetime)
         output.show(
-            _info(hive, name),
+            scope.info(),
             as_json=as_json,
             people=lambda info: f"It ends {output.moment(info.expires_at) or 'when it is deleted'}.",
             plain=lambda info: output.row(info.name),
@@ -156,10 +157,6 @@ def _parent(hive: Hivemind, name: str) -> str:
         hive.scope(name)
         explain(f"created the workspace {name!r} to inherit from, as it did not exist")
     return name
-
-
-def _info(hive: Hivemind, name: str) -> ScopeInfo:
-    return next(info for info in hive.scopes() if info.name == name)
 
 
 def _told(key: str, value: Any) -> object:

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BeforeValidator, Field
 
-from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, TheGrant, TheTokens
-from pydantic_hivemind.http.descendants import find, under
+from pydantic_hivemind.http.descendants import find
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
@@ -63,18 +62,21 @@ def create_token(scope: Administered, hive: Hive, tokens: TheTokens, grant: TheG
 
 
 @router.get("", response_model=page_of(TokenInfo))
-def list_tokens(scope: Administered, hive: Hive, tokens: TheTokens, paging: Paging) -> Any:
+def list_tokens(scope: Administered, tokens: TheTokens, paging: Paging) -> Any:
     """The valid tokens of your workspace and of those under it, by workspace and age."""
-    return paging.page(_of(hive, tokens, scope), _place)
+    return paging.follow(
+        (str, float, str),
+        lambda after, limit: tokens.list(within=scope, after=after or None, limit=limit),
+        lambda grant: (grant.workspace, grant.created_at, grant.id),
+    )
 
 
 @router.delete("", status_code=204)
 def revoke_token(
-    scope: Administered, hive: Hive, tokens: TheTokens, id: Annotated[str, Query(description="The token's id.")]
+    scope: Administered, tokens: TheTokens, id: Annotated[str, Query(description="The token's id.")]
 ) -> None:
     """End a token of your workspace or of one under it, and those that were made with it; fine if it has ended."""
-    if any(grant.id == id for grant in _of(hive, tokens, scope)):
-        tokens.revoke(id)
+    tokens.revoke(id, within=scope)
 
 
 def no_more_than(grant: Grant, can: Iterable[Action] | None) -> list[Action]:
@@ -95,12 +97,3 @@ def issue(
     """Make a token."""
     token = tokens.create(scope, can=can, ttl=ttl, by=by)
     return {**TokenInfo.model_validate(tokens.verify(token)).model_dump(), "token": token}
-
-
-def _of(hive: Hivemind, tokens: Tokens, scope: Scope) -> list[Grant]:
-    names = {scope.name, *(info.name for info in under(hive, scope))}
-    return [grant for grant in tokens.list() if grant.workspace in names]
-
-
-def _place(grant: Grant) -> tuple[str, int, str]:
-    return grant.workspace, round(grant.created_at * 1e6), grant.id

@@ -16,7 +16,7 @@ from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
-from pydantic_hivemind.http.descendants import find, not_under, under
+from pydantic_hivemind.http.descendants import find, not_under
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
@@ -78,7 +78,11 @@ def info(scope: Own, grant: TheGrant) -> Any:
 @router.get("/workspaces", response_model=page_of(ScopeInfo))
 def scopes(scope: Administered, hive: Hive, paging: Paging) -> Any:
     """The workspaces under yours, at any depth, by name."""
-    return paging.page(under(hive, scope), lambda info: (info.name,))
+    return paging.follow(
+        (str,),
+        lambda after, limit: hive.scopes(under=scope, after="".join(after), limit=limit),
+        lambda info: (info.name,),
+    )
 
 
 @router.post("/workspaces", response_model=Issued, status_code=201, responses=documented(409))
