@@ -10,16 +10,23 @@ __all__ = [
     "KEPT_VERSIONS",
     "MAX_CHAIN_LENGTH",
     "MAX_FILE_BYTES",
+    "MAX_GLOB_ALTERNATIVES",
+    "MAX_GREP_CPU_SECONDS",
     "MAX_INDEXED_BYTES",
     "MAX_NAME_BYTES",
     "MAX_OPERATION_ID_CHARS",
     "MAX_PATH_BYTES",
     "MAX_PATH_NAMES",
+    "MAX_PATTERN_CHARS",
+    "MAX_PATTERN_CLASSES",
+    "MAX_PATTERN_DEPTH",
+    "MAX_PATTERN_PARTS",
     "MAX_SCOPE_NAME_CHARS",
     "MAX_TAGS",
     "MAX_TAG_CHARS",
     "MAX_TTL",
     "OPERATION_ID_SECONDS",
+    "PATTERN_CACHE_BYTES",
 ]
 
 
@@ -58,6 +65,31 @@ table."""
 
 MAX_OPERATION_ID_CHARS = 512
 """Maximum length of an operation id, in characters."""
+
+# -- regular expressions and globs -------------------------------------------------------------------
+
+MAX_PATTERN_CHARS = 10_000
+"""Longest regular expression or glob, in characters."""
+
+MAX_PATTERN_PARTS = 1_000
+"""Most parts of a pattern that are repeated or match several characters, with counted repeats written out: RE2 takes
+about 3 ns for each of them and each byte of text, where nothing that it found out before can be used again."""
+
+MAX_PATTERN_CLASSES = 100
+"""Most different classes of characters, such as `[a-z]`, in one pattern: each is asked about each new character."""
+
+MAX_PATTERN_DEPTH = 50
+"""Most groups in one another: each takes four frames of Python's stack."""
+
+MAX_GLOB_ALTERNATIVES = 1_000
+"""Most globs that one with braces may stand for."""
+
+MAX_GREP_CPU_SECONDS = 20.0
+"""How long one search for a pattern may compute, in seconds of its own thread, so that no load of the machine counts:
+the usual pattern goes through gigabytes meanwhile, the most costly one through some megabytes."""
+
+PATTERN_CACHE_BYTES = 64 << 20
+"""Most memory that a process keeps patterns in which were searched for, in bytes."""
 
 # -- scopes --------------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from pydantic_hivemind.base.matching import Budget, glob_matcher, is_hidden, line_search
+from pydantic_hivemind.base.matching.globs import file_filter, glob_matcher, is_hidden
+from pydantic_hivemind.base.matching.line_search import Budget, line_search
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Change, File, Hits, Match, Stat, Version
@@ -155,14 +156,17 @@ class ScopeReader(ScopeHandle):
         """Return the lines that match a regular expression, in the text files of a directory or in one file.
 
         Args:
-            pattern: A regular expression, matched against each line without its line end.
+            pattern: A regular expression, as for `re.search` but without lookaround and backreferences, matched against
+                each line without its line end.
             under: Directory or file in which to look.
-            glob: Search only files whose path matches this glob, which starts at the root.
+            glob: Search only files that match this glob: without a slash a name at any depth, with one the path from
+                `under` on.
             hidden: Whether to search files whose path below `under` has a name that begins with a dot.
 
         Raises:
             InvalidPath: `under` is not a valid path.
-            InvalidPattern: `pattern` is not a regular expression, `glob` is not a glob, or matching takes too long.
+            InvalidPattern: `pattern` is not a regular expression that can be searched for in linear time and bounded
+                memory, or `glob` stands for too many others.
         """
         found = self.grep_by_file(pattern, under, glob=glob, hidden=hidden)
         return [Match(path, number, line) for path, lines in found for number, line in lines]
@@ -177,11 +181,11 @@ class ScopeReader(ScopeHandle):
 
         Raises:
             InvalidPath: `under` is not a valid path.
-            InvalidPattern: `pattern` is not a regular expression, `glob` is not a glob, or matching takes too long.
+            InvalidPattern: As for `grep`.
         """
         search, budget = line_search(pattern), Budget()
         under = normalize(under)
-        selected = glob_matcher(glob) if glob is not None else None
+        selected = file_filter(glob, under=under) if glob is not None else None
 
         def wanted(view: View) -> list[Head]:
             found = _files(view, under)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
-from pydantic_hivemind.base.matching import any_path
+from pydantic_hivemind.base.matching.globs import any_path
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.paths import ancestors_of, is_below
 from pydantic_hivemind.base.values import Conflict, PromotionReport, Strategy

@@ -1,5 +1,6 @@
 """The same calls to `HivemindBackend` and to the backends of pydantic-ai-backends get the same answers."""
 
+import codecs
 import itertools
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic_ai_backends import StateBackend
 
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
-from pydantic_hivemind.base.matching import is_hidden
+from pydantic_hivemind.base.matching.globs import is_hidden
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.hive.hivemind import Hivemind
 
@@ -84,12 +85,25 @@ def differs_on_purpose(ours: HivemindBackend, name: str, *arguments: Any) -> boo
         return path == "/" or bool(ours.ls_info(path) and not ours.exists(path))
     if name == "grep_raw":
         _, path, glob, ignore_hidden = arguments
+        # Lines are for models: without the ends and marks of their files, and of what is not UTF-8 as far as it goes.
+        if any(not is_plain(ours.scope.read_bytes(stat.path)) for stat in ours.scope.glob("**")):
+            return True
+        # Which files are searched is as with ripgrep: those of a name at any depth, or of a path from `path` on.
+        if glob is not None and ("/" not in glob or normalize(path or "/") != "/"):
+            return True
         # What is hidden and was named outright is searched, as ripgrep does: memory is in such a directory.
         if path is not None and ignore_hidden and is_hidden(normalize(path)):
             return glob is not None or not ours.exists(path)
         # Whether hidden files are searched is for `ignore_hidden` to say, so wildcards match their names.
         return glob is not None and not ignore_hidden
     return False
+
+
+def is_plain(data: bytes) -> bool:
+    try:
+        return "\r\n" not in data.decode() and not data.startswith(codecs.BOM_UTF8)
+    except UnicodeDecodeError:
+        return False
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

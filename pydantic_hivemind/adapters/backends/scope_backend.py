@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 from functools import lru_cache
 from operator import attrgetter
@@ -10,12 +9,15 @@ from operator import attrgetter
 from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
 
 from pydantic_hivemind.adapters.backends.run_reads import ForCaller, RunFiles
+from pydantic_hivemind.base.matching.line_search import line_search
+from pydantic_hivemind.base.matching.regex_classes import NOT_A_REGEX
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Stat
 from pydantic_hivemind.errors import (
     EditError,
     HivemindError,
     InvalidPath,
+    InvalidPattern,
     IsADirectory,
     NotADirectory,
     NotText,
@@ -170,11 +172,12 @@ class HivemindBackend:
             ignore_hidden: Whether to skip files whose path has a name that begins with a dot.
         """
         try:
-            re.compile(pattern)
+            line_search(pattern)
+        except InvalidPattern as error:
+            return f"Error: Invalid regex pattern: {str(error).removeprefix(NOT_A_REGEX)}"
+        try:
             under = "/" if path is None else _checked(path)
             found = self.scope.grep_by_file(pattern, under, glob=glob or None, hidden=not ignore_hidden)
-        except (re.error, OverflowError, RecursionError) as error:
-            return f"Error: Invalid regex pattern: {error}"
         except PathNotFound:
             return []
         except HivemindError as error:

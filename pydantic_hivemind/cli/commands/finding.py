@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pydantic_hivemind.base.matching import Budget, spans
+from pydantic_hivemind.base.matching.line_search import line_search
 from pydantic_hivemind.base.values import Hit, Match
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
 from pydantic_hivemind.cli.options import Hidden, Json, Store, Tags, Workspace, open_workspace, seconds
-from pydantic_hivemind.errors import InvalidPattern
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,10 +30,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def grep(
-    pattern: Annotated[str, typer.Argument(metavar="REGEX", help="A regular expression, as Python knows them.")],
+    pattern: Annotated[
+        str,
+        typer.Argument(
+            metavar="REGEX", help="A regular expression, as Python has them, without lookaround and backreferences."
+        ),
+    ],
     *,
     under: Under = "/",
-    glob: Annotated[str | None, typer.Option(metavar="GLOB", help="Only in files that match, from the root.")] = None,
+    glob: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GLOB", help="Only in files that match: a name (*.md), or a path from --under on (docs/*.md)."
+        ),
+    ] = None,
     hidden: Hidden = True,
     workspace: Workspace,
     store: Store,
@@ -123,14 +131,12 @@ def _lines(matches: list[Match], pattern: str) -> Text:
     from rich.text import Text
 
     lines: list[Text] = []
-    budget = Budget()
+    search = line_search(pattern)
     for match in matches:
         line = Text.assemble((output.printable(match.path), "magenta"), ":", (str(match.line_number), "green"), ":")
         text = Text(output.printable(match.line))
-        # What took long to find may take forever to find again behind that.
-        with suppress(InvalidPattern):
-            for start, end in spans(pattern, text.plain, budget):
-                text.stylize("bold red", start, end)
+        for start, end in search.spans(text.plain):
+            text.stylize("bold red", start, end)
         lines.append(line + text)
     return Text("\n").join(lines)
 

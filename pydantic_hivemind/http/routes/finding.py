@@ -72,10 +72,18 @@ def grep(
     *,
     pattern: str,
     under: Under = "/",
-    glob: Annotated[str | None, Query(description="Only files whose path matches this glob from the root.")] = None,
+    glob: Annotated[
+        str | None,
+        Query(
+            description="Only files that match: a name at any depth (`*.md`), or a path from `under` on (`docs/*.md`)."
+        ),
+    ] = None,
     hidden: Hidden = True,
 ) -> Any:
-    """The lines that match a regular expression, by path."""
+    """The lines that match a regular expression, by path.
+
+    Expressions are Python's, without lookaround and backreferences, which cannot be searched for in linear time.
+    """
     found = scope.grep(pattern, under, glob=glob, hidden=hidden)
     return paging.page(found, lambda match: (match.path, match.line_number))
 
