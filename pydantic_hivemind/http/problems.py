@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.base.json_values import to_json_value
+from pydantic_hivemind.base.validation import reasons
 from pydantic_hivemind.rendering.error_statuses import answer_of, phrase, remote_text
 
 MEDIA_TYPE = "application/problem+json"
@@ -95,8 +96,7 @@ async def _hivemind(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # Not what was sent: it may be a secret, or text that cannot be written.
-    wrong = [{"where": [str(part) for part in found["loc"]], "why": found["msg"]} for found in error.errors()]
-    return problem(422, "; ".join(f"{'.'.join(each['where'])}: {each['why']}" for each in wrong))
+    return problem(422, reasons(error.errors()))
 
 
 async def _http(_: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from pydantic_hivemind.base.validation import StrictModel
+
 
 class Shape(BaseModel):
     """What is answered: made from anything that has its fields."""
@@ -13,10 +15,8 @@ class Shape(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class Asked(BaseModel):
+class Asked(StrictModel):
     """What is asked: a field that nobody knows is a mistake."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 def page_of(value: type[object]) -> type[Shape]:

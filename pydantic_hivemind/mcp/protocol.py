@@ -14,6 +14,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
+from pydantic_hivemind.base.validation import reasons
 from pydantic_hivemind.errors import HivemindError, InvalidOption, NotAllowed, StoreError
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import resources, texts, tools
@@ -152,8 +153,7 @@ def _called(caller: Caller, params: types.CallToolRequestParams) -> str:
     try:
         call = tool.model_validate(params.arguments or {})
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)]
-        raise InvalidOption("; ".join(wrong)) from None
+        raise InvalidOption(reasons(error.errors(include_input=False, include_url=False))) from None
     return call.run(caller.scope)
 
 

@@ -12,11 +12,12 @@ from functools import cache
 from typing import Any, ClassVar
 
 import mcp_types as types
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from pydantic_hivemind.adapters.memory.notes import add, file_name
 from pydantic_hivemind.base.mounts import MEMORY
+from pydantic_hivemind.base.validation import StrictModel, TextList
 from pydantic_hivemind.base.values import Strategy
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope
@@ -36,16 +37,13 @@ def _changes(*, destructive: bool, idempotent: bool) -> types.ToolAnnotations:
     )
 
 
-class Call(BaseModel, ABC):
-    """A call of a tool, as a model of its arguments.
+class Call(StrictModel, ABC):
+    """A call of a tool, as a model of its arguments; one that it does not know is a mistake, above all a workspace.
 
     Attributes:
         needs: What the caller must be allowed to do.
         hints: What clients may tell their users of it.
     """
-
-    # What it does not know is a mistake, above all a workspace.
-    model_config = ConfigDict(extra="forbid")
 
     needs: ClassVar[tuple[Action, ...]] = ("read",)
     hints: ClassVar[types.ToolAnnotations] = _READS
@@ -64,7 +62,7 @@ class Search(Call):
     query: str = Field(description="What to look for: a question, or some words.")
     limit: int = Field(10, ge=1, le=MAX_HITS, description="Most passages.")
     under: str = Field("/", description="Only in this directory or file.")
-    tags: list[str] = Field([], description="Only in files that have one of these tags.")
+    tags: TextList = Field([], description="Only in files that have one of these tags.")
 
     def run(self, scope: Scope) -> str:
         """Search."""
@@ -114,7 +112,7 @@ class Write(Call):
 
     path: str = Field(description="The file, such as `/plans/release.md`.")
     content: str = Field(description="All of its text.")
-    tags: list[str] = Field([], description="Words to find and promote it by; without any it keeps those it has.")
+    tags: TextList = Field([], description="Words to find and promote it by; without any it keeps those it has.")
     expected_version: int | None = Field(
         None, ge=0, description="Write only if the file is still at this version; 0: only if there is none."
     )
@@ -172,7 +170,7 @@ class Remember(Call):
     file: str = Field(
         "MEMORY.md", description="`MEMORY.md` for short facts, or a file for one topic, such as `postgres.md`."
     )
-    tags: list[str] = Field([], description="Words that the file can be found and promoted by.")
+    tags: TextList = Field([], description="Words that the file can be found and promoted by.")
 
     def run(self, scope: Scope) -> str:
         """Remember."""
@@ -199,8 +197,8 @@ class Promote(Call):
     needs = ("promote",)
     hints = _changes(destructive=True, idempotent=True)
 
-    tags: list[str] = Field([], description="Only files that have one of these tags.")
-    paths: list[str] = Field([], description="Only what is in one of these directories, or matches one of these globs.")
+    tags: TextList = Field([], description="Only files that have one of these tags.")
+    paths: TextList = Field([], description="Only what is in one of these directories, or matches one of these globs.")
     strategy: Strategy = Field(
         "merge", description="For conflicts: `merge` fails, `ours` keeps what is inherited, `theirs` takes the changes."
     )

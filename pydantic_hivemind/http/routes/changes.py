@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from pydantic_hivemind.base.json_values import JsonBytes
+from pydantic_hivemind.base.validation import TextList
 from pydantic_hivemind.base.values import Conflict, Edited, File, PromotionReport, Stat, Strategy
 from pydantic_hivemind.errors import PromotionConflict
 from pydantic_hivemind.http.access import (
@@ -38,7 +39,7 @@ class Write(Asked):
 
     path: ThePath
     data: JsonBytes = Field(description="What will be in it.")
-    tags: list[str] | None = Field(None, description="Its tags; without them it keeps those it has.")
+    tags: TextList | None = Field(None, description="Its tags; without them it keeps those it has.")
 
 
 class Edit(Asked):
@@ -75,7 +76,7 @@ class Tag(Asked):
     """The tags that a file is to have."""
 
     path: ThePath
-    tags: list[str]
+    tags: TextList
 
 
 class Restore(Asked):
@@ -89,8 +90,8 @@ class Promote(Asked):
     """What to promote where."""
 
     to: str | None = Field(None, description="The ancestor; the parent if none is named.")
-    tags: list[str] | None = Field(None, description="Only files that have one of these.")
-    paths: list[str] | None = Field(
+    tags: TextList | None = Field(None, description="Only files that have one of these.")
+    paths: TextList | None = Field(
         None, description="Only paths that match one of these globs, or are in one of these directories."
     )
     strategy: Strategy = Field(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from pydantic_hivemind.base.validation import TextList
 from pydantic_hivemind.base.values import Change, Hit, Match, Stat, Version
 from pydantic_hivemind.http.access import Readable, TheGrant, chain_of
 from pydantic_hivemind.http.paging import Paging
@@ -31,7 +32,7 @@ class Search(Asked):
     query: str | None = None
     limit: int = Field(10, ge=1, le=MAX_HITS, description="Most passages.")
     under: str = Field("/", description="Only in this file or directory.")
-    tags: list[str] | None = Field(None, description="Only in files that have one of these.")
+    tags: TextList | None = Field(None, description="Only in files that have one of these.")
     where: dict[str, Any] | None = Field(
         None, description='Only in files of which this is true: `{"size": {"$gt": 7}}`.'
     )

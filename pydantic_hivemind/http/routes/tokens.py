@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BeforeValidator, Field
 
+from pydantic_hivemind.base.validation import FirstMistake
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, TheGrant, TheTokens
 from pydantic_hivemind.http.descendants import find
@@ -21,7 +22,8 @@ from pydantic_hivemind.tokens import ACTIONS, MAX_TTL, Action, Grant, Tokens
 router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=TokenRoute)
 
 Can = Annotated[
-    list[Action] | None, Field(min_length=1, description="What the token may do; without it all that yours may.")
+    Annotated[list[Action], FirstMistake()] | None,
+    Field(min_length=1, description="What the token may do; without it all that yours may."),
 ]
 
 
