@@ -104,3 +104,52 @@ MAX_TTL = 10 * 365 * 24 * 3600.0
 
 DEFAULT_TOKEN_TTL = 30 * 24 * 3600.0
 """Default ttl of a token, in seconds: 30 days, so that a forgotten token soon expires."""
+
+# -- HTTP: requests ------------------------------------------------------------------------------------
+
+MAX_JSON_BYTES = 1 << 20
+"""Maximum size of a JSON body without file content, in bytes. Parsed as a whole, it takes up to twenty times its size
+of memory."""
+
+MAX_CONTENT_BYTES = 16 << 20
+"""Maximum size of a JSON body with file content, and of an MCP message, in bytes."""
+
+MAX_INCOMING_BYTES = 512 << 20
+"""Maximum size of all request bodies being received, in memory or in temporary files: two of the largest files."""
+
+BODY_SECONDS = 20.0
+"""Time to receive a request body, in seconds, before what `LEAST_BODY_RATE` adds, as with Apache's `mod_reqtimeout`."""
+
+LEAST_BODY_RATE = 16 << 10
+"""Minimum rate at which a request body must arrive after `BODY_SECONDS`, in bytes per second."""
+
+HEAD_SECONDS = 15.0
+"""Time from the opening of a connection, or the end of a response, to the end of the next request's head, in
+seconds."""
+
+# -- HTTP: responses -----------------------------------------------------------------------------------
+
+MAX_OUTGOING_BYTES = 512 << 20
+"""Maximum size of all responses above 64 KiB that are being sent, in memory or in temporary files: two of the largest
+files."""
+
+SEND_SECONDS = 30.0
+"""Time that a client may read nothing of a response, in seconds: half of nginx's default. Then it is disconnected."""
+
+LEAST_SEND_RATE = 4 << 10
+"""Minimum rate at which a client must read a response after `SEND_SECONDS`, in bytes per second: a slow modem's."""
+
+# -- HTTP: connections ---------------------------------------------------------------------------------
+
+MAX_CONNECTIONS = 500
+"""Maximum number of connections: half of the file descriptors that a process usually has."""
+
+MAX_CONNECTIONS_PER_ADDRESS = 100
+"""Maximum number of connections from one IPv4 address or one /64 network of IPv6. Loopback addresses and trusted
+proxies are exempt, since all clients behind a proxy share its address."""
+
+EVICTION_SECONDS = 2.0
+"""Time without any progress, in seconds, after which a connection may be closed to make room for a new one."""
+
+RETRY_SECONDS = 5
+"""Value of `Retry-After`, in seconds, when the server has reached one of these limits."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from pydantic_hivemind.http.bodies import Bodies
 from pydantic_hivemind.http.guard import Guard
 from pydantic_hivemind.http.metrics import Metrics
 from pydantic_hivemind.http.routes import changes, files, finding, tokens, workspaces
+from pydantic_hivemind.http.sending import Sending
 from pydantic_hivemind.tokens import Tokens
 
 DESCRIPTION = """
@@ -64,6 +66,7 @@ def create_app(
     )
     app.state.hivemind = hive
     app.state.tokens = token_store or Tokens(hive)
+    app.state.large_files = CapacityLimiter(files.LARGE_AT_ONCE)
     api = APIRouter(prefix="/v1", responses=problems.ALWAYS)
     for part in (files, finding, changes, workspaces, tokens):
         api.include_router(part.router)
@@ -95,6 +98,7 @@ def create_app(
     app.add_middleware(Bodies)
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(metrics.around)
+    app.add_middleware(Sending)
     return app
 
 

@@ -9,25 +9,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pydantic_hivemind.http.problems import problem
-from pydantic_hivemind.limits import MAX_FILE_BYTES
-
-MAX_JSON_BYTES = 1 << 20
-"""Largest JSON without the content of files: parsed as a whole, it takes up to twenty times its size of memory."""
-
-MAX_CONTENT_BYTES = 16 << 20
-"""Largest JSON with the content of files, and largest call of a tool."""
-
-MAX_HELD_BYTES = 512 << 20
-"""Most bytes of bodies that are held at once, in memory or in temporary files: two of the largest files."""
-
-GRACE_SECONDS = 20.0
-"""Seconds that every body has to come in, as with Apache's `mod_reqtimeout`."""
-
-LEAST_RATE = 16 << 10
-"""Bytes for which a body has a second more. Slow lines are faster; who only wants to be waited for must send on."""
-
-RETRY_SECONDS = 5
-"""After how many seconds to try again when the server holds all that it can: most bodies are there by then."""
+from pydantic_hivemind.limits import (
+    BODY_SECONDS,
+    LEAST_BODY_RATE,
+    MAX_CONTENT_BYTES,
+    MAX_FILE_BYTES,
+    MAX_INCOMING_BYTES,
+    RETRY_SECONDS,
+)
 
 _BODY = "hivemind.body"
 
@@ -110,7 +99,7 @@ class _Body:
         self._bodies.held += size
         if self.received > self._limit:
             return self._refuse(413, f"a request of this kind has at most {self._limit} bytes")
-        if self._bodies.held > MAX_HELD_BYTES:
+        if self._bodies.held > MAX_INCOMING_BYTES:
             after = {"Retry-After": str(RETRY_SECONDS)}
             return self._refuse(503, "the server is taking in as much as it can; try again later", after)
         self._is_complete = not message.get("more_body", False)
@@ -126,7 +115,7 @@ class _Body:
         now = current_time()
         if self._begun is None:
             self._begun = now
-        return max(0.0, self._begun + GRACE_SECONDS + self.received / LEAST_RATE - now)
+        return max(0.0, self._begun + BODY_SECONDS + self.received / LEAST_BODY_RATE - now)
 
     def _refuse(self, status: int, why: str, headers: dict[str, str] | None = None) -> Message:
         # What is still to come is not worth the connection.

@@ -16,12 +16,12 @@ from fastapi.security import HTTPBearer
 from pydantic_hivemind.errors import InvalidOption, InvalidToken
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http import bodies
-from pydantic_hivemind.limits import MAX_FILE_BYTES
+from pydantic_hivemind.limits import MAX_CONTENT_BYTES, MAX_FILE_BYTES, MAX_JSON_BYTES
 from pydantic_hivemind.tokens import Grant, Tokens
 
 LIMITS = {
     "write_bytes": MAX_FILE_BYTES,
-    **dict.fromkeys(["write", "edit", "merge"], bodies.MAX_CONTENT_BYTES),
+    **dict.fromkeys(["write", "edit", "merge"], MAX_CONTENT_BYTES),
 }
 """Largest bodies, in bytes, of the operations that take the content of files."""
 
@@ -54,7 +54,7 @@ class TokenRoute(APIRoute):
             await look_at_token(request)
             for name in sorted(unheeded & set(request.headers)):
                 raise InvalidOption(f"this operation does not support the header {name.title()}; omit it")
-            bodies.limit(request.scope, LIMITS.get(self.name, bodies.MAX_JSON_BYTES))
+            bodies.limit(request.scope, LIMITS.get(self.name, MAX_JSON_BYTES))
             return await answer(request)
 
         return handle

@@ -13,8 +13,9 @@ from uvicorn.config import LOGGING_CONFIG
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.http.app import create_app
-from pydantic_hivemind.http.connections import HEAD_SECONDS, BoundedConnection
+from pydantic_hivemind.http.connections import BoundedConnection
 from pydantic_hivemind.http.metrics import LOG
+from pydantic_hivemind.limits import HEAD_SECONDS
 from pydantic_hivemind.tokens import Tokens
 
 DEFAULT_HOST = "127.0.0.1"

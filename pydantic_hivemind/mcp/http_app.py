@@ -17,13 +17,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pydantic_hivemind.errors import HivemindError, InvalidToken
 from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.limits import MAX_CONTENT_BYTES
 from pydantic_hivemind.mcp.callers import TOKEN, by_request
 from pydantic_hivemind.mcp.protocol import server_for
 from pydantic_hivemind.rendering.error_statuses import answer_of, problem_details
 from pydantic_hivemind.tokens import Tokens
-
-MAX_CALL_BYTES = 16 << 20
-"""Largest call, in bytes: a file as JSON, which is parsed as a whole."""
 
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
@@ -39,7 +37,7 @@ def create_app(hive: Hivemind, *, token_store: Tokens | None = None) -> Starlett
     # No sessions: a request is answered for its own token, whoever began the conversation.
     server = server_for(by_request(tokens))
     manager = StreamableHTTPSessionManager(
-        server, json_response=True, stateless=True, max_request_body_size=MAX_CALL_BYTES
+        server, json_response=True, stateless=True, max_request_body_size=MAX_CONTENT_BYTES
     )
 
     @asynccontextmanager

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.tokens import Tokens
@@ -66,24 +68,39 @@ def run(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 @pytest.fixture
-def served(hive: Hivemind) -> Iterator[str]:
-    """The address of a real server of the hive, on a free port."""
+def serve_app(hive: Hivemind) -> Callable[[Mapping[str, Starlette]], AbstractContextManager[str]]:
+    """Serves the API of the hive, with other apps beside it, on a free port in a thread; gives the address."""
     import threading
 
     import uvicorn
 
     from pydantic_hivemind.http import create_app
     from pydantic_hivemind.http.server import OPTIONS
-    from pydantic_hivemind.mcp import create_app as create_mcp_app
 
-    app = create_app(hive, mounts={"/mcp": create_mcp_app(hive)})
-    config = uvicorn.Config(app, port=0, log_config=None, **OPTIONS)
-    server = uvicorn.Server(config)
-    with config.bind_socket() as listener:
-        listener.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        # The socket takes requests already; they wait until the server has started.
-        yield "http://{}:{}".format(*listener.getsockname())
-        server.should_exit = True
-        thread.join()
+    @contextmanager
+    def serve(mounts: Mapping[str, Starlette]) -> Iterator[str]:
+        config = uvicorn.Config(create_app(hive, mounts=mounts), port=0, log_config=None, **OPTIONS)
+        server = uvicorn.Server(config)
+        with config.bind_socket() as listener:
+            listener.listen()
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+            thread.start()
+            # The socket takes requests already; they wait until the server has started.
+            try:
+                yield "http://{}:{}".format(*listener.getsockname())
+            finally:
+                server.should_exit = True
+                thread.join()
+
+    return serve
+
+
+@pytest.fixture
+def served(
+    hive: Hivemind, serve_app: Callable[[Mapping[str, Starlette]], AbstractContextManager[str]]
+) -> Iterator[str]:
+    """The address of a real server of the hive, as `hivemind serve` runs it."""
+    from pydantic_hivemind.mcp import create_app
+
+    with serve_app({"/mcp": create_app(hive)}) as address:
+        yield address

@@ -19,9 +19,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pydantic_hivemind.http import bodies, connections, create_app, route
-from pydantic_hivemind.http.bodies import MAX_CONTENT_BYTES, MAX_JSON_BYTES
 from pydantic_hivemind.http.routes import files
-from pydantic_hivemind.limits import MAX_FILE_BYTES
+from pydantic_hivemind.limits import MAX_CONTENT_BYTES, MAX_FILE_BYTES, MAX_JSON_BYTES
 from pydantic_hivemind.tokens import ACTIONS, Tokens
 
 
@@ -121,7 +120,7 @@ def test_too_large_a_body_is_refused_before_it_is_read(served, token, method, ad
 
 def test_too_large_a_body_without_a_length_is_cut_off(served, token, monkeypatch):
     monkeypatch.setattr(bodies, "MAX_CONTENT_BYTES", 1000)
-    monkeypatch.setattr(bodies, "MAX_JSON_BYTES", 1000)
+    monkeypatch.setattr(route, "MAX_JSON_BYTES", 1000)
     monkeypatch.setattr(route, "LIMITS", dict.fromkeys(route.LIMITS, 1000))
     for method, address in (("PUT", "/v1/files/f"), ("POST", "/v1/edit"), ("POST", "/v1/tag"), ("POST", "/mcp")):
         begun = begin(served, method, address, token=token, sent=b"x" * 1001)
@@ -149,7 +148,7 @@ def test_of_too_many_at_once_the_last_is_told_to_come_again(served, token, run, 
             is_held.set()
         return message
 
-    monkeypatch.setattr(bodies, "MAX_HELD_BYTES", 200_000)
+    monkeypatch.setattr(bodies, "MAX_INCOMING_BYTES", 200_000)
     monkeypatch.setattr(bodies._Body, "receive", watched)
     first = begin(served, "PUT", "/v1/files/first", token=token, length=150_001, sent=b"x" * 150_000)
     # While both came in, either might be the last.
@@ -168,7 +167,7 @@ def test_of_too_many_at_once_the_last_is_told_to_come_again(served, token, run, 
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(served, token, monkeypatch):
-    monkeypatch.setattr(bodies, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.3)
     for method, address in (("PUT", "/v1/files/f"), ("POST", "/v1/search"), ("POST", "/mcp")):
         begun = begin(served, method, address, token=token, length=1000, sent=b"{")
         status, headers, problem = answer_on(begun)
@@ -177,9 +176,9 @@ def test_a_body_that_does_not_come_is_not_waited_for(served, token, monkeypatch)
 
 
 def test_a_body_that_comes_at_some_speed_is(served, token, run, monkeypatch):
-    monkeypatch.setattr(bodies, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.3)
     # A byte is worth half a minute, which no machine is late by.
-    monkeypatch.setattr(bodies, "LEAST_RATE", 1 / 30)
+    monkeypatch.setattr(bodies, "LEAST_BODY_RATE", 1 / 30)
     begun = begin(served, "PUT", "/v1/files/f", token=token, length=5, sent=b"0")
     for _ in range(4):
         time.sleep(0.1)
@@ -213,6 +212,7 @@ def test_a_request_takes_its_time(served, token, monkeypatch):
 
 def test_connections_beyond_what_a_server_has_room_for_are_closed(served, monkeypatch):
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(connections, "EVICTION_SECONDS", 600.0)
     open_now = [begin(served, "", "", head=b"GET /") for _ in range(3)]
     with closing(begin(served, "", "", head=b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")) as one_more:
         status, headers, problem = answer_on(one_more)

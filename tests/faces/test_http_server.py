@@ -17,8 +17,8 @@ from starlette.routing import Route
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.http import create_app, serve
-from pydantic_hivemind.http.connections import HEAD_SECONDS
 from pydantic_hivemind.http.server import OPTIONS
+from pydantic_hivemind.limits import HEAD_SECONDS
 from pydantic_hivemind.tokens import ACTIONS
 
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from tempfile import SpooledTemporaryFile
-from typing import Annotated, Any
+from contextlib import ExitStack
+from tempfile import SpooledTemporaryFile, TemporaryFile
+from typing import IO, Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.types import Receive, Send
+from starlette.types import Scope as Asgi
 
 from pydantic_hivemind.base.json_values import to_json_value
-from pydantic_hivemind.base.values import Stat
+from pydantic_hivemind.base.values import File, Stat
 from pydantic_hivemind.errors import InvalidPath, IsADirectory, StoreFull
-from pydantic_hivemind.http import ranges
+from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.http import ranges, sending
 from pydantic_hivemind.http.access import (
     ExpectedVersion,
     KnownVersions,
@@ -46,10 +50,13 @@ register_url_convertor("file", _AnyText())
 router = APIRouter(prefix="/files", tags=["files"], route_class=TokenRoute)
 
 CHUNK_BYTES = 1 << 18
-"""How much of a file is sent at once, so that a slow reader is not sent all of it."""
+"""Largest file that is in memory while it is sent, and how much of a larger one is."""
 
 SPOOL_BYTES = 1 << 20
 """Largest body that is kept in memory while it comes in."""
+
+LARGE_AT_ONCE = 2
+"""Files above `CHUNK_BYTES` that are read at a time: until it is in a temporary file, each is in memory as a whole."""
 
 MAX_STAT_CHARS = 2048
 """Longest stat that comes with a file: proxies take heads of 4 KB, and tags alone can have many times as much."""
@@ -108,7 +115,8 @@ ThePath = Annotated[str, Depends(path_of)]
         **documented(404, 409, 416),
     },
 )
-def read(
+async def read(
+    request: Request,
     scope: Readable,
     path: ThePath,
     known: KnownVersions,
@@ -118,16 +126,16 @@ def read(
     if_range: Annotated[str | None, Header(description="A part only of the version of that ETag.")] = None,
 ) -> Response:
     """A file's bytes, exactly as they were written, with their version as the ETag."""
-    if known and _is_one_of(known, there := scope.stat(path)):
-        return Response(status_code=304, headers={"ETag": etag_of(there.version)})
-    file = scope.read(path)
-    headers = _headers(file.stat)
-    part = ranges.part(wanted, file.stat.size) if if_range in (None, headers["ETag"]) else None
-    if part is None:
-        return StreamingResponse(_parts(file.data, range(file.stat.size)), headers=headers, media_type=_TYPE)
-    headers["Content-Length"] = str(len(part))
-    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.stat.size}"
-    return StreamingResponse(_parts(file.data, part), 206, headers, _TYPE)
+    found = await run_sync(_small, scope, path, known)
+    if isinstance(found, Stat) and _is_one_of(known, found):
+        return Response(status_code=304, headers={"ETag": etag_of(found.version)})
+    if isinstance(found, File):
+        headers, part = _answer_to(found.stat, wanted, if_range)
+        data = found.data if part is None else found.data[part.start : part.stop]
+        return Response(data, 200 if part is None else 206, headers, _TYPE)
+    # Nobody else's requests wait meanwhile: it has a limiter of its own, and so threads of its own.
+    sending.hold(request.scope, found.size)
+    return await run_sync(_large, scope, path, wanted, if_range, limiter=request.app.state.large_files)
 
 
 @router.head(
@@ -196,6 +204,52 @@ def _headers(stat: Stat) -> dict[str, str]:
     }
 
 
-async def _parts(data: bytes, part: range) -> AsyncIterator[bytes]:
-    for start in range(part.start, part.stop, CHUNK_BYTES):
-        yield data[start : min(start + CHUNK_BYTES, part.stop)]
+def _small(scope: Scope, path: str, known: frozenset[str]) -> File | Stat:
+    """A file, or only its stat if it is large, a directory, or one of those that are known."""
+    stat = scope.stat(path)
+    return stat if stat.size > CHUNK_BYTES or _is_one_of(known, stat) else scope.read(path)
+
+
+def _large(scope: Scope, path: str, wanted: str | None, if_range: str | None) -> Response:
+    """The answer with a file that is not in memory while it is sent."""
+    file = scope.read(path)
+    headers, part = _answer_to(file.stat, wanted, if_range)
+    with ExitStack() as undone:
+        try:
+            copy = undone.enter_context(TemporaryFile())
+            copy.write(file.data if part is None else memoryview(file.data)[part.start : part.stop])
+            copy.seek(0)
+        except OSError:
+            raise StoreFull("there is no room for the copy that a large file is sent from") from None
+        undone.pop_all()
+    return _FromFile(copy, 200 if part is None else 206, headers)
+
+
+def _answer_to(stat: Stat, wanted: str | None, if_range: str | None) -> tuple[dict[str, str], range | None]:
+    """What comes with a file's bytes, and which of them if not all."""
+    headers = _headers(stat)
+    part = ranges.part(wanted, stat.size) if if_range in (None, headers["ETag"]) else None
+    if part is not None:
+        headers["Content-Length"] = str(len(part))
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{stat.size}"
+    return headers, part
+
+
+class _FromFile(StreamingResponse):
+    """What is in a temporary file, which ends with it."""
+
+    def __init__(self, file: IO[bytes], status: int, headers: dict[str, str]) -> None:
+        super().__init__(_parts(file), status, headers, _TYPE)
+        self._file = file
+
+    async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
+        """As an ASGI app."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+
+async def _parts(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while part := await run_sync(file.read, CHUNK_BYTES):
+        yield part
