@@ -66,7 +66,11 @@ def hivemind_lifespan(
 
 
 def get_hive(connection: HTTPConnection) -> Hivemind:
-    """Dependency: the app's hive."""
+    """Return the app's hive, as a dependency.
+
+    Raises:
+        TypeError: The app was made without `hivemind_lifespan`.
+    """
     hive = getattr(connection.app.state, "hivemind", None)
     if not isinstance(hive, Hivemind):
         raise TypeError("the app has no hive; make it with FastAPI(lifespan=hivemind_lifespan(...))")

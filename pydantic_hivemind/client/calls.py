@@ -156,7 +156,7 @@ def history(path: str) -> Steps[list[Version]]:
 
 
 def diff(to: str | None = None) -> Steps[list[Change]]:
-    """What promoting the workspace would change in its parent, or in another ancestor, by path."""
+    """Return what promoting the workspace would change in its parent, or in another ancestor, by path."""
     return (yield from every(Change, "diff", to=to))
 
 

@@ -299,7 +299,13 @@ class ScopeReader(ScopeHandle):
         return self._finder.collection(self._database, self._row, path)
 
     def diff(self, to: ScopeHandle | str | None = None) -> list[Change]:
-        """What promoting all of this scope would change in its parent, or in another ancestor, by path."""
+        """Return what promoting all of this scope would change in its parent, or in another ancestor, by path.
+
+        Raises:
+            ScopeNotFound: The scope has no parent, or `to` is not one of its ancestors.
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+            StoreError: The store failed.
+        """
         level = self._level_of(to)
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)

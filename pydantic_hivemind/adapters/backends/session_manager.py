@@ -321,7 +321,7 @@ class SessionManager(pydantic_ai_backends.SessionManager):
     async def promote(
         self, session_id: str, to: ScopeHandle | str | None = None, **options: Unpack[PromoteOptions]
     ) -> PromotionReport:
-        """`Session.promote` for an open session.
+        """Promote an open session, as `Session.promote` does.
 
         Raises:
             ScopeNotFound: No session of that id is open here.

@@ -191,7 +191,7 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         return await self._read(lambda opened: opened.scope.exists(path))
 
     async def realpath(self, path: str) -> str:
-        """The path without `.` and `..`: a scope has no links."""
+        """Return the path without `.` and `..`: a scope has no links."""
         return normalize(path)
 
     async def destroy(self) -> None:
