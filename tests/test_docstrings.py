@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from docstring_words import RAISE_NOTHING, RAISES_MISSING, VERBS
 
 from pydantic_hivemind import errors
 
@@ -32,25 +33,6 @@ MODULES = [
     ".testing",
     ".tokens",
 ]
-
-VERBS = set(
-    re.findall(
-        r"\w+",
-        """
-    Abandon Accept Acknowledge Add Aim Allow Answer Append Apply Approve Archive Ask Await Back Begin Bind Block
-    Bring Build Call Cancel Change Check Clear Close Collect Commit Compact Compare Connect Continue Convert Copy
-    Count Create Cut Decide Declare Decode Delete Describe Destroy Discard Drop Edit Embed Encode End Ensure Enter
-    Exit Explain Export Find Finish Fit Fork Format Forget Get Give Go Grant Group Hand Handle Hide Hold Import
-    Index Insert Keep Leave Let Lint List Load Lock Look Make Match Measure Merge Migrate Move Name Note Open
-    Overwrite Parse Plan Prepare Print Promote Propose Prune Put Raise Rank Read Recall Receive Record Refuse
-    Register Reindex Reject Release Remember Remove Rename Renew Repair Replace Report Require Reset Resolve
-    Restore Return Reveal Revert Revoke Rewrite Run Save Say Search See Send Serve Set Show Shut Sign Skip Sort
-    Spawn Split Start Stat Stop Store Stream Sweep Tag Take Tell Test Touch Translate Turn Undo Unlock Update
-    Upgrade Use Validate Verify Wait Walk Watch Wrap Write Yield
-    """,
-    )
-)
-"""In their base form. One that is missing here can be added; what is no verb cannot."""
 
 
 class Public(NamedTuple):
@@ -212,6 +194,18 @@ def mistakes(found: Public) -> list[str]:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_docstring_says_what_to_do_and_what_may_fail(name):
     assert mistakes(FUNCTIONS[name]) == []
+
+
+def test_a_function_names_what_it_raises():
+    """It has a section for that, or is known to need none."""
+    without, having = set(), set()
+    for found in FUNCTIONS.values():
+        if not found.is_property:
+            function = found.function
+            name = f"{function.__module__}.{function.__qualname__}".removeprefix("pydantic_hivemind.")
+            (having if "Raises:" in (inspect.getdoc(function) or "") else without).add(name)
+    assert without - RAISE_NOTHING - RAISES_MISSING == set(), "name in `Raises:` what a caller can meet"
+    assert having & (RAISE_NOTHING | RAISES_MISSING) == set(), "take out of the lists what has a section now"
 
 
 def test_they_are_found():

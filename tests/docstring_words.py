@@ -1,0 +1,100 @@
+"""What the tests of docstrings go by: verbs, and public functions that do not name what they raise."""
+
+import re
+
+VERBS = set(
+    re.findall(
+        r"\w+",
+        """
+    Abandon Accept Acknowledge Add Aim Allow Answer Append Apply Approve Archive Ask Await Back Begin Bind Block
+    Bring Build Call Cancel Change Check Clear Close Collect Commit Compact Compare Connect Continue Convert Copy
+    Count Create Cut Decide Declare Decode Delete Describe Destroy Discard Drop Edit Embed Encode End Ensure Enter
+    Exit Explain Export Find Finish Fit Fork Format Forget Get Give Go Grant Group Hand Handle Hide Hold Import
+    Index Insert Keep Leave Let Lint List Load Lock Look Make Match Measure Merge Migrate Move Name Note Open
+    Overwrite Parse Plan Prepare Print Promote Propose Prune Put Raise Rank Read Recall Receive Record Refuse
+    Register Reindex Reject Release Remember Remove Rename Renew Repair Replace Report Require Reset Resolve
+    Restore Return Reveal Revert Revoke Rewrite Run Save Say Search See Send Serve Set Show Shut Sign Skip Sort
+    Spawn Split Start Stat Stop Store Stream Sweep Tag Take Tell Test Touch Translate Turn Undo Unlock Update
+    Upgrade Use Validate Verify Wait Walk Watch Wrap Write Yield
+    """,
+    )
+)
+"""In their base form. One that is missing here can be added; what is no verb cannot."""
+
+RAISE_NOTHING = {
+    "adapters.backends.scope_backend.HivemindBackend.exists",
+    "adapters.backends.scope_backend.HivemindBackend.glob_info",
+    "adapters.backends.scope_backend.HivemindBackend.grep_raw",
+    "adapters.backends.scope_backend.HivemindBackend.ls_info",
+    "adapters.backends.scope_backend.HivemindBackend.read",
+    "adapters.backends.session_manager.Session.touch",
+    "adapters.fastapi.deep_deps",
+    "adapters.fastapi.hivemind_error",
+    "adapters.fastapi.hivemind_lifespan",
+    "adapters.fastapi.user_conversation",
+    "adapters.fastapi.user_scope",
+    "adapters.memory.toolset.HivemindSearch.get_wrapper_toolset",
+    "adapters.memory.toolset.HivemindToolset.remember",
+    "adapters.memory.toolset.HivemindToolset.search_memory",
+    "adapters.pydantic_ai.scope_workspace.HivemindWorkspace.combine",
+    "adapters.pydantic_ai.scope_workspace.ScopeWorkspace.realpath",
+    "client.asynchronous.AsyncHivemindClient.close",
+    "client.blocking.HivemindClient.close",
+    "hive.handle.ScopeHandle.is_kept_in",
+    "hive.hivemind.Hivemind.close",
+    "hive.scope.Scope.checkpoints",
+    "hive.scope.Scope.watched",
+    "testing.dict_model.ScopeModel.collisions",
+    "testing.dict_model.ScopeModel.files",
+    "testing.dict_model.ScopeModel.hide",
+    "testing.dict_model.ScopeModel.inherited",
+    "testing.dict_model.ScopeModel.put_back",
+    "testing.dict_model.ScopeModel.tree",
+    "testing.scripted_model.scripted_model",
+}
+"""Public functions without `Raises:` that need none: they return failures, as their protocol wants, or cannot fail."""
+
+RAISES_MISSING = {
+    "adapters.backends.session_manager.Session.note",
+    "adapters.backends.session_manager.Session.promote",
+    "adapters.pydantic_deep.checkpoint_store.HivemindCheckpointStore.clear",
+    "adapters.pydantic_deep.checkpoint_store.HivemindCheckpointStore.count",
+    "adapters.pydantic_deep.checkpoint_store.HivemindCheckpointStore.get",
+    "adapters.pydantic_deep.checkpoint_store.HivemindCheckpointStore.get_by_label",
+    "adapters.pydantic_deep.checkpoint_store.HivemindCheckpointStore.list_all",
+    "adapters.pydantic_deep.checkpoint_store.HivemindCheckpointStore.remove",
+    "adapters.pydantic_deep.checkpoint_store.HivemindCheckpointStore.remove_oldest",
+    "adapters.pydantic_deep.line_b.DeepAgentDeps.write_uploads",
+    "adapters.pydantic_deep.line_b.continue_here",
+    "adapters.pydantic_deep.line_choice.continue_here",
+    "client.calls.diff",
+    "client.calls.promote",
+    "client.calls.revert",
+    "client.workspaces.children",
+    "client.workspaces.info",
+    "client.workspaces.list_tokens",
+    "client.workspaces.revoke_token",
+    "client.workspaces.scopes",
+    "hive.async_scope.AsyncScope.children",
+    "hive.hivemind.Hivemind.check",
+    "hive.hivemind.Hivemind.cleanup",
+    "hive.hivemind.Hivemind.scopes",
+    "hive.hivemind.Hivemind.size",
+    "hive.hivemind.Hivemind.sweep",
+    "hive.scope.Scope.conversations",
+    "http.app.create_app",
+    "mcp.http_app.create_app",
+    "mcp.stdio.serve",
+    "messages.checkpoints.Checkpoints.clear",
+    "messages.checkpoints.Checkpoints.count",
+    "messages.checkpoints.Checkpoints.get",
+    "messages.checkpoints.Checkpoints.get_by_label",
+    "messages.checkpoints.Checkpoints.list_all",
+    "messages.checkpoints.Checkpoints.remove",
+    "messages.checkpoints.Checkpoints.remove_oldest",
+    "messages.conversations.Conversation.clear",
+    "messages.conversations.Conversation.load",
+    "tokens.Tokens.list",
+    "tokens.Tokens.revoke",
+}
+"""Those that do not name yet what they raise. This list may only become shorter: what is mended is taken out."""
