@@ -28,6 +28,8 @@ RAISE_NOTHING = {
     "adapters.backends.scope_backend.HivemindBackend.ls_info",
     "adapters.backends.scope_backend.HivemindBackend.read",
     "adapters.backends.session_manager.Session.touch",
+    "adapters.fastapi.async_conversation",
+    "adapters.fastapi.async_scope",
     "adapters.fastapi.deep_deps",
     "adapters.fastapi.hivemind_error",
     "adapters.fastapi.hivemind_lifespan",

@@ -303,8 +303,6 @@ class ScopeReader(ScopeHandle):
 
         Raises:
             ScopeNotFound: The scope has no parent, or `to` is not one of its ancestors.
-            ScopeGone: The scope was destroyed, or its ttl has passed.
-            StoreError: The store failed.
         """
         level = self._level_of(to)
         with self._database.snapshot() as tx:

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import threading
 
-import psycopg
 import pytest
+from databases import connect
 
 pytest.importorskip("pydantic_ai.workspaces")
 
@@ -24,7 +24,7 @@ def tables_locked(place):
     if "://" not in place:
         yield
     else:
-        with psycopg.connect(place) as other:
+        with connect(place) as other:
             other.execute("LOCK hivemind.scopes, hivemind.heads, hivemind.versions IN ACCESS EXCLUSIVE MODE")
             yield
 
