@@ -54,7 +54,11 @@ class Scope(ScopeWriter):
         return tuple(self._child(row) for row in rows)
 
     def info(self) -> ScopeInfo:
-        """Return what is known of the scope itself: its name, parent and lifetime."""
+        """Return what is known of the scope itself: its name, parent and lifetime.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         with self._database.read() as tx:
             found = scope_listing.info(tx, self._row.id)
         if found is None:
