@@ -80,7 +80,6 @@ RAISES_MISSING = {
     "hive.async_scope.AsyncScope.children",
     "hive.hivemind.Hivemind.check",
     "hive.hivemind.Hivemind.cleanup",
-    "hive.hivemind.Hivemind.scopes",
     "hive.hivemind.Hivemind.size",
     "hive.hivemind.Hivemind.sweep",
     "hive.scope.Scope.conversations",
