@@ -15,7 +15,7 @@ from pydantic_hivemind.base.json_values import to_base64
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Change, Edited, File, Hit, Match, PromotionReport, Stat, Strategy, Version
 from pydantic_hivemind.client.exchange import Ask, Steps, every, many, nothing, one, parse, sendable
-from pydantic_hivemind.hive.reader import decoded, encoded
+from pydantic_hivemind.hive.utf8 import decoded, encoded
 
 MAX_TAGS_CHARS = 2048
 """Maximum length of tags in a URL, in characters: many servers and proxies accept URLs of 8 KB at most. Longer tags are

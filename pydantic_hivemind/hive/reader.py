@@ -16,12 +16,12 @@ from pydantic_hivemind.base.values import Change, File, Hits, Match, Stat, Versi
 from pydantic_hivemind.errors import (
     InvalidOption,
     IsADirectory,
-    NotText,
     PathNotFound,
     ScopeNotFound,
     SearchDegraded,
 )
 from pydantic_hivemind.hive.handle import ScopeHandle
+from pydantic_hivemind.hive.utf8 import decoded
 from pydantic_hivemind.ledger import history, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.history import Past
@@ -373,31 +373,3 @@ def _files(view: View, under: str) -> list[Head]:
         return [itself]
     file = Kind.FILE
     return [head for head in view.inside(under) if head.kind == file]
-
-
-def decoded(path: str, data: bytes) -> str:
-    """Return a file's content as text.
-
-    Raises:
-        NotText: The content is not UTF-8.
-    """
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise NotText(f"{path!r} is not UTF-8 text; read it with read_bytes") from None
-
-
-def encoded(text: str) -> bytes:
-    """Return text as UTF-8 bytes.
-
-    Raises:
-        NotText: The text contains a lone surrogate, or is not a `str`.
-    """
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise NotText(
-            "the text contains a lone surrogate, which UTF-8 cannot encode; write bytes with write_bytes"
-        ) from None
-    except AttributeError:
-        raise NotText(f"the text must be a str, not {type(text).__name__}; write bytes with write_bytes") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pydantic_hivemind.errors import EditError
-from pydantic_hivemind.hive.reader import decoded, encoded
+from pydantic_hivemind.hive.utf8 import decoded, encoded
 from pydantic_hivemind.ledger.files import check_size
 
 

@@ -8,8 +8,9 @@ from functools import lru_cache
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Edited, File, Stat
 from pydantic_hivemind.errors import MergeConflict, VersionNotFound
-from pydantic_hivemind.hive.reader import ScopeReader, encoded
+from pydantic_hivemind.hive.reader import ScopeReader
 from pydantic_hivemind.hive.text_edits import replaced
+from pydantic_hivemind.hive.utf8 import encoded
 from pydantic_hivemind.ledger import files, history, idempotency, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.idempotency import Result

@@ -25,8 +25,8 @@ from pydantic_hivemind.errors import OperationConflict, VersionConflict
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.cas_files import Notebook, Operation
-from pydantic_hivemind.hive.reader import decoded, encoded
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.hive.utf8 import decoded, encoded
 from pydantic_hivemind.merging.operation_log import is_journal
 
 if TYPE_CHECKING:

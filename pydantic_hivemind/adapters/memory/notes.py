@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind.errors import InvalidPath, PathNotFound, VersionConflict
-from pydantic_hivemind.hive.reader import decoded, encoded
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.hive.utf8 import decoded, encoded
 
 if TYPE_CHECKING:
     from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch
