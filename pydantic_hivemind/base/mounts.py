@@ -50,6 +50,10 @@ class MountTable:
             table[prefix] = replace(mount, prefix=prefix)
         self._mounts = tuple(sorted(table.values(), key=lambda mount: len(mount.prefix), reverse=True))
         self.collections = tuple(dict.fromkeys(mount.collection for mount in self._mounts))
+        prefixes = sorted(table.keys() - {"/"})
+        self.outermost = tuple(
+            prefix for prefix in prefixes if not any(is_below(prefix, other) for other in prefixes if other != prefix)
+        )
 
     def __iter__(self) -> Iterator[Mount]:
         """The longest prefixes first."""

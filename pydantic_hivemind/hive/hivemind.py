@@ -50,7 +50,7 @@ class Hivemind:
         directory: str | Path,
         *,
         durability: Durability = "full",
-        mounts: Sequence[Mount] = DEFAULT_MOUNTS,
+        mounts: Sequence[Mount] = (),
         embedder: EmbeddingFunction | None = None,
     ) -> Hivemind:
         """Open the store in a directory, creating it if needed. Several processes may have it open.
@@ -59,7 +59,8 @@ class Hivemind:
             directory: Directory of the store; `~` is the user's home directory.
             durability: `full`: acknowledged writes survive a power failure. `normal`: they survive the end of the
                 process, and writes are about ten times as fast.
-            mounts: Which paths belong to which collection, and which files are indexed.
+            mounts: Which paths belong to which collection, and which files are indexed. They are added to
+                `DEFAULT_MOUNTS`; one of the same prefix replaces the default.
             embedder: Function that turns a list of texts into vectors, such as an embedding function of Chroma. The
                 default works offline and takes 0.05 ms a passage.
 
@@ -77,7 +78,7 @@ class Hivemind:
             raise InvalidOption(
                 "`Hivemind.open` needs a directory, not a URL; open a database with `Hivemind.connect(url)`"
             )
-        table = MountTable(mounts)
+        table = MountTable((*DEFAULT_MOUNTS, *mounts))
         # Absolute: the process may change its directory while the store is open. `Path.expanduser` fails where there
         # is no such user, and then `~` is a character.
         place = Path(os.path.expanduser(directory)).absolute()  # noqa: PTH111
@@ -85,9 +86,7 @@ class Hivemind:
         return cls(database, table, Finder(database, table, place / COLLECTIONS, embedder), place)
 
     @classmethod
-    def connect(
-        cls, url: str, *, mounts: Sequence[Mount] = DEFAULT_MOUNTS, embedder: EmbeddingFunction | None = None
-    ) -> Hivemind:
+    def connect(cls, url: str, *, mounts: Sequence[Mount] = (), embedder: EmbeddingFunction | None = None) -> Hivemind:
         """Open the store in a PostgreSQL database, creating it if needed. Several hosts may have it open.
 
         The store uses a schema of its own, `hivemind`, so the database may hold other tables. Each process keeps the
@@ -111,7 +110,7 @@ class Hivemind:
         from pydantic_hivemind.ledger.engine.postgresql import PostgresDriver
 
         check_embedder(embedder)
-        table = MountTable(mounts)
+        table = MountTable((*DEFAULT_MOUNTS, *mounts))
         database = Database(PostgresDriver(url))
         return cls(database, table, Finder(database, table, None, embedder))
 

@@ -23,10 +23,10 @@ from pydantic_ai.workspaces import (
 )
 from pydantic_ai.workspaces.conformance import WorkspaceBackendSuite
 
-from pydantic_hivemind import Hivemind, Scope
+from pydantic_hivemind import Hivemind, Mount, Scope
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.adapters.pydantic_ai.layered_workspace import layered
-from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace
+from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace, ScopeWorkspace
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,12 @@ ROUTED = [".deep/memory", "plans", ".deep/large_tool_results", "large_tool_resul
 
 @pytest.fixture
 def workspace(scope: Scope, directory: Path) -> Workspace:
-    return Workspace(layered(scope.workspace(), LocalWorkspaceBackend(directory)))
+    return over(scope, LocalWorkspaceBackend(directory))
+
+
+def over(scope: Scope, lower: WorkspaceBackend) -> Workspace:
+    upper = ScopeWorkspace(scope)
+    return Workspace(layered(upper, lower, upper.open))
 
 
 class TestContract(WorkspaceBackendSuite):
@@ -63,6 +68,25 @@ async def test_what_is_kept_is_in_the_scope(
     assert await workspace.realpath(f"{kept}/main/note.md") == f"{directory}/{kept}/main/note.md"
     await workspace.remove(path)
     assert not scope.exists(f"/{kept}/main/note.md")
+
+
+async def test_the_mounts_of_the_hive_are_kept_in_the_scope(tmp_path: Path, directory: Path) -> None:
+    """Those that were declared when it was opened too, and the outer one decides where one is in another."""
+    mounts = [Mount("/notes", "notes"), Mount("/notes/old", "old"), Mount("/docs/adr", "decisions")]
+    with Hivemind.open(tmp_path / "other", mounts=mounts) as hive:
+        backend = HivemindWorkspace(hive, over=LocalWorkspaceBackend(directory)).backend()
+        workspace = Workspace(backend)
+        for path in ("/notes/a.md", "notes/old/b.md", f"{directory}/docs/adr/1.md", "/.deep/memory/main/MEMORY.md"):
+            await workspace.write_text(path, "kept")
+        await workspace.write_text("docs/index.md", "below")
+        assert [path.relative_to(directory).as_posix() for path in directory.rglob("*.*")] == ["docs/index.md"]
+        assert {entry.name for entry in await workspace.list_dir("docs")} == {"adr", "index.md"}
+        assert {entry.name for entry in await workspace.list_dir(".")} == {"notes", "docs", ".deep"}
+        await workspace.remove("docs")
+        await workspace.remove("notes")
+        assert not await workspace.exists("/docs/adr/1.md")
+        (scope,) = hive.scope("workspaces").children
+        assert [stat.path for stat in scope.glob("**")] == ["/.deep/memory/main/MEMORY.md"]
 
 
 async def test_everything_else_is_below(workspace: Workspace, scope: Scope, directory: Path) -> None:
@@ -127,7 +151,7 @@ async def test_moving_into_place_happens_where_the_file_is(workspace: Workspace,
 async def test_what_is_below_may_be_read_only(scope: Scope, directory: Path) -> None:
     (directory / "main.py").write_text("print()")
     lower = ReadOnlyWorkspace(Workspace(LocalWorkspaceBackend(directory)))
-    workspace = Workspace(layered(scope.workspace(), lower))
+    workspace = over(scope, lower)
     assert await workspace.read_text("main.py") == "print()"
     with pytest.raises(WorkspaceReadOnlyError):
         await workspace.write_text("main.py", "x")

@@ -15,7 +15,7 @@ def test_the_last_of_equal_prefixes_counts():
 
 
 def test_defaults_that_are_changed(tmp_path):
-    mounts = [*DEFAULT_MOUNTS, Mount("/plans", "plans", union=True), Mount("/", "files", indexed_bytes=0)]
+    mounts = [Mount("/plans", "plans", union=True), Mount("/", "files", indexed_bytes=0)]
     with Hivemind.open(tmp_path, mounts=mounts) as hive:
         scope = hive.scope("a")
         scope.write_text("/x.md", "A zebra.\n")
@@ -26,3 +26,20 @@ def test_defaults_that_are_changed(tmp_path):
         second.edit("/plans/p.md", "One.\n", "One.\nThree.\n")
         first.promote()
         assert second.promote().merged == ("/plans/p.md",)
+
+
+def test_mounts_are_added_to_the_defaults(tmp_path):
+    """Memory is still memory: both sides' additions are kept."""
+    with Hivemind.open(tmp_path, mounts=[Mount("/notes", "notes")]) as hive:
+        project = hive.scope("project")
+        project.write_text("/.deep/memory/main/MEMORY.md", "- one\n")
+        first, second = project.spawn(), project.spawn()
+        first.edit("/.deep/memory/main/MEMORY.md", "- one\n", "- one\n- two\n")
+        second.edit("/.deep/memory/main/MEMORY.md", "- one\n", "- one\n- three\n")
+        first.promote()
+        assert second.promote().merged == ("/.deep/memory/main/MEMORY.md",)
+
+
+def test_the_outermost_prefixes():
+    table = MountTable([Mount("/a/b", "b"), Mount("/a", "a"), Mount("/ab", "c"), Mount("/", "files")])
+    assert table.outermost == ("/a", "/ab")

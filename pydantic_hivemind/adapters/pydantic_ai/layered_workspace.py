@@ -1,4 +1,4 @@
-"""A scope's workspace over another one: memory, plans and evicted tool results above, other files and commands below.
+"""A scope's workspace over another one: what the hive's mounts name above, the rest below.
 
 Commands see only the lower workspace, so a search that runs as a command does not find files of the scope; the file
 operations do.
@@ -7,7 +7,7 @@ operations do.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pydantic_ai.workspaces import (
     CommandResult,
@@ -22,28 +22,33 @@ from pydantic_ai.workspaces import (
 )
 
 from pydantic_hivemind.adapters.pydantic_ai.refs import join_refs
-from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS
 from pydantic_hivemind.base.paths import is_below
-
-KEPT = tuple(mount.prefix for mount in DEFAULT_MOUNTS if mount.prefix != "/")
-"""Directories that are kept in the scope, under the root and under the working directory alike: pydantic-deep's names
-are relative to the working directory."""
+from pydantic_hivemind.hive.internals import mounts_of
+from pydantic_hivemind.hive.scope import Scope
 
 
-def layered(upper: WorkspaceBackend, lower: WorkspaceBackend) -> LayeredWorkspace:
-    """Return a scope's workspace over another one; it runs commands if the lower one does."""
+def layered(upper: WorkspaceBackend, lower: WorkspaceBackend, open_scope: Callable[[], Scope]) -> LayeredWorkspace:
+    """Return a scope's workspace over another one; it runs commands if the lower one does.
+
+    Args:
+        upper: The scope's workspace.
+        lower: The other one.
+        open_scope: Returns the scope, at once if the upper workspace was used before.
+    """
     lower = lower if isinstance(lower, Workspace) else Workspace(lower)
     kind = LayeredCommands if isinstance(lower.backend, SupportsCommands) else LayeredWorkspace
-    return kind(Workspace(upper), lower)
+    return kind(Workspace(upper), lower, open_scope)
 
 
 class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
     """The files of a scope's workspace over those of another one. Made by `layered`."""
 
-    def __init__(self, upper: Workspace, lower: Workspace) -> None:
+    def __init__(self, upper: Workspace, lower: Workspace, open_scope: Callable[[], Scope]) -> None:
         self._upper = upper
         self._lower = lower
+        self._open_scope = open_scope
         self._bases: tuple[str, ...] | None = None
+        self._prefixes: tuple[str, ...] = ()
 
     @property
     def upper(self) -> WorkspaceBackend:
@@ -140,23 +145,28 @@ class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
     async def _kept(self, path: str) -> tuple[str, str | None]:
         """Return the base of a path and its path in the scope; `None` if it is not kept there."""
         normal = "/" + posixpath.normpath(path).lstrip("/")
-        for base in await self._all_bases():
+        bases = await self._all_bases()
+        for base in bases:
             if is_below(normal, base or "/"):
                 inner = normal[len(base) :]
-                if any(is_below(inner, prefix) for prefix in KEPT):
+                if any(is_below(inner, prefix) for prefix in self._prefixes):
                     return base, inner
         return "", None
 
     async def _kept_inside(self, path: str) -> list[str]:
         """Return the existing directories below a path that are kept in the scope."""
         normal = "/" + posixpath.normpath(path).lstrip("/")
-        places = [(base + prefix, prefix) for base in await self._all_bases() for prefix in KEPT]
+        bases = await self._all_bases()
+        places = [(base + prefix, prefix) for base in bases for prefix in self._prefixes]
         return [place for place, prefix in places if is_below(place, normal) and await self._upper.exists(prefix)]
 
     async def _all_bases(self) -> tuple[str, ...]:
         """Return the possible bases of the directories in the scope: the working directory, and the root."""
         if self._bases is None:
-            self._bases = tuple(dict.fromkeys(((await self.working_dir()).rstrip("/"), "")))
+            # Of the scope that the working directory has found or made.
+            base = (await self.working_dir()).rstrip("/")
+            self._prefixes = mounts_of(self._open_scope()).outermost
+            self._bases = tuple(dict.fromkeys((base, "")))
         return self._bases
 
 

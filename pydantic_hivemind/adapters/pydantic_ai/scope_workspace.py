@@ -274,9 +274,9 @@ class HivemindWorkspace(AbstractCapability[Any]):
     Args:
         hive: The store in which sessions are created.
         parent: The scope, or its name, under which sessions are created; `workspaces` if omitted.
-        over: A workspace, or the capability that supplies one, for everything except memory, plans and evicted tool
-            results: it holds the other files and runs all commands. Commands, and searches that run as commands, do not
-            see the files of the scope; file tools do.
+        over: A workspace, or the capability that supplies one, for everything that no mount of the hive names; by
+            default those name memory, plans and evicted tool results. It holds the other files and runs all commands.
+            Commands, and searches that run as commands, do not see the files of the scope; file tools do.
         ttl: Seconds after which a session created here is removed; if omitted, it stays.
         id: Id of the capability.
     """
@@ -323,7 +323,7 @@ class HivemindWorkspace(AbstractCapability[Any]):
         lower = self.over.get_workspace(ctx, ref=below) if isinstance(self.over, AbstractCapability) else self.over
         if self.over is not None and lower is None:
             return None
-        workspace = upper if lower is None else layered(upper, lower)
+        workspace = upper if lower is None else layered(upper, lower, upper.open)
         # A history from before there was a workspace below, or from over another one, does not go on here.
         return workspace if ref is None or workspace.ref == ref else None
 
@@ -343,7 +343,7 @@ class HivemindWorkspace(AbstractCapability[Any]):
             raise UserError(
                 "A capability in `over` supplies its workspace to runs only; pass a workspace backend as `over`."
             )
-        return upper if self.over is None else layered(upper, self.over)
+        return upper if self.over is None else layered(upper, self.over, upper.open)
 
     async def destroy(self, ref: WorkspaceRef) -> None:
         """Destroy the session that a ref names; does nothing if it was destroyed already.
