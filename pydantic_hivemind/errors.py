@@ -1,13 +1,13 @@
 """The errors of Hivemind: one tree, and each error is also the builtin it stands for.
 
     HivemindError
-    |-- ScopeError                  something is wrong with a scope, not with a path
-    |   |-- ScopeNotFound           (LookupError)        no such scope, or not one you may name
-    |   |   `-- ScopeGone           (LookupError)        the handle outlived its scope
+    |-- ScopeError                  failed because of a scope
+    |   |-- ScopeNotFound           (LookupError)        no such scope, or no access to it
+    |   |   `-- ScopeGone           (LookupError)        the scope was destroyed, or its ttl has passed
     |   |-- ScopeExists             (ValueError)         the name is taken
     |   |-- ScopeHasChildren        (RuntimeError)       destroy needs cascade=True
     |   `-- InvalidScope            (ValueError)         bad name, parent, depth or ttl
-    |-- PathError                   something is wrong with a path in a scope
+    |-- PathError                   failed because of a path in a scope
     |   |-- InvalidPath             (ValueError)
     |   |-- PathNotFound            (FileNotFoundError)
     |   |-- PathExists              (FileExistsError)
@@ -15,23 +15,23 @@
     |   |-- NotADirectory           (NotADirectoryError)
     |   |-- NotText                 (ValueError)
     |   `-- FileTooLarge            (OSError, EFBIG)
-    |-- EditError                   (ValueError)         the text to replace is absent or ambiguous
-    |-- InvalidTag                  (ValueError)         too many tags, an empty or a long one
-    |-- InvalidOption               (ValueError)         an option has no such value
-    |-- InvalidPattern              (ValueError)         not a regular expression, or no glob
-    |-- ConflictError               somebody else changed it first; read again and decide
+    |-- EditError                   (ValueError)         the text to replace does not occur, or more than once
+    |-- InvalidTag                  (ValueError)         too many tags, or a tag that is empty or too long
+    |-- InvalidOption               (ValueError)         the value of an option is not valid
+    |-- InvalidPattern              (ValueError)         not a valid regular expression or glob
+    |-- ConflictError               conflicts with a concurrent change; read again and decide
     |   |-- VersionConflict
-    |   |-- MergeConflict           (OSError)            an unseen change overlaps this one
+    |   |-- MergeConflict           (OSError)            a concurrent change overlaps this one
     |   |-- OperationConflict       (ValueError)         operation id used before for something else
     |   `-- PromotionConflict
     |-- VersionNotFound             (LookupError)
     |-- CheckpointError             (ValueError)         a checkpoint or message that cannot be stored
-    |-- AccessError                 the caller may not do it
-    |   |-- InvalidToken            (PermissionError)    the token is forged, has ended, or was revoked
-    |   `-- NotAllowed              (PermissionError)    the token does not allow it
-    |-- EmbeddingError              (RuntimeError)       the embedder failed or returned what is no embedding
-    |-- RemoteError                 (ConnectionError)    a server cannot be reached, or makes no sense
-    `-- StoreError                  the store as a whole cannot do it
+    |-- AccessError                 the caller lacks the permission
+    |   |-- InvalidToken            (PermissionError)    the token is not valid, has expired or was revoked
+    |   `-- NotAllowed              (PermissionError)    the token does not permit it
+    |-- EmbeddingError              (RuntimeError)       the embedder failed, or its vectors are not valid
+    |-- RemoteError                 (ConnectionError)    a server cannot be reached, or is not a Hivemind server
+    `-- StoreError                  failed because of the store as a whole
         |-- StoreClosed             (ValueError)
         |-- StoreFull               (OSError, ENOSPC)
         |-- StoreReadOnly           (PermissionError)

@@ -32,7 +32,7 @@ def serve(
 ) -> None:
     """Serve the store over HTTP and MCP until told to end.
 
-    Who asks needs a token, which `hivemind token create` makes.
+    Every request needs a token, which `hivemind token create` makes.
     """
     from pydantic_hivemind import http
     from pydantic_hivemind.mcp import create_app
