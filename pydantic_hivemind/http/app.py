@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from pydantic_hivemind.hive.async_seam import perform
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.http import problems
 from pydantic_hivemind.http.bodies import Bodies
@@ -74,15 +75,15 @@ def create_app(
     metrics = Metrics()
 
     @app.get("/health", tags=["server"], responses=problems.documented(403, 421, 503))
-    def health() -> dict[str, str]:
+    async def health() -> dict[str, str]:
         """Whether the server and its store answer."""
-        app.state.tokens.list(limit=1)  # Asks the store.
+        await perform(lambda: app.state.tokens.list(limit=1), quick=True)  # Asks the store.
         return {"status": "ok"}
 
     @app.head("/health", tags=["server"], response_class=Response, responses=problems.documented(403, 421, 503))
-    def health_head() -> Response:
+    async def health_head() -> Response:
         """As GET, without saying anything."""
-        health()
+        await health()
         return Response()
 
     @app.get("/metrics", tags=["server"], response_class=PlainTextResponse, responses=problems.documented(403, 421))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial, wraps
 from typing import Any
 
-from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from pydantic_hivemind.errors import InvalidOption, InvalidToken
+from pydantic_hivemind.hive.async_seam import perform
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http import bodies
 from pydantic_hivemind.limits import MAX_CONTENT_BYTES, MAX_FILE_BYTES, MAX_JSON_BYTES
@@ -32,6 +34,9 @@ was not."""
 TRUSTED_SECONDS = 1.0
 """Seconds after which it is asked again whether a token is valid, if what was sent with it took that long."""
 
+QUICK = frozenset({"exists", "stat", "head", "info"})
+"""Operations that read a few rows."""
+
 READING = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 
@@ -44,6 +49,9 @@ bearer = HTTPBearer(
 
 class TokenRoute(APIRoute):
     """An operation for who has a token."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, through_seam(endpoint), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers a request."""
@@ -58,6 +66,18 @@ class TokenRoute(APIRoute):
             return await answer(request)
 
         return handle
+
+
+def through_seam(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an operation as one that is awaited, on the threads of the package instead of those of the framework."""
+    if inspect.iscoroutinefunction(endpoint):
+        return endpoint
+
+    @wraps(endpoint)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        return await perform(partial(endpoint, *args, **kwargs), quick=endpoint.__name__ in QUICK)
+
+    return awaited
 
 
 async def look_at_token(request: Request) -> None:
@@ -82,7 +102,7 @@ async def _caller(request: Request) -> tuple[Grant, Scope]:
         grant = tokens.verify(credentials.credentials)
         return grant, tokens.scope(grant)
 
-    return await run_sync(find)
+    return await perform(find, quick=True)
 
 
 def _headers(dependant: Dependant) -> set[str]:

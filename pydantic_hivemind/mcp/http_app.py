@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 
-from anyio.to_thread import run_sync
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pydantic_hivemind.errors import HivemindError, InvalidToken
+from pydantic_hivemind.hive.async_seam import perform
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.limits import MAX_CONTENT_BYTES
 from pydantic_hivemind.mcp.callers import TOKEN, by_request
@@ -62,7 +63,7 @@ class _Bearer:
         given = Headers(scope=scope).get("authorization")
         try:
             token = _token(given)
-            await run_sync(self._tokens.verify, token)
+            await perform(partial(self._tokens.verify, token), quick=True)
         except HivemindError as error:
             await _refusal(error, with_token=given is not None)(scope, receive, send)
             return

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 
 import mcp_types as types
-from anyio.to_thread import run_sync
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from pydantic_hivemind.base.validation import reasons
 from pydantic_hivemind.errors import HivemindError, InvalidOption, NotAllowed, StoreError
+from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import resources, texts, tools
 from pydantic_hivemind.mcp.callers import Caller, FindCaller, always, by_token
@@ -128,7 +128,7 @@ class _Answers:
     async def _work(self, context: _Context, work: Callable[[Caller], _Answer]) -> _Answer:
         """Do what a caller asked for, on a thread; whatever goes wrong is a `HivemindError`."""
         try:
-            return await run_sync(lambda: work(self._find_caller(context.request)))
+            return await on_thread(lambda: work(self._find_caller(context.request)))
         except HivemindError as error:
             if answer_of(error).is_server_fault:
                 _log.exception("%s failed", context.method)

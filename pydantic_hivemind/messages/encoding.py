@@ -20,6 +20,10 @@ from pydantic_hivemind.ledger.message_chain import Stored, Turn
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
 
+DECODED_AT_ONCE = 64
+"""Messages that are decoded in one call, which no other thread can come between. It takes about a millisecond; all of a
+long history would take the event loop a tenth of a second."""
+
 
 def encode(message: ModelMessage) -> bytes:
     """Return a message as JSON.
@@ -42,7 +46,10 @@ def decode(stored: Mapping[bytes, Stored]) -> dict[bytes, ModelMessage]:
     """Return the message of every stored turn, each a separate object: agents change messages in place."""
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 
-    made = ModelMessagesTypeAdapter.validate_json(b"[" + b",".join(turn.data for turn in stored.values()) + b"]")
+    data = [turn.data for turn in stored.values()]
+    made: list[ModelMessage] = []
+    for start in range(0, len(data), DECODED_AT_ONCE):
+        made += ModelMessagesTypeAdapter.validate_json(b"[" + b",".join(data[start : start + DECODED_AT_ONCE]) + b"]")
     return dict(zip(stored, made, strict=True))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from functools import partial
 from tempfile import SpooledTemporaryFile, TemporaryFile
 from typing import IO, Annotated, Any
 from urllib.parse import unquote_to_bytes
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.convertors import Convertor, register_url_convertor
@@ -19,6 +19,7 @@ from starlette.types import Scope as Asgi
 from pydantic_hivemind.base.json_values import to_json_value
 from pydantic_hivemind.base.values import File, Stat
 from pydantic_hivemind.errors import InvalidPath, IsADirectory, StoreFull
+from pydantic_hivemind.hive.async_seam import on_thread, perform
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http import ranges, sending
 from pydantic_hivemind.http.access import (
@@ -94,7 +95,7 @@ async def body_of(request: Request) -> AsyncIterator[SpooledTemporaryFile[bytes]
                 if received <= SPOOL_BYTES:
                     file.write(part)
                 else:
-                    await run_sync(file.write, part)
+                    await on_thread(file.write, part)
         except OSError:
             raise StoreFull("the server's disk is full") from None
         await look_at_token(request)
@@ -126,16 +127,17 @@ async def read(
     if_range: Annotated[str | None, Header(description="A part only of the version of that ETag.")] = None,
 ) -> Response:
     """A file's bytes, exactly as they were written, with their version as the ETag."""
-    found = await run_sync(_small, scope, path, known)
+    found = await perform(partial(_small, scope, path, known), quick=True)
     if isinstance(found, Stat) and _is_one_of(known, found):
         return Response(status_code=304, headers={"ETag": etag_of(found.version)})
     if isinstance(found, File):
         headers, part = _answer_to(found.stat, wanted, if_range)
         data = found.data if part is None else found.data[part.start : part.stop]
         return Response(data, 200 if part is None else 206, headers, _TYPE)
-    # Nobody else's requests wait meanwhile: it has a limiter of its own, and so threads of its own.
     sending.hold(request.scope, found.size)
-    return await run_sync(_large, scope, path, wanted, if_range, limiter=request.app.state.large_files)
+    # Few at a time, so that threads are left for the requests of others.
+    async with request.app.state.large_files:
+        return await on_thread(_large, scope, path, wanted, if_range)
 
 
 @router.head(
@@ -251,5 +253,5 @@ class _FromFile(StreamingResponse):
 
 
 async def _parts(file: IO[bytes]) -> AsyncIterator[bytes]:
-    while part := await run_sync(file.read, CHUNK_BYTES):
+    while part := await on_thread(file.read, CHUNK_BYTES):
         yield part

@@ -47,6 +47,7 @@ class Transaction:
             raise
         try:
             self._begin()
+            self._driver.fetch_binary(self._cursor)
         except BaseException as error:
             self._leave(error)
             raise

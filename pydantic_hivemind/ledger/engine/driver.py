@@ -46,6 +46,10 @@ class Driver(Protocol):
         """
         ...
 
+    def fetch_binary(self, cursor: Cursor) -> None:
+        """Have the rows of a cursor sent as they are stored, where the database would send them as text."""
+        ...
+
     def is_alive(self, connection: PoolProxiedConnection) -> bool:
         """Whether a connection that nobody used for a while can be used still."""
         ...

@@ -107,6 +107,9 @@ class SqliteDriver:
         finally:
             cursor.execute(f"PRAGMA busy_timeout = {round(self.patience * 1000)}")
 
+    def fetch_binary(self, cursor: Cursor) -> None:
+        """Nothing: there is no other way."""
+
     def is_alive(self, connection: PoolProxiedConnection) -> bool:  # noqa: ARG002
         """A file does not hang up."""
         return True
