@@ -180,6 +180,9 @@ class Tokens:
             within: Only tokens for this workspace, and for those that read through to it at any depth.
             after: The workspace, creation time and id of the last token of the page before.
             limit: Most tokens to return.
+
+        Raises:
+            StoreClosed: The hive is closed.
         """
         ancestor = None if within is None else within.chain_ids[0]
         place = None if after is None else token_records.Place(*after)
@@ -192,6 +195,9 @@ class Tokens:
         Args:
             id: The token's id.
             within: Only if it is for this workspace, or for one that reads through to it at any depth.
+
+        Raises:
+            StoreClosed: The hive is closed.
         """
         with self._database.write() as tx:
             if within is not None and not token_records.is_within(tx, id, within.chain_ids[0]):

@@ -70,17 +70,31 @@ class Workspace(NamedTuple):
 
 
 def info() -> Steps[Workspace]:
-    """Return the name and chain of the workspace, and the permissions of the token."""
+    """Return the name and chain of the workspace, and the permissions of the token.
+
+    Raises:
+        InvalidToken: The token has expired or was revoked, or its workspace was destroyed.
+    """
     return one(Workspace, (yield Ask("GET", "workspace")))
 
 
 def scopes() -> Steps[list[ScopeInfo]]:
-    """Return the workspaces under this one, at any depth, sorted by name."""
+    """Return the workspaces under this one, at any depth, sorted by name.
+
+    Raises:
+        InvalidToken: The token has expired or was revoked, or its workspace was destroyed.
+        NotAllowed: The token does not permit `admin`.
+    """
     return (yield from every(ScopeInfo, "workspaces"))
 
 
 def children() -> Steps[list[ScopeInfo]]:
-    """Return the workspaces directly under this one, sorted by name."""
+    """Return the workspaces directly under this one, sorted by name.
+
+    Raises:
+        InvalidToken: The token has expired or was revoked, or its workspace was destroyed.
+        NotAllowed: The token does not permit `admin`.
+    """
     own = yield from info()
     found = yield from scopes()
     return [each for each in found if each.parent == own.name]
@@ -176,7 +190,12 @@ def create_token(
 
 
 def list_tokens() -> Steps[list[TokenInfo]]:
-    """Return the valid tokens of this workspace and of those under it."""
+    """Return the valid tokens of this workspace and of those under it.
+
+    Raises:
+        InvalidToken: The token has expired or was revoked, or its workspace was destroyed.
+        NotAllowed: The token does not permit `admin`.
+    """
     return (yield from every(TokenInfo, "tokens"))
 
 
@@ -184,5 +203,9 @@ def revoke_token(id: str) -> Steps[None]:
     """Revoke a token of this workspace or of one under it, and the tokens created with it.
 
     Does nothing if the token has ended already.
+
+    Raises:
+        InvalidToken: The token has expired or was revoked, or its workspace was destroyed.
+        NotAllowed: The token does not permit `admin`.
     """
     nothing((yield Ask("DELETE", "tokens", {"id": id})))

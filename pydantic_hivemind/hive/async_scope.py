@@ -81,7 +81,11 @@ class AsyncScope(ScopeHandle):
         return None if above is None else AsyncScope(above)
 
     async def children(self) -> tuple[AsyncScope, ...]:
-        """Return the scopes whose parent is this one, sorted by name."""
+        """Return the scopes whose parent is this one, sorted by name.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         return tuple(map(AsyncScope, await perform(lambda: self._sync.children)))
 
     read = awaited(Scope.read, on_loop=_is_small)

@@ -219,7 +219,11 @@ class Hivemind:
             return scope_listing.page(tx, under=ancestor, prefix=prefix, after=after, limit=limit)
 
     def cleanup(self) -> int:
-        """Remove the scopes past their ttl now, instead of when the next scope is made, and return their number."""
+        """Remove the scopes past their ttl now, instead of when the next scope is made, and return their number.
+
+        Raises:
+            StoreClosed: The hive is closed.
+        """
         with self._database.read() as tx:
             if not scopes.any_expired(tx):
                 return 0
@@ -229,7 +233,11 @@ class Hivemind:
         return len(purged)
 
     def check(self) -> list[Finding]:
-        """Return the problems of the store. This reads the whole ledger and changes nothing."""
+        """Return the problems of the store. This reads the whole ledger and changes nothing.
+
+        Raises:
+            StoreClosed: The hive is closed.
+        """
         with self._database.snapshot() as tx:
             problems = integrity.problems(tx)
         remedy = "restore the store from a backup"
@@ -242,7 +250,11 @@ class Hivemind:
         return found + self._finder.check()
 
     def sweep(self) -> None:
-        """Repair what `check` calls mendable: remove expired scopes, and orphaned or damaged collections."""
+        """Repair what `check` calls mendable: remove expired scopes, and orphaned or damaged collections.
+
+        Raises:
+            StoreClosed: The hive is closed.
+        """
         self.cleanup()
         self._finder.sweep()
 
@@ -257,7 +269,11 @@ class Hivemind:
         self._database.compact()
 
     def size(self) -> int:
-        """Return the disk space that the store takes, in bytes."""
+        """Return the disk space that the store takes, in bytes.
+
+        Raises:
+            StoreClosed: The hive is closed.
+        """
         return self._database.size() + self._finder.size()
 
     def reindex(self, progress: Callable[[int, int], object] | None = None, *, drop_others: bool = True) -> None:

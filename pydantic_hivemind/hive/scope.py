@@ -214,7 +214,11 @@ class Scope(ScopeWriter):
         return Conversation(self._database, self._row, id)
 
     def conversations(self) -> list[str]:
-        """Return the ids of this scope's message histories that are not empty, sorted."""
+        """Return the ids of this scope's message histories that are not empty, sorted.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             return conversation_records.ids(tx, self._row.id)

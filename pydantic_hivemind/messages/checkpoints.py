@@ -93,35 +93,63 @@ class Checkpoints:
             checkpoint_records.save(tx, self._row.id, row, history)
 
     def get(self, id: str) -> Snapshot | None:
-        """Return the checkpoint of that id, or `None`."""
+        """Return the checkpoint of that id, or `None`.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         return self._find(checkpoint_records.get, id)
 
     def get_by_label(self, label: str) -> Snapshot | None:
-        """Return the checkpoint with that label that was saved first, or `None`."""
+        """Return the checkpoint with that label that was saved first, or `None`.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         return self._find(checkpoint_records.by_label, label)
 
     def list_all(self) -> list[Snapshot]:
-        """Return every checkpoint, oldest first."""
+        """Return every checkpoint, oldest first.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             return self._loaded(tx, checkpoint_records.listing(tx, self._row.id))
 
     def count(self) -> int:
-        """Return the number of checkpoints."""
+        """Return the number of checkpoints.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             return checkpoint_records.count(tx, self._row.id)
 
     def remove(self, id: str) -> bool:
-        """Delete a checkpoint, and return whether it existed."""
+        """Delete a checkpoint, and return whether it existed.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         return self._delete(lambda tx: checkpoint_records.get(tx, self._row.id, id) if is_storable(id) else None)
 
     def remove_oldest(self) -> bool:
-        """Delete the oldest checkpoint, and return whether there was one."""
+        """Delete the oldest checkpoint, and return whether there was one.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         return self._delete(lambda tx: checkpoint_records.oldest(tx, self._row.id))
 
     def clear(self) -> None:
-        """Delete every checkpoint of the scope."""
+        """Delete every checkpoint of the scope.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             for row in checkpoint_records.listing(tx, self._row.id):

@@ -38,7 +38,11 @@ class Conversation:
         return self._id
 
     def load(self) -> list[ModelMessage]:
-        """Return all messages, for `agent.run(message_history=...)`."""
+        """Return all messages, for `agent.run(message_history=...)`.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             head = conversation_records.head(tx, self._row.id, self._id)
@@ -86,7 +90,11 @@ class Conversation:
         self._change(replace, operation_id, "conversation.replace", [turn.data for turn in history])
 
     def clear(self) -> None:
-        """Remove all messages."""
+        """Remove all messages.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         self.replace([])
 
     def _change(

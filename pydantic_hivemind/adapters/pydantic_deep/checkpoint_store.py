@@ -44,33 +44,61 @@ class HivemindCheckpointStore:
         await self._checkpoints.save(snapshot)
 
     async def get(self, checkpoint_id: str) -> Checkpoint | None:
-        """Return the checkpoint of that id, or `None`."""
+        """Return the checkpoint of that id, or `None`.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         found = await self._checkpoints.get(checkpoint_id)
         return found and _checkpoint(found)
 
     async def get_by_label(self, label: str) -> Checkpoint | None:
-        """Return the checkpoint with that label that was saved first, or `None`."""
+        """Return the checkpoint with that label that was saved first, or `None`.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         found = await self._checkpoints.get_by_label(label)
         return found and _checkpoint(found)
 
     async def list_all(self) -> list[Checkpoint]:
-        """Return every checkpoint, sorted by creation time."""
+        """Return every checkpoint, sorted by creation time.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         return [_checkpoint(found) for found in await self._checkpoints.list_all()]
 
     async def remove(self, checkpoint_id: str) -> bool:
-        """Remove a checkpoint, and return whether it existed."""
+        """Remove a checkpoint, and return whether it existed.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         return await self._checkpoints.remove(checkpoint_id)
 
     async def remove_oldest(self) -> bool:
-        """Remove the oldest checkpoint, and return whether there was one."""
+        """Remove the oldest checkpoint, and return whether there was one.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         return await self._checkpoints.remove_oldest()
 
     async def count(self) -> int:
-        """Return the number of checkpoints."""
+        """Return the number of checkpoints.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         return await self._checkpoints.count()
 
     async def clear(self) -> None:
-        """Remove every checkpoint."""
+        """Remove every checkpoint.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         await self._checkpoints.clear()
 
 

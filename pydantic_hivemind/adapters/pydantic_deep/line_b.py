@@ -73,7 +73,12 @@ class DeepAgentDeps(UpstreamDeps):
         return await super().upload_file(name, content, upload_dir=upload_dir)
 
     async def write_uploads(self, workspace: Workspace) -> None:
-        """Copy the uploads into the run's workspace. pydantic-deep calls this when a run starts."""
+        """Copy the uploads into the run's workspace. pydantic-deep calls this when a run starts.
+
+        Raises:
+            WorkspaceUnavailableError: The scope does not exist, or was destroyed.
+            OSError: A file cannot be written.
+        """
         await workspace.working_dir()
         if self.backend is not None and workspace.ref is not None and workspace.ref.provider == IN_MEMORY:
             warnings.warn(
