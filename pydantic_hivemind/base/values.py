@@ -19,9 +19,9 @@ ChangeOutcome = Literal["applied", "merged", "conflict"]
 """What a promotion does with a change: takes it as it is, merges it with a change of the ancestor's, or fails, as both
 changed the same."""
 
-Strategy = Literal["merge", "ours", "theirs"]
-"""How a conflict is settled, in the words of a `git merge` run in the target:
-`merge` fails, `ours` keeps the target's side, `theirs` takes the side that is promoted."""
+OnConflict = Literal["fail", "keep_target", "take_source"]
+"""What a promotion does where both sides changed the same: nothing is promoted, or the side of the target or of the
+source is taken there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +235,8 @@ class PromotionReport:
         merged: Paths merged with a change on the target's side.
         deleted: Paths removed from the target.
         skipped: Paths left behind: filtered out, or the same on both sides already.
-        conflicts: Paths that both sides changed. Settled by the strategy, or with `merge` the reason
-            why nothing was promoted.
+        conflicts: Paths that both sides changed. Settled by `on_conflict`, or with `fail` the reason why nothing was
+            promoted.
     """
 
     id: str

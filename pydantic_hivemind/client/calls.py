@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic_hivemind.base.json_values import to_base64
 from pydantic_hivemind.base.paths import normalize
-from pydantic_hivemind.base.values import Change, Edited, File, Hit, Match, PromotionReport, Stat, Strategy, Version
+from pydantic_hivemind.base.values import Change, Edited, File, Hit, Match, OnConflict, PromotionReport, Stat, Version
 from pydantic_hivemind.client.exchange import Ask, Steps, every, many, nothing, one, parse, sendable
 from pydantic_hivemind.hive.utf8 import decoded, encoded
 
@@ -337,12 +337,12 @@ def promote(
     *,
     tags: str | Sequence[str] | None = None,
     paths: str | Sequence[str] | None = None,
-    strategy: Strategy = "merge",
+    on_conflict: OnConflict = "fail",
     dry_run: bool = False,
     operation_id: str | None = None,
 ) -> Steps[PromotionReport]:
     """Merge the workspace's own changes into its parent, or another ancestor. Raises `PromotionConflict`."""
-    asked = {"to": to, "tags": _strings(tags), "paths": _strings(paths), "strategy": strategy, "dry_run": dry_run}
+    asked = {"to": to, "tags": _strings(tags), "paths": _strings(paths), "on_conflict": on_conflict, "dry_run": dry_run}
     return one(PromotionReport, (yield _change("promote", asked, None, operation_id)))
 
 

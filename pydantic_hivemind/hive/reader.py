@@ -28,7 +28,8 @@ from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.overlay import Head, View
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.promotion.diff import changes
+from pydantic_hivemind.promotion import plan_reader
+from pydantic_hivemind.promotion.plan import Rules
 from pydantic_hivemind.search.service import Finder
 
 if TYPE_CHECKING:
@@ -305,9 +306,7 @@ class ScopeReader(ScopeHandle):
             ScopeNotFound: The scope has no parent, or `to` is not one of its ancestors.
         """
         level = self._level_of(to)
-        with self._database.snapshot() as tx:
-            overlay.check_alive(tx, self._row.chain)
-            return list(changes(tx, self._row, self._row.chain[level:], self._mounts))
+        return plan_reader.diff(self._database, self._row.chain, level, Rules(self._mounts))
 
     # -- helpers -------------------------------------------------------------------------------
 

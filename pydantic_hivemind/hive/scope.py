@@ -7,17 +7,18 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from pydantic_hivemind.base.values import PromotionReport, ScopeInfo, Strategy
+from pydantic_hivemind.base.values import OnConflict, PromotionReport, ScopeInfo
 from pydantic_hivemind.errors import ScopeGone, ScopeNotFound
 from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.hive.writer import ScopeWriter
-from pydantic_hivemind.ledger import conversation_records, files, overlay, scope_listing, scopes
+from pydantic_hivemind.ledger import conversation_records, overlay, scope_listing, scopes
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.messages.checkpoints import Checkpoints
 from pydantic_hivemind.messages.conversations import Conversation
-from pydantic_hivemind.promotion import promote as promotion
-from pydantic_hivemind.promotion import revert
+from pydantic_hivemind.promotion import apply, revert
+from pydantic_hivemind.promotion.plan import Rules
+from pydantic_hivemind.promotion.selection import Selection, check_on_conflict
 
 if TYPE_CHECKING:
     from pydantic_ai.workspaces import WorkspaceBackend
@@ -144,47 +145,43 @@ class Scope(ScopeWriter):
         *,
         tags: str | Sequence[str] | None = None,
         paths: str | Sequence[str] | None = None,
-        strategy: Strategy = "merge",
+        on_conflict: OnConflict = "fail",
         dry_run: bool = False,
         operation_id: str | None = None,
     ) -> PromotionReport:
         """Merge this scope's own changes into its parent, or another ancestor: all of them or nothing.
 
-        What was promoted to the parent is read through from there afterwards.
+        What was promoted to the parent is read through from there afterwards. It is planned without a lock, however
+        long that takes, and nobody's writes wait for a dry run.
 
         Args:
             to: The ancestor or its name.
             tags: Only files that have one of these.
             paths: Only paths that match one of these globs, or are in one of these directories.
-            strategy: What to do where both sides changed the same: fail, keep `ours` (the ancestor's), or
-                take `theirs` (this scope's).
+            on_conflict: What to do where both sides changed the same: `fail`, so that nothing is promoted, or
+                `keep_target` (the ancestor's side), or `take_source` (this scope's).
             dry_run: Report the same and change nothing.
             operation_id: Makes a retry return the first report.
 
         Raises:
-            PromotionConflict: Both sides changed the same and the strategy is `merge`.
+            PromotionConflict: Both sides changed the same and `on_conflict` is `fail`.
             ScopeNotFound: `to` is no ancestor.
+            InvalidOption: There is no such `on_conflict`.
+            InvalidTag: `tags` are no texts, or a file would have too many.
+            InvalidPattern: One of `paths` is no glob.
+            FileTooLarge: What both sides wrote to a file is larger than the store takes, merged.
+            OperationConflict: `operation_id` was used for something else.
         """
-        promotion.check_strategy(strategy)
+        check_on_conflict(on_conflict)
         level = self._level_of(to)
-        target = self._row.chain[level:]
-        wanted = promotion.Filter.of(tags, paths)
+        rules = Rules(self._mounts, on_conflict, Selection.of(tags, paths))
         # Not the operation id: another scope may use the same one for its promotion.
-        identity = uuid.uuid4().hex
-
-        def promote(tx: Transaction) -> PromotionReport:
-            overlay.check_alive(tx, self._row.chain)
-            run = promotion.Promotion(
-                tx, self._row, target, id=identity, mounts=self._mounts, strategy=strategy, wanted=wanted
-            )
-            report = run.run(self._names[level], dry_run=dry_run)
-            if dry_run:
-                tx.abandon()
-            return report
-
-        arguments = ("promote", self._names[level], tags and files.tag_list(tags), paths, strategy)
-        report = self._change(promote, None if dry_run else operation_id, *arguments)
-        self._finder.touched(target)
+        promotion = apply.Promotion(uuid.uuid4().hex, self._row, level, self._names[level], rules)
+        if dry_run:
+            return apply.preview(self._database, promotion)
+        report = apply.promote(self._database, promotion, operation_id)
+        self._finder.touched(self._row.chain)
+        self._finder.touched(self._row.chain[level:])
         return report
 
     def revert(self, promotion_id: str, *, operation_id: str | None = None) -> list[str]:

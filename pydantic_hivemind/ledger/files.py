@@ -15,9 +15,10 @@ from pydantic_hivemind.errors import (
     PathNotFound,
     VersionConflict,
 )
-from pydantic_hivemind.ledger import history, layer, overlay
+from pydantic_hivemind.ledger import layer, merge_bases, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
+from pydantic_hivemind.ledger.merge_bases import MergeBase
 from pydantic_hivemind.ledger.overlay import Chain, Head, View
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.limits import MAX_FILE_BYTES, MAX_TAG_CHARS, MAX_TAGS
@@ -110,17 +111,22 @@ def put(
         raise IsADirectory(f"{path!r} is a directory, not a file")
     check_version(seen, expected_version, path)
     layer.make_parents(tx, chain[0], view, path, cause)
+    own = view.own.get(path)
+    copied = None if own is not None else seen or _seen_before(tx, chain[0], view, path)
     head = layer.new_head(
         chain[0],
         path,
         Kind.FILE,
-        origin=_origin(view, path, seen),
+        origin=own.origin if own is not None else None if copied is None else copied.version,
         tags=encode_tags(tags) if tags is not None else seen.tags if seen is not None else "[]",
         size=len(data),
     )
     if seen is not None:
         head = head._replace(created_at=seen.created_at)
-    return layer.store(tx, head, view.own.get(path), cause, data)
+    head = layer.store(tx, head, own, cause, data)
+    if copied is not None:
+        merge_bases.inherit(tx, chain[0], copied)
+    return head
 
 
 def make_dir(
@@ -164,74 +170,33 @@ def remove(
     check_version(seen, expected_version, path)
     own = view.own.get(path)
     lower = None if _hiding(view, path) else view.find(path, above=1)
-    origin = None
-    if own is not None and own.blocks:
-        origin = own.origin
-    elif lower is not None and lower.kind == Kind.DIRECTORY:
-        origin = _seen_until(tx, chain, path)
-    elif lower is not None and own is None:
-        origin = lower.version
     deletion = Cause("delete", cause.source, cause.promotion)
+    hidden: set[MergeBase] = set()
+    if lower is not None and lower.kind == Kind.DIRECTORY and seen.kind == Kind.DIRECTORY:
+        hidden = merge_bases.hidden_by(tx, chain, overlay.subtree(tx, chain, path), path)
     if seen.kind == Kind.DIRECTORY:
         layer.drop_below(tx, chain[0], path, deletion)
     if lower is not None:
         layer.make_parents(tx, chain[0], view, path, cause)
+        origin = own.origin if own is not None else lower.version if lower.kind == Kind.FILE else None
         grave = layer.new_head(chain[0], path, Kind.WHITEOUT, origin=origin, tags=seen.tags or "[]")
         layer.store(tx, grave, own, deletion)
+        merge_bases.store(tx, chain[0], hidden)
+        if own is None and lower.kind == Kind.FILE:
+            merge_bases.inherit(tx, chain[0], lower)
     elif own is not None:
         layer.drop(tx, own, deletion)
 
 
 def _hiding(view: View, path: str) -> Head | None:
-    """The scope's own entry above a path that hides what lower scopes have there."""
+    """Return the scope's own entry above a path that hides what lower scopes have there."""
     above = (view.own.get(parent) for parent in ancestors_of(path))
     return next((own for own in above if own is not None and own.blocks), None)
 
 
-def _origin(view: View, path: str, seen: Head | None) -> int | None:
-    """The version that a scope's file at a path is a change of, which it keeps from the first change on."""
-    own = view.own.get(path)
-    if own is not None:
-        return own.origin
-    if seen is not None:
-        return seen.version
-    # The scope removed the directory around it, and had seen what was in it then.
-    hiding = _hiding(view, path)
-    hidden = view.find(path, above=1)
-    if hiding is None or hidden is None or hidden.kind != Kind.FILE or hidden.version > (hiding.origin or 0):
+def _seen_before(tx: Transaction, scope_id: int, view: View, path: str) -> Head | None:
+    """Return the lower file that was seen at a path before the scope removed the directory around it."""
+    hidden = view.find(path, above=1) if _hiding(view, path) else None
+    if hidden is None or hidden.kind != Kind.FILE:
         return None
-    return hidden.version
-
-
-def _seen_until(tx: Transaction, chain: Chain, directory: str) -> int:
-    """The newest version number of the hive, or of what the scope has seen in a directory if that is less.
-
-    What lower scopes changed behind the scope's own changes it has not seen.
-    """
-    view = overlay.subtree(tx, chain, directory)
-    newest = history.newest(tx)
-    layers = view.layers[1:] if view.own else ()
-    for lower in (head for heads in layers for head in heads.values() if head.kind == Kind.FILE):
-        # What the scope has in its place, or around it, from before it was written.
-        around = (view.own.get(place) for place in ancestors_of(lower.path))
-        hiding = (view.own.get(lower.path), *(own for own in around if own is not None and own.blocks))
-        since = min((own.origin or 0 for own in hiding if own is not None), default=lower.version)
-        if lower.path in view.own and lower.version < since:
-            since = min(since, _made_of(tx, chain, lower))
-        if lower.version > since:
-            # Farther down it may have been there before, the same.
-            past = history.states(tx, chain[1:], lower.path)
-            unseen = [state.version for state in past if state.kind == Kind.FILE and state.version > since]
-            newest = min(newest, *(version - 1 for version in unseen))
-    return newest
-
-
-def _made_of(tx: Transaction, chain: Chain, lower: Head) -> int:
-    """The newest version that the scope's own file was ever made of, in the scope of a lower file or above; 0 for none.
-
-    Once promoted past that one, it is made of what was received farther down, which says nothing of what is between.
-    """
-    nearer = chain[1 : chain.index(lower.scope_id) + 1]
-    origins = {past.origin for past in history.states(tx, chain[:1], lower.path) if past.origin is not None}
-    found = (history.one(tx, nearer, origin) for origin in origins)
-    return max((made_of.version for made_of, _ in filter(None, found) if made_of.path == lower.path), default=0)
+    return hidden if merge_bases.has_seen(tx, scope_id, path, hidden.version) else None

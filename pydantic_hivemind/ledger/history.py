@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Column, Select, Update, func, or_, select, update
+from sqlalchemy import Column, Select, or_, select
 from typing_extensions import Unpack
 
-from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Row, Statement, fill, param, slots
 from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.schema import Kind, versions
-from pydantic_hivemind.limits import KEPT_VERSIONS
 
 LARGEST_VERSION = 2**63 - 1
 """What the database can count to."""
@@ -69,22 +67,6 @@ _ONE: Statement[[int]] = Statement(
 _PROMOTED: Statement[[int]] = Statement(
     lambda chain: _of_chain(chain, *_COLUMNS).where(versions.c.promotion == param("promotion")).order_by(versions.c.id)
 )
-_NEWEST = Statement(lambda: select(func.coalesce(func.max(versions.c.id), 0)))
-
-
-def _seal() -> Update:
-    of_promotion = (versions.c.id > param("after"), versions.c.promotion == param("of_promotion"))
-    made = versions.alias("made")
-    count = select(func.count()).where(made.c.id > param("after"), made.c.promotion == param("of_promotion"))
-    return update(versions).where(*of_promotion).values(promoted=count.scalar_subquery())
-
-
-_SEAL = Statement(_seal)
-
-
-def newest(tx: Transaction) -> int:
-    """The newest version number of the hive."""
-    return cast(int, tx.rows(_NEWEST, {})[0][0])
 
 
 def of_path(tx: Transaction, chain: Chain, path: str) -> list[Past]:
@@ -113,36 +95,24 @@ def one(tx: Transaction, chain: Chain, version: int) -> tuple[Past, bytes | None
     return Past(*rows[0][:-1]), cast("bytes | None", rows[0][-1])
 
 
-def seen_at(tx: Transaction, chain: Chain, path: str, moment: int) -> Past | None:
-    """The file that a chain showed at a path when a version was the newest, as far as that is still kept."""
-    around = {place: states(tx, chain, place) for place in (path, *ancestors_of(path))}
-    for scope_id in chain:
-        then: dict[str, Past] = {}
-        for place, kept in around.items():
-            # Newest first, so that the first one from before is the last of that time.
-            mine = [past for past in kept if past.scope_id == scope_id]
-            before = next((past for past in mine if past.version <= moment), None)
-            if before is None and len(mine) >= KEPT_VERSIONS:
-                return None
-            if before is not None:
-                then[place] = before
-        own = then.pop(path, None)
-        if own is not None and own.kind is not None:
-            return own if own.kind == Kind.FILE else None
-        if any(above.blocks for above in then.values()):
-            return None
-    return None
+def origins(tx: Transaction, chain: Chain, path: str, version: int | None) -> list[int]:
+    """Return what a version of a file began with, and what that began with, as far as it is still kept."""
+    found: list[int] = []
+    while version is not None:
+        past = one(tx, chain, version)
+        version = None if past is None else past[0].origin
+        if version is not None:
+            began = one(tx, chain, version)
+            if began is None or began[0].path != path or version in found:
+                break
+            found.append(version)
+    return found
 
 
 def of_promotion(tx: Transaction, scope_id: int, promotion: str) -> list[Past]:
     """The states that a promotion made in a scope, oldest first; none if not all are still kept."""
     made = _read(tx.rows(_PROMOTED, fill("scope", (scope_id,)) | {"promotion": promotion}, 1))
     return made if made and len(made) == made[0].promoted else []
-
-
-def seal(tx: Transaction, promotion: str, after: int) -> None:
-    """Note in what a promotion made, all of it after a version, how much that is."""
-    tx.run(_SEAL, {"after": after, "of_promotion": promotion})
 
 
 def _read(rows: Sequence[Row]) -> list[Past]:

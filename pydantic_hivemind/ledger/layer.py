@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import cast
 from zlib import crc32
 
-from sqlalchemy import Delete, ScalarSelect, delete, false, func, insert, literal, null, select, update
+from sqlalchemy import Delete, ScalarSelect, bindparam, delete, false, func, insert, literal, null, select, update
 
 from pydantic_hivemind.base.paths import ancestors_of, below, parent_of
+from pydantic_hivemind.ledger.columns import Key, Number
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.overlay import Head, View
-from pydantic_hivemind.ledger.schema import Kind, heads, horizons, versions
+from pydantic_hivemind.ledger.schema import Kind, heads, horizons, merge_bases, versions
 from pydantic_hivemind.limits import KEPT_VERSIONS
 
 
@@ -35,7 +36,7 @@ _PATH = (heads.c.scope_id == param("scope_id"), heads.c.path == param("path"))
 _OF_PATH = (heads.c.scope_id == param("of_scope"), heads.c.path == param("of_path"))
 _BELOW = (heads.c.scope_id == param("scope_id"), heads.c.path >= param("low"), heads.c.path < param("high"))
 
-_INSERT_HEAD = Statement(lambda: insert_row(heads, without=("seen",)))
+_INSERT_HEAD = Statement(lambda: insert_row(heads))
 _UPDATE_HEAD = Statement(
     lambda: (
         update(heads)
@@ -50,7 +51,7 @@ _UPDATE_HEAD = Statement(
 )
 _DELETE_HEAD = Statement(lambda: delete(heads).where(*_PATH))
 _DELETE_BELOW = Statement(lambda: delete(heads).where(*_BELOW))
-_INSERT_VERSION = Statement(lambda: insert_row(versions, numbered=True, without=("seen", "actor", "written_at")))
+_INSERT_VERSION = Statement(lambda: insert_row(versions, numbered=True, without=("actor", "written_at")))
 _BURY_BELOW = Statement(
     lambda: insert(versions).from_select(
         ["scope_id", "path", "kind", "opaque", "action", "size", "tags", "source", "promotion", "created_at"],
@@ -72,6 +73,13 @@ _BURY_BELOW = Statement(
 )
 
 
+NOT_NEEDED = (
+    ~select(literal(1)).where(heads.c.origin == versions.c.id).exists(),
+    ~select(literal(1)).where(merge_bases.c.version == versions.c.id).exists(),
+)
+"""Of a version that may be pruned: nothing began with it."""
+
+
 def _oldest_kept() -> ScalarSelect[int]:
     of_path = (versions.c.scope_id == param("scope_id"), versions.c.path == param("path"))
     newest_first = select(versions.c.id).where(*of_path).order_by(versions.c.id.desc())
@@ -80,8 +88,7 @@ def _oldest_kept() -> ScalarSelect[int]:
 
 def _prune() -> Delete:
     of_path = (versions.c.scope_id == param("scope_id"), versions.c.path == param("path"))
-    needed = select(literal(1)).where(heads.c.origin == versions.c.id).exists()
-    return delete(versions).where(*of_path, versions.c.id < _oldest_kept(), ~needed)
+    return delete(versions).where(*of_path, versions.c.id < _oldest_kept(), *NOT_NEEDED)
 
 
 _PRUNE = Statement(_prune)
@@ -95,7 +102,8 @@ _SET_HORIZON = Statement(
 _INSERT_HORIZON = Statement(
     lambda: insert(horizons).from_select(
         ["scope_id", "path", "version"],
-        select(param("scope_id"), param("path"), _oldest_kept() - 1),
+        # PostgreSQL is told their types: in a list of results it cannot guess them.
+        select(bindparam("of_scope", type_=Number), bindparam("of_path", type_=Key), _oldest_kept() - 1),
     )
 )
 
@@ -195,6 +203,12 @@ def _log(tx: Transaction, head: Head, kind: Kind | None, cause: Cause, data: byt
 
 def _prune_path(tx: Transaction, head: Head) -> None:
     """Remove the oldest versions of a path, and note up to where its past is not known any more."""
-    at: dict[str, Value] = {"scope_id": head.scope_id, "path": head.path}
-    if tx.run(_PRUNE, at) and not tx.run(_SET_HORIZON, at):
-        tx.run(_INSERT_HORIZON, at)
+    if tx.run(_PRUNE, {"scope_id": head.scope_id, "path": head.path}):
+        note_horizon(tx, head.scope_id, head.path)
+
+
+def note_horizon(tx: Transaction, scope_id: int, path: str) -> None:
+    """Note up to where the past of a path, of which versions were pruned, is not known any more."""
+    at: dict[str, Value] = {"scope_id": scope_id, "path": path}
+    if not tx.run(_SET_HORIZON, at):
+        tx.run(_INSERT_HORIZON, {**at, "of_scope": scope_id, "of_path": path})

@@ -308,3 +308,12 @@ def contents(tx: Transaction, files: Sequence[Head]) -> Iterator[tuple[Head, byt
         data = cast("dict[int, bytes]", dict(rows))
         for head in batch:
             yield head, data[head.version]
+
+
+def data_of(tx: Transaction, versions: Sequence[int]) -> dict[int, bytes]:
+    """Return the bytes of some versions of files, of those that are still kept."""
+    found: dict[int, bytes] = {}
+    for start in range(0, len(versions), DATA_BATCH):
+        batch = versions[start : start + DATA_BATCH]
+        found.update(tx.rows(_DATA, fill("version", batch), len(batch)))
+    return found

@@ -101,12 +101,8 @@ heads = Table(
     Column("opaque", Boolean, nullable=False),
     # The version of a file, or of the deletion that a whiteout stands for; NULL for a directory.
     Column("version", Number),
-    # What the scope saw here when it first changed the path. For a file the inherited version, for a
-    # hidden directory the newest version number of that moment.
+    # The merge base: the inherited version that the scope saw here when it first changed the file, if it saw one.
     Column("origin", Number),
-    # Of a whiteout or an opaque directory over a directory: the newest version number up to which the scope had seen
-    # every change of what it hides.
-    Column("seen", Number),
     Column("created_at", Float, nullable=False),
     Index("ix_heads_parent", "scope_id", "parent"),
     Index("ix_heads_origin", "origin"),
@@ -135,8 +131,6 @@ versions = Table(
     Column("created_at", Float, nullable=False),
     # NULL unless it is a file. SQLite reads through it to what comes after, so that what is listed often comes before.
     Column("data", LargeBinary),
-    # As in `heads`.
-    Column("seen", Number),
     # CRC-32 of the data, which shows damage; NULL for what was written before there were any.
     Column("checksum", Number),
     # Who wrote it: a row of `actors`. Of a promoted version, who wrote it in the source; `promotions` has who promoted.
@@ -152,15 +146,20 @@ versions = Table(
     sqlite_autoincrement=True,
 )
 
-# Older versions that a head is made of, besides its `origin`: where an ancestor's file was itself a change of something
-# farther up, or a promotion past the parent gave the head a new origin. They are kept from being pruned.
+# Versions of lower scopes that a head is made of, or hides, besides its `origin`: where an inherited file was itself a
+# change of something farther up, where a promotion past the parent gave the head a new origin, and, of a removed or
+# remade directory, what the scope had seen of each file in it. They are kept from being pruned.
 merge_bases = Table(
     "merge_bases",
     metadata,
     Column("scope_id", Number, primary_key=True),
+    # Of the file.
     Column("path", Key, primary_key=True),
+    # Of the head it belongs to: the file's own, or that of the directory.
+    Column("head", Key, primary_key=True),
     Column("version", Number, ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
-    ForeignKeyConstraint(["scope_id", "path"], ["heads.scope_id", "heads.path"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["scope_id", "head"], ["heads.scope_id", "heads.path"], ondelete="CASCADE"),
+    Index("ix_merge_bases_head", "scope_id", "head"),
     Index("ix_merge_bases_version", "version"),
     sqlite_with_rowid=False,
 )

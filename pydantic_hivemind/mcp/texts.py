@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic_hivemind.base.values import Change, File, PromotionReport, Stat, Strategy
+from pydantic_hivemind.base.values import Change, File, OnConflict, PromotionReport, Stat
 from pydantic_hivemind.errors import HivemindError, InvalidOption, NotText, PromotionConflict, ScopeGone
 from pydantic_hivemind.mcp.resources import uri_of
 from pydantic_hivemind.rendering.error_statuses import remote_text
@@ -90,21 +90,21 @@ def of_changes(changes: Sequence[Change]) -> str:
     return "".join(told) + _fitting(left, "promote or read some of it first", room)
 
 
-def of_report(report: PromotionReport, strategy: Strategy) -> str:
+def of_report(report: PromotionReport, on_conflict: OnConflict) -> str:
     """What a promotion did, or would do."""
     outcomes = {
         "applied": report.applied,
         "merged": report.merged,
         "deleted": report.deleted,
         "skipped": report.skipped,
-        "conflict" if strategy == "merge" else f"conflict, settled by `{strategy}`": tuple(
+        "conflict" if on_conflict == "fail" else f"conflict, settled by `{on_conflict}`": tuple(
             conflict.path for conflict in report.conflicts
         ),
     }
     told = [f"{what} {path}" for what, paths in outcomes.items() for path in paths]
     if not told:
         return "There is nothing to promote."
-    in_conflict = bool(report.conflicts) and strategy == "merge"
+    in_conflict = bool(report.conflicts) and on_conflict == "fail"
     anything = not in_conflict and bool(report.applied or report.merged or report.deleted)
     heading = (
         ("This would be promoted" if anything else "Nothing would be promoted")

@@ -18,7 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_hivemind.adapters.memory.notes import add, file_name
 from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.validation import StrictModel, TextList
-from pydantic_hivemind.base.values import Strategy
+from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import texts
@@ -199,17 +199,17 @@ class Promote(Call):
 
     tags: TextList = Field([], description="Only files that have one of these tags.")
     paths: TextList = Field([], description="Only what is in one of these directories, or matches one of these globs.")
-    strategy: Strategy = Field(
-        "merge", description="For conflicts: `merge` fails, `ours` keeps what is inherited, `theirs` takes the changes."
+    on_conflict: OnConflict = Field(
+        "fail", description="Where both sides changed the same: fail, keep_target (what is inherited) or take_source."
     )
     dry_run: bool = Field(default=False, description="Only tell what would be done.")
 
     def run(self, scope: Scope) -> str:
         """Promote."""
         report = scope.promote(
-            tags=self.tags or None, paths=self.paths or None, strategy=self.strategy, dry_run=self.dry_run
+            tags=self.tags or None, paths=self.paths or None, on_conflict=self.on_conflict, dry_run=self.dry_run
         )
-        return texts.of_report(report, self.strategy)
+        return texts.of_report(report, self.on_conflict)
 
 
 TOOLS: dict[str, type[Call]] = {

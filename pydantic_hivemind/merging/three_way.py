@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from merge3 import Merge3
 
-from pydantic_hivemind.base.values import Strategy
+from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.merging.line_matching import LineMatcher, TooManyChanges
 from pydantic_hivemind.merging.markdown_union import MOST_UNITED, append, cuts, union
 from pydantic_hivemind.merging.operation_log import is_journal, merge_journals
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Merged:
-    """The outcome; `conflict` says that the two sides overlapped and a strategy had to choose.
+    """The outcome; `conflict` says that the two sides overlapped and `on_conflict` had to choose.
 
     `compared` is false where that is because to compare them would have taken too long.
     """
@@ -36,11 +36,12 @@ def merge(
     theirs: bytes | None,
     *,
     union: bool,
-    strategy: Strategy = "merge",
+    on_conflict: OnConflict = "fail",
 ) -> Merged:
     """Merge the two sides of a file that began as `base`; `None` stands for "no file". One that both made began empty.
 
-    Lines that both sides changed are a conflict, settled by the strategy (`merge` leaves `ours` in place).
+    Lines that both sides changed are a conflict: `keep_target` settles it with `ours`, `take_source` with `theirs`, and
+    `fail` leaves `ours` in place.
     With `union` the additions of both are kept instead, `ours` first, and once what both say in one place.
     Where the sides differ in so many places that comparing them would take long, they are a conflict too.
     """
@@ -50,18 +51,20 @@ def merge(
         return Merged(ours, conflict=False)
     if base == ours:
         return Merged(theirs, conflict=False)
-    chosen = theirs if strategy == "theirs" else ours
+    chosen = theirs if on_conflict == "take_source" else ours
     if ours is None or theirs is None:
         return Merged(chosen, conflict=True)
     if is_journal(path):
         return Merged(merge_journals(base, ours, theirs), conflict=False)
     try:
-        merged, conflict = _merged(_lines(base or b""), _lines(ours), _lines(theirs), strategy if not union else None)
+        merged, conflict = _merged(
+            _lines(base or b""), _lines(ours), _lines(theirs), on_conflict if not union else None
+        )
     except ValueError:
         return Merged(chosen, conflict=True)
     except TooManyChanges:
         return Merged(chosen, conflict=True, compared=False)
-    if conflict and strategy == "merge":
+    if conflict and on_conflict == "fail":
         return Merged(ours, conflict=True)
     return Merged("".join(merged).encode(), conflict=conflict)
 
@@ -86,21 +89,23 @@ def _lines(data: bytes) -> list[str]:
     return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
-def _merged(base: list[str], ours: list[str], theirs: list[str], strategy: Strategy | None) -> tuple[list[str], bool]:
-    """The lines merged, and whether both sides changed the same; without a strategy the additions of both are kept.
+def _merged(
+    base: list[str], ours: list[str], theirs: list[str], on_conflict: OnConflict | None
+) -> tuple[list[str], bool]:
+    """The lines merged, and whether both sides changed the same; without `on_conflict` the additions of both are kept.
 
     Raises:
         TooManyChanges: To compare the sides takes too long.
     """
     # Appending costs what was appended. What all end with alike is left in: it may be of another section in each.
     start = _alike(base, ours, theirs)
-    if strategy is None:
+    if on_conflict is None:
         # What is added in front of a fence looks as if it were added within, if both begin alike.
         inside = cuts(base[:start])
         while inside[start]:
             start -= 1
     parts = [side[start:] for side in (base, ours, theirs)]
-    fenced = [cuts(part) for part in parts] if strategy is None else []
+    fenced = [cuts(part) for part in parts] if on_conflict is None else []
     matcher = cast("type[SequenceMatcherProtocol[str]]", LineMatcher)
     merged = base[:start]
     conflict = False
@@ -109,7 +114,7 @@ def _merged(base: list[str], ours: list[str], theirs: list[str], strategy: Strat
         if region[0] == "conflict":
             places = (region[1:3], region[3:5], region[5:7])
             stretches = [part[first:last] for part, (first, last) in zip(parts, places, strict=True)]
-            if strategy is None:
+            if on_conflict is None:
                 left -= sum(map(len, stretches))
                 if left < 0:
                     raise TooManyChanges
@@ -118,7 +123,7 @@ def _merged(base: list[str], ours: list[str], theirs: list[str], strategy: Strat
                 append(merged, union(*stretches, in_fence=in_fence))
             else:
                 conflict = True
-                append(merged, stretches[2 if strategy == "theirs" else 1])
+                append(merged, stretches[2 if on_conflict == "take_source" else 1])
         else:
             side = parts[{"unchanged": 0, "b": 2}.get(region[0], 1)]
             append(merged, side[region[1] : region[2]])

@@ -1,83 +1,96 @@
-"""What the two sides of a promotion began with: where a file of the source comes from, and what it had seen."""
+"""What the two sides of a promotion began with: the newest version that both are made of."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from pydantic_hivemind.base.paths import ancestors_of
-from pydantic_hivemind.ledger import history, overlay
-from pydantic_hivemind.ledger.engine.database import Transaction
-from pydantic_hivemind.ledger.history import Past
-from pydantic_hivemind.ledger.overlay import Chain, Head
+from pydantic_hivemind.ledger import merge_bases
+from pydantic_hivemind.ledger.overlay import Head, View
+from pydantic_hivemind.ledger.promotion_facts import Facts, FileVersion, file_version
 from pydantic_hivemind.ledger.schema import Kind
+from pydantic_hivemind.promotion.contents import Contents
 
 
-class Origins:
-    """Looks up the past of files, for a source's chain and the part of it that starts with the receiving scope."""
+class Ancestry:
+    """Finds merge bases from what heads store, for an ancestor at a level of the chain."""
 
-    def __init__(self, tx: Transaction, source: Chain, target: Chain) -> None:
-        self._tx = tx
-        self._source = source
-        self._target = target
+    def __init__(self, facts: Facts, level: int, view: View, contents: Contents) -> None:
+        self._facts = facts
+        self._level_of = {scope_id: number for number, scope_id in enumerate(facts.chain)}
+        self._level = level
+        self._view = view
+        self._contents = contents
 
-    def base(self, head: Head, seen: Head | None) -> tuple[Past, bytes] | None:
-        """The version that both sides share: what the source's file began as, and what the target's comes from too."""
-        base = self._shared(head.path, head.origin, seen)
-        if base is None or base[0].scope_id == self._target[0] or (seen is not None and seen.kind != Kind.FILE):
-            return base
-        there = seen or self._hiding(head.path)
-        if there is None or self._comes_from(there, base[0]):
-            return base
-        # Promoted past the target, it became a change of what was received there, which the target has not seen.
-        for past in history.states(self._tx, self._source[:1], head.path):
-            if past.kind not in (Kind.FILE, Kind.WHITEOUT):
-                break
-            earlier = self._shared(head.path, past.origin, seen)
-            if past.origin is None or (earlier is not None and self._comes_from(there, earlier[0])):
-                return earlier
-        return base
+    def made_of(self, head: Head) -> list[int]:
+        """Return the versions that a head is made of, newest first."""
+        if head.origin is None and (head.scope_id, head.path) not in self._facts.bases:
+            return []
+        known = self._facts.versions.keys()
+        return sorted(merge_bases.made_of(self._facts.bases, head) & known, reverse=True)
 
-    def is_unchanged(self, base: tuple[Past, bytes] | None, seen: Head) -> bool:
-        """Whether the target's file is still what both sides began with."""
-        return base is not None and (seen.version == base[0].version or base[1] == overlay.content(self._tx, seen))
+    def base(self, head: Head, seen: Head | None) -> FileVersion | None:
+        """Return the version that both sides began with.
 
-    def has_changed(self, seen: Head, since: int | None) -> bool:
-        """Whether a file of the target is another than the source saw when a version was the newest."""
-        moment = since or 0
-        if seen.version <= moment and seen.scope_id == self._source[1]:
-            return False
-        # It may have come up the chain since then, unchanged; or a nearer scope may have shown another then.
-        shown = history.seen_at(self._tx, self._source[1:], seen.path, moment)
-        return shown is None or not self.is_unchanged(self._shared(seen.path, shown.version, seen), seen)
+        Args:
+            head: What the source has.
+            seen: What the target shows there.
 
-    def _shared(self, path: str, version: int | None, seen: Head | None) -> tuple[Past, bytes] | None:
-        """A version the source saw, followed up to the target's chain or to what it has."""
-        while version is not None:
-            past, data = history.one(self._tx, self._source, version) or (None, None)
-            if past is None or data is None or past.path != path:
-                return None
-            if past.scope_id in self._target:
-                return past, data
-            if seen is not None and seen.kind == Kind.FILE and data == overlay.content(self._tx, seen):
-                # The target has it with tags of its own.
-                shared, _ = history.one(self._tx, self._target, seen.version) or (past, data)
-                return shared, data
-            version = past.origin
+        Returns:
+            `None` where it is not known: then the target's side counts as added independently.
+        """
+        found = self._shared(self.made_of(head), head.path, seen)
+        if found is None and head.origin is not None:
+            # What the target has was made without it: it was there when the source began, and is not any more.
+            began = self._facts.versions.get(head.origin)
+            return began if began is not None and self._level_of[began.scope_id] >= self._level else None
+        return found
+
+    def is_unchanged(self, base: FileVersion | None, seen: Head) -> bool:
+        """Return whether the target's file is still what both sides began with."""
+        return base is not None and self._contents.same(base, file_version(seen))
+
+    def has_changed(self, seen: Head, hiding: Head) -> bool:
+        """Return whether a file of the target is another than the source had seen when it removed what is around it."""
+        rows = self._facts.bases.get((hiding.scope_id, seen.path), ())
+        known = sorted((row.version for row in rows if row.head == hiding.path), reverse=True)
+        return not self.is_unchanged(self._shared(known, seen.path, seen), seen)
+
+    def _shared(self, made_of: Iterable[int], path: str, seen: Head | None) -> FileVersion | None:
+        for version in made_of:
+            known = self._facts.versions[version]
+            if self._level_of[known.scope_id] >= self._level:
+                if self._is_behind(known, path, seen):
+                    return known
+            elif seen is not None and seen.kind == Kind.FILE and self._contents.same(known, file_version(seen)):
+                # The target has received it, perhaps with tags of its own.
+                return file_version(seen)
         return None
 
-    def _comes_from(self, there: Head, past: Past) -> bool:
-        """Whether what the target has is no nearer than a version is, or came after it was seen there."""
-        if past.scope_id not in self._target[self._target.index(there.scope_id) + 1 :]:
+    def _is_behind(self, known: FileVersion, path: str, seen: Head | None) -> bool:
+        """Whether what the target has is made of a version, or stands where that was seen."""
+        if self._level_of[known.scope_id] == self._level or (seen is not None and seen.kind != Kind.FILE):
             return True
-        origin = there.origin
-        while origin is not None and there.kind == Kind.FILE:
-            found = history.one(self._tx, self._target, origin)
-            if found is None or found[0].scope_id == past.scope_id:
-                return found is not None and origin >= past.version
-            origin = found[0].origin
-        return there.kind != Kind.FILE and (origin or 0) >= past.version
+        there = seen or self._hiding(path)
+        if there is None or self._level_of[there.scope_id] >= self._level_of[known.scope_id]:
+            return True
+        others = map(self._facts.versions.get, self._seen_by(there, path))
+        return any(
+            other is not None and other.scope_id == known.scope_id and other.version >= known.version
+            for other in others
+        )
+
+    def _seen_by(self, there: Head, path: str) -> Sequence[int]:
+        """The versions of a file that a head is made of, or hides."""
+        rows = self._facts.bases.get((there.scope_id, path), ())
+        known = [row.version for row in rows if row.head == there.path]
+        if there.path == path and there.origin is not None:
+            known.append(there.origin)
+        return known
 
     def _hiding(self, path: str) -> Head | None:
         """What the target has in the place of a file that it does not show."""
-        for layer in overlay.entry(self._tx, self._target, path).layers:
+        for layer in self._view.layers:
             for place in (path, *ancestors_of(path)):
                 if place in layer and layer[place].blocks:
                     return layer[place]

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.errors import IsADirectory, VersionConflict, VersionNotFound
-from pydantic_hivemind.ledger import history, layer, overlay
+from pydantic_hivemind.ledger import history, layer, merge_bases, overlay, promotion_records
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.layer import Cause
+from pydantic_hivemind.ledger.merge_bases import MergeBase
 from pydantic_hivemind.ledger.overlay import Chain, View
 from pydantic_hivemind.ledger.schema import Kind
 
@@ -85,6 +86,7 @@ def revert(tx: Transaction, chain: Chain, promotion: str) -> list[str]:
             if any(_is_obstacle(tx, chain, parent) for parent in ancestors_of(change.path)):
                 raise change.conflict("a file is where its directory was, or the directory was removed since")
             _put_back(tx, chain, change)
+    promotion_records.mark_reverted(tx, chain[0], promotion)
     plain = {change.path for change in changes if (change.kind_before, change.kind_now) == (None, Kind.DIRECTORY)}
     holding = {parent for path in paths for parent in ancestors_of(path)}
     return [path for path in paths if path not in plain & holding]
@@ -139,10 +141,31 @@ def _put_back(tx: Transaction, chain: Chain, change: _Change) -> None:
     cause = Cause("delete" if before.kind == Kind.WHITEOUT else "restore")
     view.check_parents(path)
     layer.make_parents(tx, chain[0], view, path, cause)
+    origin = _kept_origin(tx, chain, before)
     head = layer.new_head(
-        chain[0], path, before.kind, opaque=before.opaque, origin=before.origin, tags=before.tags, size=before.size
+        chain[0], path, before.kind, opaque=before.opaque, origin=origin, tags=before.tags, size=before.size
     )
     layer.store(tx, head, own, cause, None if found is None else found[1])
+    if own is None:
+        _put_back_bases(tx, chain, view, before, origin)
+
+
+def _kept_origin(tx: Transaction, chain: Chain, before: Past) -> int | None:
+    """The merge base that a state had, if it is still kept."""
+    found = None if before.origin is None else history.one(tx, chain[1:], before.origin)
+    is_file = found is not None and found[0].path == before.path and found[1] is not None
+    return before.origin if is_file else None
+
+
+def _put_back_bases(tx: Transaction, chain: Chain, view: View, before: Past, origin: int | None) -> None:
+    """Note again what a head is made of or hides, which went when it was let go of."""
+    path = before.path
+    made_of = [MergeBase(path, path, version) for version in history.origins(tx, chain[1:], path, origin)]
+    if before.blocks and before.kind != Kind.FILE:
+        # What is there since then has not been seen.
+        hidden = merge_bases.hidden_by(tx, chain, view, path)
+        made_of += [row for row in hidden if row.path != path and row.version < before.version]
+    merge_bases.store(tx, chain[0], made_of)
 
 
 def _holds(view: View, directory: str) -> bool:

@@ -110,7 +110,7 @@ def test_a_conflict_fails_the_promotion_and_the_session_goes_on(user):
         with pytest.raises(PromotionConflict):
             session.promote()
         assert user.read_text("/a.txt") == "of the user"
-        session.promote(strategy="theirs")
+        session.promote(on_conflict="take_source")
     assert user.read_text("/a.txt") == "of the run"
 
 

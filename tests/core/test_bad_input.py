@@ -113,7 +113,7 @@ def test_the_longest_name_and_path(scope):
         (errors.ScopeExists, lambda scope: scope.spawn("a")),
         (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[""])),
         (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=["\ud800"])),
-        (errors.InvalidOption, lambda scope: scope.promote(strategy="Theirs")),
+        (errors.InvalidOption, lambda scope: scope.promote(on_conflict="Take_source")),
         (TypeError, lambda scope: scope.write_bytes("/d/f", "text")),
         (TypeError, lambda scope: scope.write_bytes("/d/f", 5)),
         (errors.InvalidTag, lambda scope: scope.write_text("/d/f", "x", tags=[str(number) for number in range(65)])),

@@ -224,7 +224,7 @@ def test_operation_ids_of_a_sibling(hive):
     victim.write_text("/f", "secret", operation_id="op")
     assert attacker.write_text("/f", "mine", operation_id="op").scope == "attacker"
     report = victim.promote(operation_id="promote")
-    assert attacker.promote(operation_id="promote", strategy="ours").id != report.id
+    assert attacker.promote(operation_id="promote", on_conflict="keep_target").id != report.id
     with pytest.raises(VersionNotFound):
         attacker.revert(report.id)
 

@@ -30,7 +30,7 @@ def write_until_killed(directory, round, pipe):
         os.write(pipe, f"wrote {path} {number}\n".encode())
         for name in SET:
             run.write_text(name, f"{round} {number}")
-        run.promote(strategy="theirs")
+        run.promote(on_conflict="take_source")
         os.write(pipe, f"promoted {round} {number}\n".encode())
 
 

@@ -15,11 +15,11 @@ ODD = "".join(f"odd {number}\n" if number % 2 else f"{number}\n" for number in r
 
 
 @pytest.mark.parametrize("union", [False, True])
-@pytest.mark.parametrize("strategy", ["merge", "ours", "theirs"])
+@pytest.mark.parametrize("on_conflict", ["fail", "keep_target", "take_source"])
 @pytest.mark.parametrize("data", [b"1\n", b"\xff"])
-def test_what_both_made_and_one_left_empty_is_that_of_the_other(data, strategy, union):
+def test_what_both_made_and_one_left_empty_is_that_of_the_other(data, on_conflict, union):
     for ours, theirs in ((data, b""), (b"", data)):
-        merged = merge(MEMORY, None, ours, theirs, union=union, strategy=strategy)
+        merged = merge(MEMORY, None, ours, theirs, union=union, on_conflict=on_conflict)
         assert (merged.data, merged.conflict) == (data, False)
 
 
@@ -61,7 +61,7 @@ def test_the_error_says_that_it_was_too_much(hive):
     with pytest.raises(PromotionConflict, match="'/f' differs in too many places"):
         run.promote()
     assert project.read_text("/f") == EVEN
-    run.promote(strategy="theirs")
+    run.promote(on_conflict="take_source")
     assert project.read_text("/f") == ODD
 
 

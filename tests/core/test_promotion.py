@@ -70,10 +70,10 @@ def test_a_failed_promotion_changes_nothing(hive, project, run):
     assert dump(hive) == before
 
 
-@pytest.mark.parametrize("strategy", ["merge", "ours", "theirs"])
-def test_the_dry_run_says_what_the_run_does(hive, project, run, strategy):
+@pytest.mark.parametrize("on_conflict", ["fail", "keep_target", "take_source"])
+def test_the_dry_run_says_what_the_run_does(hive, project, run, on_conflict):
     """And writes nothing; with conflicts too."""
-    clashing = strategy != "merge"
+    clashing = on_conflict != "fail"
     for name in ("same", "gone", "merged", "d/in", "clash"):
         project.write_text(f"/{name}", "1\n2\n3\n4\n5\n")
     run.write_text("/same", "1\n2\n3\n4\n5\n")
@@ -86,10 +86,10 @@ def test_the_dry_run_says_what_the_run_does(hive, project, run, strategy):
         project.edit("/clash", "3", "ours")
     run.make_dir("/empty")
     before = dump(hive)
-    preview = run.promote(strategy=strategy, dry_run=True)
+    preview = run.promote(on_conflict=on_conflict, dry_run=True)
     assert preview.dry_run
     assert dump(hive) == before
-    report = run.promote(strategy=strategy)
+    report = run.promote(on_conflict=on_conflict)
     assert lists(report) == lists(preview)
     assert report.merged == ("/merged",)
     check_layers(hive)
@@ -114,7 +114,7 @@ def test_a_retry_returns_the_receipt(project, run):
     assert run.promote(operation_id="promote-1") == report
     assert not project.exists("/g")
     with pytest.raises(OperationConflict):
-        run.promote(strategy="theirs", operation_id="promote-1")
+        run.promote(on_conflict="take_source", operation_id="promote-1")
 
 
 def test_what_was_promoted_reads_through(project, run):
@@ -134,45 +134,45 @@ def test_what_was_promoted_reads_through(project, run):
 # -- both sides changed ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("strategy", "expected"), [("ours", "ours"), ("theirs", "theirs")])
-def test_strategies_settle_a_conflict(project, run, strategy, expected):
+@pytest.mark.parametrize(("on_conflict", "expected"), [("keep_target", "ours"), ("take_source", "theirs")])
+def test_strategies_settle_a_conflict(project, run, on_conflict, expected):
     """By taking the named side there, and merging the rest."""
     project.write_text("/f", "1\n2\n3\n4\n5\n6\n7\n")
     run.write_text("/f", "1\ntheirs\n3\n4\n5\n6\n7 more\n")
     project.write_text("/f", "1\nours\n3\n4\n5\n6\n7\n")
-    report = run.promote(strategy=strategy)
+    report = run.promote(on_conflict=on_conflict)
     assert [conflict.path for conflict in report.conflicts] == ["/f"]
     assert project.read_text("/f") == run.read_text("/f") == f"1\n{expected}\n3\n4\n5\n6\n7 more\n"
 
 
-@pytest.mark.parametrize(("strategy", "left"), [("merge", None), ("ours", "changed"), ("theirs", "")])
-def test_deleted_here_changed_there(project, run, strategy, left):
+@pytest.mark.parametrize(("on_conflict", "left"), [("fail", None), ("keep_target", "changed"), ("take_source", "")])
+def test_deleted_here_changed_there(project, run, on_conflict, left):
     """A deletion of what the other side changed is a conflict."""
     project.write_text("/f", "base")
     run.remove("/f")
     project.write_text("/f", "changed")
     if left is None:
         with pytest.raises(PromotionConflict) as raised:
-            run.promote(strategy=strategy)
+            run.promote(on_conflict=on_conflict)
         assert raised.value.report.conflicts[0].theirs is None
         assert project.read_text("/f") == "changed"
     else:
-        run.promote(strategy=strategy)
+        run.promote(on_conflict=on_conflict)
         assert (project.read_text("/f") if project.exists("/f") else "") == left
 
 
-@pytest.mark.parametrize(("strategy", "left"), [("merge", None), ("ours", ""), ("theirs", "changed")])
-def test_changed_here_deleted_there(project, run, strategy, left):
+@pytest.mark.parametrize(("on_conflict", "left"), [("fail", None), ("keep_target", ""), ("take_source", "changed")])
+def test_changed_here_deleted_there(project, run, on_conflict, left):
     """And the other way round."""
     project.write_text("/f", "base")
     run.write_text("/f", "changed")
     project.remove("/f")
     if left is None:
         with pytest.raises(PromotionConflict):
-            run.promote(strategy=strategy)
+            run.promote(on_conflict=on_conflict)
         assert run.read_text("/f") == "changed"
     else:
-        run.promote(strategy=strategy)
+        run.promote(on_conflict=on_conflict)
         assert (project.read_text("/f") if project.exists("/f") else "") == left
 
 
@@ -196,7 +196,7 @@ def test_binary_files_are_not_merged(project, run):
     project.write_bytes("/b", b"x\n\0" + b"a\n" * 100)
     with pytest.raises(PromotionConflict):
         run.promote()
-    run.promote(strategy="theirs")
+    run.promote(on_conflict="take_source")
     assert project.read_bytes("/b").endswith(b"x\n")
 
 
@@ -211,7 +211,7 @@ def test_a_file_replaced_by_a_directory(hive, project, run):
     project.write_text("/loud", "changed")
     with pytest.raises(PromotionConflict):
         run.promote()
-    run.promote(strategy="theirs")
+    run.promote(on_conflict="take_source")
     assert project.read_text("/loud/in") == run.read_text("/loud/in") == "x"
     check_layers(hive)
 
@@ -228,7 +228,7 @@ def test_a_directory_replaced_by_a_file(hive, project, run):
     with pytest.raises(PromotionConflict):
         run.promote()
     assert project.read_text("/loud/in") == "changed"
-    run.promote(strategy="ours")
+    run.promote(on_conflict="keep_target")
     assert run.read_text("/loud/in") == "changed"
     check_layers(hive)
 
@@ -242,7 +242,7 @@ def test_both_added_different_kinds(project, run):
     with pytest.raises(PromotionConflict) as raised:
         run.promote()
     assert [conflict.path for conflict in raised.value.report.conflicts] == ["/x", "/y/in"]
-    run.promote(strategy="theirs")
+    run.promote(on_conflict="take_source")
     assert tree(project) == {"/x": (b"file", ()), "/y/in": (b"theirs", ())}
 
 
@@ -259,7 +259,7 @@ def test_a_removed_directory_spares_what_is_newer(project, run):
     with pytest.raises(PromotionConflict) as raised:
         run.promote()
     assert [conflict.path for conflict in raised.value.report.conflicts] == ["/d/new"]
-    report = run.promote(strategy="ours")
+    report = run.promote(on_conflict="keep_target")
     assert sorted(report.deleted) == ["/d/old", "/e"]
     assert tree(run) == tree(project) == {"/d/new": (b"2", ())}
 

@@ -126,7 +126,7 @@ def test_history_names_no_stranger(hive, project, user, run):
     """Of what scopes above received, a scope is told only what came from its own chain or from below it."""
     for scope in (run, user.spawn("helper"), hive.scope("ada@secret.example", parent=project), project.spawn("gone")):
         scope.write_text("/f", scope.name)
-        scope.promote(project, strategy="theirs")
+        scope.promote(project, on_conflict="take_source")
     hive.scope("gone", create=False).destroy()
     hive.scope("gone", parent=user)
 

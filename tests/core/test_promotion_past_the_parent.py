@@ -74,7 +74,7 @@ def test_to_the_parent_that_removed_the_directory_before(project, user, run):
     user.remove("/d")
     assert set(run.promote("project").applied) == {"/d/f", "/d/new"}
     assert [change.path for change in run.diff() if change.outcome == "conflict"] == ["/d/f"]
-    assert run.promote(strategy="ours").applied == ("/d/new",)
+    assert run.promote(on_conflict="keep_target").applied == ("/d/new",)
     assert user.read_text("/d/new") == run.read_text("/d/new") == "1"
     assert not user.exists("/d/f")
     seen = run.spawn("child")
@@ -124,7 +124,7 @@ def test_a_directory_is_removed_whose_file_went_past_the_parent(project, user, r
     project.write_text("/d/f", "project\n")
     run.write_text("/d/f", "run\n")
     user.write_text("/d/f", "user\n")
-    run.promote("project", strategy="theirs")
+    run.promote("project", on_conflict="take_source")
     if by_run:
         below = run.spawn()
         below.remove("/d")

@@ -245,7 +245,7 @@ def test_a_directory_where_a_removed_one_has_another_file_now(project, user):
     user.write_text("/a/b/c", "x")
     project.write_text("/a/b", "later")
     assert user.promote(dry_run=True).conflicts
-    assert user.promote(strategy="ours").conflicts
+    assert user.promote(on_conflict="keep_target").conflicts
     assert everything(project) == {"/a": None, "/a/b": "later"}
 
 
@@ -312,7 +312,7 @@ def test_a_removed_directory_of_which_the_scope_between_showed_another_file(proj
     }
     with pytest.raises(PromotionConflict):
         run.promote(project)
-    assert run.promote(project, strategy="ours").deleted == ("/d/changed",)
+    assert run.promote(project, on_conflict="keep_target").deleted == ("/d/changed",)
     assert project.read_text("/d/hidden") == project.read_text("/e/hidden") == "precious"
 
 

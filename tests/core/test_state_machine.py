@@ -231,24 +231,24 @@ class PromotionMachine(ChainMachine):
     def remove(self, level, path, file):
         super().remove(level, path + ".txt" * file)
 
-    @rule(level=st.sampled_from([1, 2]), strategy=st.sampled_from(["merge", "theirs"]))
-    def promote(self, level, strategy):
+    @rule(level=st.sampled_from([1, 2]), on_conflict=st.sampled_from(["fail", "take_source"]))
+    def promote(self, level, on_conflict):
         model = self.models[level]
         collisions = model.collisions()
-        preview = self.scopes[level].promote(strategy=strategy, dry_run=True)
+        preview = self.scopes[level].promote(on_conflict=on_conflict, dry_run=True)
         changes = self.scopes[level].diff()
         conflicts = {change.path for change in changes if change.outcome == "conflict"}
         assert conflicts == {conflict.path for conflict in preview.conflicts}
         before = {stat.path: stat for stat in self.scopes[level - 1].glob("**")}
-        if preview.conflicts and strategy == "merge":
+        if preview.conflicts and on_conflict == "fail":
             assert collisions
             with pytest.raises(PromotionConflict) as raised:
-                self.scopes[level].promote(strategy=strategy)
+                self.scopes[level].promote(on_conflict=on_conflict)
             assert raised.value.report.conflicts == preview.conflicts
             return
-        report = self.scopes[level].promote(strategy=strategy)
+        report = self.scopes[level].promote(on_conflict=on_conflict)
         assert (report.applied, report.merged, report.deleted) == (preview.applied, preview.merged, preview.deleted)
-        if strategy == "merge":
+        if on_conflict == "fail":
             for path, (began, there) in collisions.items():
                 mine = model.own.get(path)
                 sides = [side.data if side is not None else None for side in (began, mine, there)]
@@ -280,7 +280,7 @@ class PromotionMachine(ChainMachine):
         """The receiving scope has what it had, and the other has given its own away."""
         target = self.models[level - 1]
         before = (dict(target.own), set(target.hidden), dict(target.began))
-        report = self.scopes[level].promote(strategy="theirs")
+        report = self.scopes[level].promote(on_conflict="take_source")
         self.models[level].promote()
         if before == (target.own, target.hidden, target.began):
             with pytest.raises(VersionNotFound):
@@ -296,11 +296,11 @@ class PromotionMachine(ChainMachine):
         if own:
             chosen = data.draw(st.sets(st.sampled_from(own), min_size=1))
             if data.draw(st.booleans(), label="with all that is in it"):
-                self.scopes[level].promote(paths=sorted(chosen), strategy="theirs")
+                self.scopes[level].promote(paths=sorted(chosen), on_conflict="take_source")
                 model.promote({path for path in own if any(is_below(path, one) for one in chosen)})
             else:
                 globs = [f"/[{path[1]}]{path[2:]}" for path in sorted(chosen)]
-                self.scopes[level].promote(paths=globs, strategy="theirs")
+                self.scopes[level].promote(paths=globs, on_conflict="take_source")
                 model.promote(chosen)
 
 

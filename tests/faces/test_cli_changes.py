@@ -144,7 +144,7 @@ def test_a_conflict_promotes_nothing_until_it_is_settled(run):
     assert (conflict["ours"], conflict["theirs"]) == ("one\nzwei\nthree\n", "one\n2\nthree\n")
     assert run("cat", "/raw", "-w", "project").code == 3
 
-    settled = run("promote", "--from", "run", "--on-conflict", "theirs")
+    settled = run("promote", "--from", "run", "--on-conflict", "take_source")
     assert (settled.code, run("cat", "/edited", "-w", "project").out) == (0, "one\n2\nthree\n")
 
 

@@ -205,7 +205,7 @@ def test_promotion(client, scope, project):
     with pytest.raises(errors.PromotionConflict) as caught:
         client.promote(paths="/new.md")
     assert caught.value.report.conflicts[0].ours == b"theirs"
-    assert client.promote(strategy="theirs", paths="/new.md").conflicts[0].theirs == b"mine"
+    assert client.promote(on_conflict="take_source", paths="/new.md").conflicts[0].theirs == b"mine"
 
 
 def test_a_promotion_is_undone_where_it_went(served, hive, tokens, project):

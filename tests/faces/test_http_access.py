@@ -216,10 +216,10 @@ def test_who_may_promote_but_not_read_sees_no_content(api, hive, tokens):
     blind, seeing = (bearer(tokens.create(run, can=can)) for can in (["promote"], ["promote", "read"]))
     nothing = {"path": "/own.md", "base": None, "ours": None, "theirs": None}
     content = base64.b64encode(f"{SECRET} of the run".encode()).decode()
-    for strategy, dry_run in (("merge", True), ("merge", False), ("theirs", False)):
+    for on_conflict, dry_run in (("fail", True), ("fail", False), ("take_source", False)):
         for who, theirs in ((seeing, content), (blind, None)):
-            body = {"strategy": strategy, "dry_run": dry_run}
-            answer = api.post("/v1/promote", json=body, headers={**who, "Idempotency-Key": strategy}).json()
+            body = {"on_conflict": on_conflict, "dry_run": dry_run}
+            answer = api.post("/v1/promote", json=body, headers={**who, "Idempotency-Key": on_conflict}).json()
             [conflict] = answer.get("report", answer)["conflicts"]
             assert (conflict["theirs"], conflict == nothing) == (theirs, theirs is None)
 
@@ -237,14 +237,14 @@ def test_where_a_promotion_came_from_is_said_to_those_who_may_know(api, hive, to
     for name in ("one", "two"):
         run = project.spawn(f"project/{name}")
         run.write_text("/log.md", f"by {name}")
-        run.promote(strategy="theirs")
+        run.promote(on_conflict="take_source")
 
     def sources(token):
         answer = api.get("/v1/history", params={"path": "/log.md"}, headers=bearer(token))
         return [item["source"] for item in answer.json()["items"] if item["action"] == "promote"]
 
     hive.scope("project/one").spawn("leaf").write_text("/log.md", "by leaf")
-    hive.scope("leaf").promote("project", strategy="theirs")
+    hive.scope("leaf").promote("project", on_conflict="take_source")
     assert sources(tokens.create("project/one", can=["read", "admin"])) == ["leaf", None, "project/one"]
     assert sources(tokens.create("project/one", can=["read"])) == [None, None, "project/one"]
     hive.scope("leaf").destroy()

@@ -224,8 +224,8 @@ async def test_changes_are_shown_and_promoted(run, project):
         assert told[0] == "Nothing would be promoted to project:"
         assert "conflict /a" in told
         assert project.exists("/gone")
-        told = await tell(client, "promote", strategy="theirs")
-        assert {"deleted /gone", "conflict, settled by `theirs` /a"} <= set(told.splitlines())
+        told = await tell(client, "promote", on_conflict="take_source")
+        assert {"deleted /gone", "conflict, settled by `take_source` /a"} <= set(told.splitlines())
         assert project.read_text("/a") == "1\n2\n4\n"
 
 
@@ -243,7 +243,7 @@ async def test_errors_are_told_so_that_a_model_can_do_better(hive, run):
             ("edit", {"path": "/f", "old": "other", "new": "x"}, "the text to replace does not occur in '/f'"),
             ("edit", {"path": "/f", "old": "", "new": "x"}, "old: String should have at least 1 character"),
             ("search", {"query": "x", "limit": 1000}, "limit: Input should be less than or equal to 50"),
-            ("promote", {"strategy": "best"}, "strategy: Input should be 'merge', 'ours' or 'theirs'"),
+            ("promote", {"on_conflict": "best"}, "on_conflict: Input should be 'fail', 'keep_target' or 'take_source'"),
             ("dance", {}, "unknown tool 'hivemind_dance'"),
         ):
             assert (await tell(client, tool, **arguments, fails=True)).startswith(told)

@@ -80,7 +80,7 @@ def write_until_killed(url, pipe):
             number += 1
             for name in ("/a", "/b"):
                 run.write_text(name, str(number))
-            run.promote(strategy="theirs")
+            run.promote(on_conflict="take_source")
             os.write(pipe, f"{number}\n".encode())
 
 

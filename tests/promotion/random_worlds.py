@@ -15,9 +15,9 @@ import json
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from pydantic_hivemind import Hivemind, PromotionReport, Scope
+from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.errors import HivemindError, PromotionConflict
 
 CHAIN = ("root", "mid", "user", "run")
@@ -44,7 +44,7 @@ CROWDED = ("/a", "/a/b", "/a/b/c", "/a/c", "/b", "/b/a", f"{MEMORY}/m.md", f"{ME
 
 DIRECTORIES = ("/d", "/d/e", "/d/f", "/a", "/a/b", "/b", MEMORY, f"{MEMORY}/n")
 TAGS = ("x", "y", "z")
-OUTCOMES = ("fail", "keep_target", "take_source")
+OUTCOMES: tuple[OnConflict, ...] = ("fail", "keep_target", "take_source")
 
 
 class World:
@@ -219,11 +219,11 @@ class World:
             self._diff(name, above[-1])
 
     def _promote_once(
-        self, name: str, to: str, *, tags: str | None, paths: list[str] | None, conflicts: str, dry_run: bool
+        self, name: str, to: str, *, tags: str | None, paths: list[str] | None, conflicts: OnConflict, dry_run: bool
     ) -> None:
         try:
-            report = promote(
-                self.scopes[name], self.scopes[to], tags=tags, paths=paths, on_conflict=conflicts, dry_run=dry_run
+            report = self.scopes[name].promote(
+                self.scopes[to], tags=tags, paths=paths, on_conflict=conflicts, dry_run=dry_run
             )
         except PromotionConflict as error:
             self.lines.append("  in conflict")
@@ -256,13 +256,6 @@ class World:
         for name in names:
             self._say(name, "shows")
             self.lines += _tree(self.scopes[name])
-
-
-def promote(scope: Scope, to: Scope, *, on_conflict: str, **options: Any) -> PromotionReport:
-    """Promote in the words of the worlds."""
-    return scope.promote(
-        to, strategy={"fail": "merge", "keep_target": "ours", "take_source": "theirs"}[on_conflict], **options
-    )
 
 
 def _ancestors(name: str) -> list[str]:

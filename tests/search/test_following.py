@@ -76,9 +76,9 @@ class Following(RuleBasedStateMachine):
     def restore(self, level, path):
         self.attempt(lambda: self.chain[level].restore(path))
 
-    @rule(level=st.integers(1, 2), strategy=st.sampled_from(["merge", "ours", "theirs"]))
-    def promote(self, level, strategy):
-        report = self.attempt(lambda: self.chain[level].promote(strategy=strategy))
+    @rule(level=st.integers(1, 2), on_conflict=st.sampled_from(["fail", "keep_target", "take_source"]))
+    def promote(self, level, on_conflict):
+        report = self.attempt(lambda: self.chain[level].promote(on_conflict=on_conflict))
         if report:
             self.promotions.append((level - 1, report.id))
 

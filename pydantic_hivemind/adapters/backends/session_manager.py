@@ -22,7 +22,7 @@ from pydantic_hivemind.adapters.backends.run_reads import RunFiles
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.adapters.scope_names import session_name
 from pydantic_hivemind.base.fork_safety import Lock
-from pydantic_hivemind.base.values import PromotionReport, ScopeInfo, Strategy
+from pydantic_hivemind.base.values import OnConflict, PromotionReport, ScopeInfo
 from pydantic_hivemind.errors import ScopeExists, ScopeGone, ScopeNotFound, StoreError
 from pydantic_hivemind.hive.async_hivemind import AsyncHivemind, sync_hive
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
@@ -47,7 +47,7 @@ class PromoteOptions(TypedDict, total=False):
 
     tags: Sequence[str] | None
     paths: str | Sequence[str] | None
-    strategy: Strategy
+    on_conflict: OnConflict
     dry_run: bool
     operation_id: str | None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pydantic_hivemind.base.values import PromotionReport, Strategy, Version
+from pydantic_hivemind.base.values import OnConflict, PromotionReport, Version
 from pydantic_hivemind.cli import coloured_patches, output
 from pydantic_hivemind.cli.exits import ExitCode
 from pydantic_hivemind.cli.options import (
@@ -75,9 +75,9 @@ def promote(
         ),
     ] = None,
     on_conflict: Annotated[
-        Strategy,
-        typer.Option(help="Where both sides changed the same: fail, keep the receiver's (ours), or take the new."),
-    ] = "merge",
+        OnConflict,
+        typer.Option(help="Where both sides changed the same: fail, keep the receiver's side, or take the new one."),
+    ] = "fail",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report the same and change nothing.")] = False,
     operation_id: OperationId = None,
     store: Store,
@@ -91,13 +91,13 @@ def promote(
         scope = find(hive, source)
         try:
             report = scope.promote(
-                to, tags=tags, paths=paths, strategy=on_conflict, dry_run=dry_run, operation_id=operation_id
+                to, tags=tags, paths=paths, on_conflict=on_conflict, dry_run=dry_run, operation_id=operation_id
             )
         except PromotionConflict as conflict:
             _show_report(conflict.report, as_json=as_json, done=False)
             raise
     _show_report(report, as_json=as_json, done=not dry_run)
-    if report.conflicts and on_conflict == "merge":
+    if report.conflicts and on_conflict == "fail":
         raise typer.Exit(ExitCode.CONFLICT)
 
 

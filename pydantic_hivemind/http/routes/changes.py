@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pydantic_hivemind.base.json_values import JsonBytes
 from pydantic_hivemind.base.validation import TextList
-from pydantic_hivemind.base.values import Conflict, Edited, File, PromotionReport, Stat, Strategy
+from pydantic_hivemind.base.values import Conflict, Edited, File, OnConflict, PromotionReport, Stat
 from pydantic_hivemind.errors import PromotionConflict
 from pydantic_hivemind.http.access import (
     Editable,
@@ -94,8 +94,8 @@ class Promote(Asked):
     paths: TextList | None = Field(
         None, description="Only paths that match one of these globs, or are in one of these directories."
     )
-    strategy: Strategy = Field(
-        "merge", description="Where both sides changed the same: fail, keep `ours` (the ancestor's), or take `theirs`."
+    on_conflict: OnConflict = Field(
+        "fail", description="Where both sides changed the same: fail, keep the target's side, or take the source's."
     )
     dry_run: bool = Field(default=False, description="Report the same and change nothing.")
 

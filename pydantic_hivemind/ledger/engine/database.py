@@ -116,6 +116,19 @@ class Transaction:
         self._cursor.execute(*statement.bind(self._dialect, values, *shape, **named))
         return self._cursor.rowcount
 
+    def run_all(
+        self,
+        statement: Statement[Shape],
+        rows: Sequence[Mapping[str, Value]],
+        *shape: Shape.args,
+        **named: Shape.kwargs,
+    ) -> None:
+        """Run a change once for each of some arguments, all sent together."""
+        if rows:
+            text, first = statement.bind(self._dialect, rows[0], *shape, **named)
+            constants = {name: value for name, value in first.items() if name not in rows[0]}
+            self._cursor.executemany(text, [{**constants, **values} for values in rows])
+
 
 class _Snapshot(Transaction):
     __slots__ = ("_begin_snapshot",)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from pydantic_hivemind.ledger.migrations import fill_merge_bases
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -29,7 +31,7 @@ def upgrade() -> None:
     _give_checkpoints_conversations()
     _fill_incarnations()
     _fill_horizons()
-    # merge bases are filled in here
+    fill_merge_bases.fill(op.get_bind())
 
 
 def _add_columns() -> None:
@@ -40,10 +42,8 @@ def _add_columns() -> None:
             sa.Column("limits", sa.Text()),
             sa.Column("moves", sa.Text()),
         ),
-        ("heads", sa.Column("seen", NUMBER)),
         (
             "versions",
-            sa.Column("seen", NUMBER),
             sa.Column("checksum", NUMBER),
             sa.Column("actor", NUMBER),
             sa.Column("written_at", sa.Float()),
@@ -80,12 +80,14 @@ def _make_tables() -> None:
         "merge_bases",
         sa.Column("scope_id", NUMBER, nullable=False),
         sa.Column("path", KEY, nullable=False),
+        sa.Column("head", KEY, nullable=False),
         sa.Column("version", NUMBER, nullable=False),
         sa.ForeignKeyConstraint(["version"], ["versions.id"], ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["scope_id", "path"], ["heads.scope_id", "heads.path"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("scope_id", "path", "version"),
+        sa.ForeignKeyConstraint(["scope_id", "head"], ["heads.scope_id", "heads.path"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("scope_id", "path", "head", "version"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_merge_bases_head", "merge_bases", ["scope_id", "head"])
     op.create_index("ix_merge_bases_version", "merge_bases", ["version"])
     op.create_table(
         "horizons",

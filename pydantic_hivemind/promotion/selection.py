@@ -1,0 +1,53 @@
+"""Which changes of a scope a promotion takes, and what it does about conflicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from pydantic_hivemind.base.matching import any_path
+from pydantic_hivemind.base.values import OnConflict
+from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.ledger import files
+from pydantic_hivemind.ledger.overlay import Head
+
+
+def check_on_conflict(on_conflict: str) -> None:
+    """Refuse what is no way to settle conflicts.
+
+    Raises:
+        InvalidOption: It is none.
+    """
+    if on_conflict not in get_args(OnConflict):
+        raise InvalidOption(f"on_conflict cannot be {on_conflict!r}; choose one of {', '.join(get_args(OnConflict))}")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which changes to promote: files with one of the tags, if any are named, at paths that match."""
+
+    tags: frozenset[str] | None = None
+    paths: tuple[str, ...] | None = None
+    matches: Callable[[str], bool] | None = None
+
+    @classmethod
+    def of(cls, tags: str | Sequence[str] | None, paths: str | Sequence[str] | None) -> Selection:
+        """Return the selection that a caller asks for.
+
+        Raises:
+            InvalidTag: The tags are no texts.
+            InvalidPattern: A path is no glob.
+        """
+        listed = None if paths is None else (paths,) if isinstance(paths, str) else tuple(paths)
+        return cls(
+            None if tags is None else frozenset(files.tag_list(tags)),
+            listed,
+            None if paths is None else any_path(paths),
+        )
+
+    def takes(self, head: Head) -> bool:
+        """Return whether a change is to be promoted."""
+        return (self.tags is None or not self.tags.isdisjoint(head.tag_list())) and (
+            self.matches is None or self.matches(head.path)
+        )
