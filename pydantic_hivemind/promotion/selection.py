@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from pydantic_hivemind.base.matching import any_path
+from pydantic_hivemind.base.matching.globs import any_path
 from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.ledger import files
