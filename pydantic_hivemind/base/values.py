@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, SupportsIndex, overload
 
 from pydantic_hivemind.base.json_values import JsonBytes
 
@@ -148,6 +148,22 @@ class Hits(list[Hit]):
     def __init__(self, hits: Iterable[Hit] = (), degraded: str | None = None) -> None:
         super().__init__(hits)
         self.degraded = degraded
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Hit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Hits: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Hit | Hits:
+        """Return a hit, or some of the hits, of which the same is true."""
+        return (
+            Hits(super().__getitem__(index), self.degraded) if isinstance(index, slice) else super().__getitem__(index)
+        )
+
+    def copy(self) -> Hits:
+        """Return the same hits in a new list."""
+        return self[:]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:

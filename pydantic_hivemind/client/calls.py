@@ -6,15 +6,28 @@ Each operation is a generator that yields requests, receives their responses, an
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from pydantic_hivemind.base.json_values import to_base64
 from pydantic_hivemind.base.paths import normalize
-from pydantic_hivemind.base.values import Change, Edited, File, Hit, Match, OnConflict, PromotionReport, Stat, Version
+from pydantic_hivemind.base.values import (
+    Change,
+    Edited,
+    File,
+    Hit,
+    Hits,
+    Match,
+    OnConflict,
+    PromotionReport,
+    Stat,
+    Version,
+)
 from pydantic_hivemind.client.exchange import Ask, Steps, every, many, nothing, one, parse, sendable
+from pydantic_hivemind.errors import SearchDegraded, StoreBusy
 from pydantic_hivemind.hive.utf8 import decoded, encoded
 
 MAX_TAGS_CHARS = 2048
@@ -23,6 +36,9 @@ sent in the body."""
 
 MAX_JSON_DATA = 11 << 20
 """Maximum size of a file that is sent as JSON, in bytes: a server accepts bodies of 16 MiB."""
+
+MAX_ATTEMPTS = 20
+"""Maximum number of attempts to read a file and its stat at one version."""
 
 # -- reading -----------------------------------------------------------------------------------
 
@@ -35,8 +51,9 @@ def read(path: str) -> Steps[File]:
         PathNotFound: No such file exists.
         IsADirectory: The path is a directory.
         NotADirectory: A parent of the path is a file.
+        StoreBusy: The file changed each time its stat was read, which does not fit into the response.
     """
-    while True:
+    for _ in range(MAX_ATTEMPTS):
         answer = yield Ask("GET", _address(path))
         told = answer.headers.get("hivemind-stat")
         if told is not None:
@@ -45,6 +62,7 @@ def read(path: str) -> Steps[File]:
         found = yield from stat(path)
         if found.version == parse(int, answer.headers.get("etag", "").removeprefix("W/").strip('"')):
             return File(found, answer.content)
+    raise StoreBusy(f"{path!r} changed each time it was read; try again")
 
 
 def read_bytes(path: str) -> Steps[bytes]:
@@ -134,16 +152,24 @@ def search(
     where: Mapping[str, Any] | None = None,
     since: float | datetime | None = None,
     chain: bool = True,
-) -> Steps[list[Hit]]:
+) -> Steps[Hits]:
     """Return the passages most relevant to a query, by meaning and by words, best first; as `Scope.search`.
 
     Raises:
         InvalidOption: `query`, `limit`, `tags`, `where` or `since` is not valid.
         InvalidPath: `under` is not a valid path.
+
+    Warns:
+        SearchDegraded: The server's embedder failed and only the lexical ranking was used; `Hits.degraded` says why.
     """
     moment = since.timestamp() if isinstance(since, datetime) else since
     asked = {"query": query, "limit": limit, "under": under, "tags": _strings(tags), "where": where, "since": moment}
-    return many(Hit, (yield Ask("POST", "search", json={**asked, "chain": chain})))
+    answer = yield Ask("POST", "search", json={**asked, "chain": chain})
+    degraded = answer.headers.get("hivemind-degraded")
+    hits = Hits(many(Hit, answer), None if degraded is None else unquote(degraded))
+    if hits.degraded is not None:
+        warnings.warn(f"the search used the lexical ranking only: {hits.degraded}", SearchDegraded, stacklevel=2)
+    return hits
 
 
 def history(path: str) -> Steps[list[Version]]:

@@ -20,6 +20,9 @@ from pydantic_hivemind.errors import HivemindError, RemoteError
 PAGE_ITEMS = 1000
 """Items requested for each page: the most that a server returns."""
 
+MAX_PAGES = 10_000
+"""Maximum number of pages of one list: ten million items. A server that always names another page is none of ours."""
+
 TIMEOUT = 60.0
 """Seconds to wait for a response: the first search of a large workspace takes a while."""
 
@@ -116,12 +119,13 @@ def every(kind: type[Result], what: str, **params: object) -> Steps[list[Result]
     """
     wanted = {name: value for name, value in params.items() if value is not None} | {"limit": PAGE_ITEMS}
     found: list[Result] = []
-    while True:
+    for _ in range(MAX_PAGES):
         page = parse(_Page[kind], (yield Ask("GET", what, wanted)).content)
         found += page.items
         if page.next is None:
             return found
         wanted["cursor"] = page.next
+    raise RemoteError(f"the server returned {MAX_PAGES} pages and names another one; check the address")
 
 
 def parse(kind: type[Result], text: bytes | str) -> Result:

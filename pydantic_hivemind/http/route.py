@@ -106,6 +106,9 @@ async def _caller(request: Request) -> tuple[Grant, Scope]:
 
 
 def _headers(dependant: Dependant) -> set[str]:
-    """The headers that an operation takes."""
-    own = {header.alias.lower() for header in dependant.header_params}
-    return own.union(*map(_headers, dependant.dependencies))
+    """The headers that an operation takes; all conditions where FastAPI, which does not document it, says nothing."""
+    parameters, dependencies = getattr(dependant, "header_params", None), getattr(dependant, "dependencies", None)
+    if parameters is None or dependencies is None:
+        return set(CONDITIONS)
+    own = {header.alias.lower() for header in parameters}
+    return own.union(*map(_headers, dependencies))

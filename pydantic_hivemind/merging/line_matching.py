@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from difflib import Match, SequenceMatcher
 from itertools import accumulate
@@ -28,8 +29,10 @@ class LineMatcher(SequenceMatcher[str]):
     def __init__(self, _: None, a: Sequence[str], b: Sequence[str]) -> None:
         super().__init__(_is_blank, a, b)
         # One step for each line, and one for each that is like it on the other side.
-        places: dict[str, list[int]] = vars(self)["b2j"]
-        self._steps = list(accumulate((1 + len(places.get(line, ())) for line in a), initial=0))
+        # `b2j` is not documented; all lines that are alike are more steps than those that `difflib` looks at.
+        places: dict[str, list[int]] | None = vars(self).get("b2j")
+        alike = Counter(b) if places is None else {line: len(found) for line, found in places.items()}
+        self._steps = list(accumulate((1 + alike.get(line, 0) for line in a), initial=0))
         self._left = MOST_STEPS
 
     def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:

@@ -87,3 +87,21 @@ def test_what_cannot_be_sent_is_an_error_as_in_a_scope(served, hive, tokens, cal
             with pytest.raises(errors.HivemindError):
                 call(of)
     assert scope.read_text("/f") == "x"
+
+
+def test_a_server_that_always_names_another_page(monkeypatch):
+    monkeypatch.setattr("pydantic_hivemind.client.exchange.MAX_PAGES", 3)
+    page = {"items": [], "next": "x"}
+    assert "3 pages" in told(lambda client: client.list_dir("/"), 200, json=page)
+
+
+def test_a_file_that_changes_each_time_it_is_read():
+    def answer(request):
+        stat = {"path": "/f", "is_dir": False, "size": 1, "version": 7, "created_at": 0, "modified_at": 0}
+        stat |= {"tags": [], "scope": "a"}
+        if request.url.path.endswith("/stat"):
+            return httpx.Response(200, json=stat)
+        return httpx.Response(200, content=b"x", headers={"ETag": '"6"'})
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http, pytest.raises(errors.StoreBusy, match="changed"):
+        HivemindClient("http://localhost", "x", http=http).read("/f")

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from threading import Thread
 from types import TracebackType
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import pydantic_ai_backends
 from pydantic_ai_backends.backends.docker.session import SessionLimitExceeded
@@ -290,13 +290,14 @@ class SessionManager(pydantic_ai_backends.SessionManager):
 
     async def _abandon(self, session_id: str) -> None:
         """Release a session that nobody has, and that nobody is about to get."""
-        session: Session | None = self._sessions.get(session_id)
+        session: Session | None = self.sessions.get(session_id)
         if session is None or session in self._returned or self._asking[session_id] > 0:
             return
         if session.is_made_here:
             await self.release(session_id)
         else:
-            self._sessions.pop(session_id, None)
+            # Private, as `release` would end what others use. Without it the session stays until it is idle.
+            cast(dict[str, Any], getattr(self, "_sessions", {})).pop(session_id, None)
 
     @asynccontextmanager
     async def session(self, session_id: str | None = None) -> AsyncGenerator[Session]:
@@ -326,7 +327,7 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         Raises:
             ScopeNotFound: No session of that id is open here.
         """
-        session: Session | None = self._sessions.get(session_id)
+        session: Session | None = self.sessions.get(session_id)
         if session is None:
             raise ScopeNotFound(f"no session {session_id!r} is open; get or create it first")
         return await on_thread(session.promote, to, **options)

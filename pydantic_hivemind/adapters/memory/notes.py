@@ -6,12 +6,15 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic_hivemind.errors import InvalidPath, PathNotFound, VersionConflict
+from pydantic_hivemind.errors import InvalidPath, PathNotFound, StoreBusy, VersionConflict
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.hive.utf8 import decoded, encoded
 
 if TYPE_CHECKING:
     from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch
+
+MAX_ATTEMPTS = 100
+"""Maximum number of attempts to append a note: each fails only because another write succeeded in between."""
 
 _FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -36,8 +39,12 @@ def file_name(file: str) -> str:
 
 
 def add(scope: Scope, path: str, note: str, tags: Sequence[str] = ()) -> bool:
-    """Append a note to a file, creating it if needed, add tags to the file, and return whether anything was new."""
-    while True:
+    """Append a note to a file, creating it if needed, add tags to the file, and return whether anything was new.
+
+    Raises:
+        StoreBusy: Others changed the file at each of many attempts.
+    """
+    for _ in range(MAX_ATTEMPTS):
         try:
             before = scope.read(path)
         except PathNotFound:
@@ -53,6 +60,7 @@ def add(scope: Scope, path: str, note: str, tags: Sequence[str] = ()) -> bool:
             # Somebody else was first: their note stays.
             continue
         return True
+    raise StoreBusy(f"others changed {path!r} at each of {MAX_ATTEMPTS} attempts; try again")
 
 
 async def add_in_branch(branch: Branch, path: str, note: str) -> bool:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pydantic_ai import RunContext
     from pydantic_ai.workspaces import Workspace, WorkspaceBackend
 
+MAX_NESTED = 100
+"""Maximum number of backends in each other, such as those of forks of forks, in which a scope is looked for."""
+
 
 @dataclass(frozen=True)
 class Branch:
@@ -70,7 +73,7 @@ def _of_workspace(workspace: Workspace) -> RunScope | None:
 
     branch = None
     backend: WorkspaceBackend = workspace.backend
-    while True:
+    for _ in range(MAX_NESTED):
         if isinstance(backend, LayeredWorkspace):
             backend = backend.upper
         if isinstance(backend, ScopeWorkspace):
@@ -80,12 +83,15 @@ def _of_workspace(workspace: Workspace) -> RunScope | None:
         if not isinstance(parent, Workspace):
             return None
         backend, branch = parent.backend, Branch(workspace.read_bytes, workspace.write_bytes)
+    return None
 
 
 def _of_backend(backend: Any) -> RunScope | None:
     branch = None
     below = backend
-    while below is not None:
+    for _ in range(MAX_NESTED):
+        if below is None:
+            break
         unwrap = getattr(below, "unwrap", None)
         raw = unwrap() if callable(unwrap) else below
         if isinstance(raw, HivemindBackend):

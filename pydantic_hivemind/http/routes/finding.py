@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from pydantic_hivemind.base.validation import TextList
@@ -20,6 +21,16 @@ router = APIRouter(tags=["finding"], route_class=TokenRoute)
 
 MAX_HITS = 1000
 """Most passages of one search."""
+
+DEGRADED = "Hivemind-Degraded"
+"""The header that says why a search used the lexical ranking only."""
+
+_DEGRADED = {
+    DEGRADED: {
+        "description": "Why the search used the lexical ranking only, percent-encoded; absent if it used both.",
+        "schema": {"type": "string"},
+    }
+}
 
 ThePath = Annotated[str, Query(description="An absolute path in the workspace.")]
 Under = Annotated[str, Query(description="Only in this directory.")]
@@ -89,10 +100,13 @@ def grep(
     return paging.page(found, lambda match: (match.path, match.line_number))
 
 
-@router.post("/search", response_model=list[Hit], responses=documented())
-def search(scope: Readable, asked: Search) -> Any:
+@router.post("/search", response_model=list[Hit], responses={200: {"headers": _DEGRADED}, **documented()})
+def search(scope: Readable, asked: Search, response: Response) -> Any:
     """The passages that say most about something, by meaning and by words, best first."""
-    return scope.search(**asked.model_dump())
+    hits = scope.search(**asked.model_dump())
+    if hits.degraded is not None:
+        response.headers[DEGRADED] = quote(hits.degraded, safe=" ()")
+    return hits
 
 
 @router.get("/history", response_model=page_of(Version), responses=documented())
