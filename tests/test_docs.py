@@ -176,6 +176,17 @@ def test_every_limit_is_documented() -> None:
     assert [name for name in vars(limits) if name.isupper() and f"`{name}`" not in text] == []
 
 
+def test_the_map_of_the_house_is_right() -> None:
+    package = ROOT / "pydantic_hivemind"
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    files = re.findall(r"`([\w/]+\.py)`", text)
+    assert len(files) > 8
+    assert [name for name in files if not (package / name).is_file() and not (ROOT / name).is_file()] == []
+    drawn = text.partition("```text")[2].partition("```")[0]
+    folders = {path.name for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert [name for name in sorted(folders) if f"{name}/" not in drawn] == []
+
+
 def test_every_command_is_documented() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
     assert [name for name in COMMANDS if f"hivemind {name}" not in text] == []
