@@ -22,7 +22,7 @@ from pydantic_hivemind import Hivemind, HivemindBackend
 from pydantic_hivemind.adapters.memory.toolset import HivemindSearch
 from pydantic_hivemind.client import HivemindClient
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
-from pydantic_hivemind.testing.scripted_model import scripted_model
+from pydantic_hivemind.testing import scripted_model
 from pydantic_hivemind.tokens import Tokens
 
 COMMAND = str(Path(sys.executable).parent / "hivemind")

@@ -21,7 +21,7 @@ MOVED = {
     "adapters.workspace": "adapters.pydantic_ai.scope_workspace",
     "auth": "tokens",
     "checkpoints": "messages.checkpoints",
-    "demo.model": "testing.scripted_model",
+    "demo.model": "testing.scripting",
     "testing.model": "testing.dict_model",
 }
 """Old and new places below the package. `adapters.memory` is a package now, which has the name it had as a module."""

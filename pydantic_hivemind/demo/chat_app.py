@@ -31,7 +31,7 @@ from pydantic_hivemind.demo import SERVICE_LOG
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.hive.async_messages import AsyncConversation
 from pydantic_hivemind.hive.async_scope import AsyncScope
-from pydantic_hivemind.testing.scripted_model import scripted_model
+from pydantic_hivemind.testing import scripted_model
 
 
 def current_user(x_user: Annotated[str, Header()]) -> str:

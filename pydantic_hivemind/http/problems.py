@@ -105,4 +105,4 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(_: Request, __: Exception) -> JSONResponse:
-    return problem(500, "the server failed; its log says why")
+    return problem(500, "the server failed; see its log")

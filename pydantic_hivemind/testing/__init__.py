@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pydantic_hivemind.testing.conformance import ScopeSuite as ScopeSuite
     from pydantic_hivemind.testing.dict_model import ModelFile as ModelFile
     from pydantic_hivemind.testing.dict_model import ScopeModel as ScopeModel
-    from pydantic_hivemind.testing.scripted_model import scripted_model as scripted_model
+    from pydantic_hivemind.testing.scripting import scripted_model as scripted_model
 
 _HOMES = {
     "ModelFile": "dict_model",
     "ScopeModel": "dict_model",
     "ScopeSuite": "conformance",
-    "scripted_model": "scripted_model",
+    "scripted_model": "scripting",
 }
 
 __all__ = ["ModelFile", "ScopeModel", "ScopeSuite", "scripted_model"]

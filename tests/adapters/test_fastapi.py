@@ -28,7 +28,7 @@ from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
-from pydantic_hivemind.testing.scripted_model import scripted_model
+from pydantic_hivemind.testing import scripted_model
 
 
 def current_user(x_user: Annotated[str, Header()]) -> str:
@@ -270,7 +270,7 @@ def test_what_is_not_the_callers_fault_is_logged_with_its_cause(tmp_path, caplog
 
     with TestClient(app, raise_server_exceptions=False) as client:
         answer = client.get("/fail")
-    assert answer.json() == {"error": "StoreError", "detail": "the server failed; its log says why"}
+    assert answer.json() == {"error": "StoreError", "detail": "the server failed; see its log"}
     assert "/srv/hive is on a broken disk" in caplog.text
 
 

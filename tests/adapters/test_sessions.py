@@ -13,7 +13,7 @@ from databases import opened
 from pydantic_hivemind.adapters.backends.session_manager import Session, SessionManager
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
 from pydantic_hivemind.errors import PromotionConflict, ScopeGone
-from pydantic_hivemind.testing.scripted_model import scripted_model
+from pydantic_hivemind.testing import scripted_model
 
 
 @pytest.fixture

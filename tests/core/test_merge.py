@@ -56,7 +56,7 @@ def test_the_error_says_that_it_was_too_much(hive):
     run, base = project.spawn(), project.read("/f")
     run.write_text("/f", ODD)
     project.write_text("/f", EVEN)
-    with pytest.raises(MergeConflict, match="too many places"):
+    with pytest.raises(MergeConflict, match="too many lines to merge"):
         project.merge("/f", ODD.encode(), base=base)
     with pytest.raises(PromotionConflict, match="'/f' differs in too many places"):
         run.promote()

@@ -5,6 +5,7 @@ import re
 import pytest
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
+from pydantic_hivemind import Match
 from pydantic_hivemind.ledger import (
     history,
     idempotency,
@@ -153,7 +154,7 @@ def test_few_files_and_many_are_searched_alike(hive, count):
     run.write_text("/d/000", "gone")
     run.write_text("/d/001", "moved\n\nneedle")
     run.remove("/d/002")
-    expected = [("/d/001", 3, "needle"), *((f"/d/{number:03}", 2, "needle") for number in range(3, count))]
+    expected = [Match("/d/001", 3, "needle"), *(Match(f"/d/{number:03}", 2, "needle") for number in range(3, count))]
     assert run.grep("needle") == run.grep("needle", "/d") == expected
     assert run.grep("needle", "/d/005") == [expected[3]]
     assert run.grep("needle", glob="/d/00?") == expected[:8]
@@ -164,8 +165,8 @@ def test_a_large_file_is_searched_too(hive, size):
     scope = hive.scope("a")
     scope.write_text("/d/small", "needle")
     scope.write_text("/d/large", "needle\n".rjust(size, "x"))
-    assert [path for path, *_ in scope.grep("needle")] == ["/d/large", "/d/small"]
-    assert [path for path, *_ in scope.grep("needle", "/d/large")] == ["/d/large"]
+    assert [match.path for match in scope.grep("needle")] == ["/d/large", "/d/small"]
+    assert [match.path for match in scope.grep("needle", "/d/large")] == ["/d/large"]
 
 
 def test_many_scopes(hive):

@@ -299,9 +299,9 @@ def test_a_disk_that_fills_up(disk):
         take(chroma)
     ballast.write_bytes(bytes(16 << 20))
     with shelf.open(1, lasting=True) as chroma:
-        with pytest.raises(ChromaUnavailable, match="space"):
+        with pytest.raises(ChromaUnavailable, match="almost full"):
             take(chroma)
-        with pytest.raises(ChromaUnavailable, match="space"):
+        with pytest.raises(ChromaUnavailable, match="almost full"):
             check(chroma)
     with shelf.open(2, lasting=True) as chroma:  # in memory
         take(chroma)
