@@ -168,7 +168,7 @@ class Scope(ScopeWriter):
             ScopeNotFound: `to` is no ancestor.
             InvalidOption: There is no such `on_conflict`.
             InvalidTag: `tags` are no texts, or a file would have too many.
-            InvalidPattern: One of `paths` is no glob.
+            InvalidPattern: One of `paths` is not a glob.
             FileTooLarge: What both sides wrote to a file is larger than the store takes, merged.
             OperationConflict: `operation_id` was used for something else.
         """

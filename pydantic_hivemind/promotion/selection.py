@@ -37,7 +37,7 @@ class Selection:
 
         Raises:
             InvalidTag: The tags are no texts.
-            InvalidPattern: A path is no glob.
+            InvalidPattern: A path is not a glob.
         """
         listed = None if paths is None else (paths,) if isinstance(paths, str) else tuple(paths)
         return cls(
