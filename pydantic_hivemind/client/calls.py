@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from pydantic_hivemind.base.json_values import to_base64
-from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import (
     Change,
     Edited,
@@ -26,7 +25,7 @@ from pydantic_hivemind.base.values import (
     Stat,
     Version,
 )
-from pydantic_hivemind.client.exchange import Ask, Steps, every, many, nothing, one, parse, sendable
+from pydantic_hivemind.client.exchange import Ask, Steps, address, every, many, nothing, one, parse, sendable, strings
 from pydantic_hivemind.errors import SearchDegraded, StoreBusy
 from pydantic_hivemind.hive.utf8 import decoded, encoded
 
@@ -54,7 +53,7 @@ def read(path: str) -> Steps[File]:
         StoreBusy: The file changed each time its stat was read, which does not fit into the response.
     """
     for _ in range(MAX_ATTEMPTS):
-        answer = yield Ask("GET", _address(path))
+        answer = yield Ask("GET", address(path))
         told = answer.headers.get("hivemind-stat")
         if told is not None:
             return File(parse(Stat, told), answer.content)
@@ -163,7 +162,7 @@ def search(
         SearchDegraded: The server's embedder failed and only the lexical ranking was used; `Hits.degraded` says why.
     """
     moment = since.timestamp() if isinstance(since, datetime) else since
-    asked = {"query": query, "limit": limit, "under": under, "tags": _strings(tags), "where": where, "since": moment}
+    asked = {"query": query, "limit": limit, "under": under, "tags": strings(tags), "where": where, "since": moment}
     answer = yield Ask("POST", "search", json={**asked, "chain": chain})
     degraded = answer.headers.get("hivemind-degraded")
     hits = Hits(many(Hit, answer), None if degraded is None else unquote(degraded))
@@ -209,14 +208,14 @@ def write_bytes(
         VersionConflict: The file is not at the expected version.
         OperationConflict: The operation id was used for something else.
     """
-    content, wanted = bytes(data), _strings(tags)
+    content, wanted = bytes(data), strings(tags)
     in_address = urlencode({"tags": wanted or []}, doseq=True, errors="replace")
     if len(in_address) > MAX_TAGS_CHARS and len(content) <= MAX_JSON_DATA:
         asked = {"path": path, "data": to_base64(content), "tags": wanted}
         return one(Stat, (yield _change("write", asked, expected_version, operation_id)))
     params = {} if wanted is None else {"tags": wanted or [""]}
     headers = {"Content-Type": "application/octet-stream", **_headers(expected_version, operation_id)}
-    return one(Stat, (yield Ask("PUT", _address(path), params, headers, content=content)))
+    return one(Stat, (yield Ask("PUT", address(path), params, headers, content=content)))
 
 
 def write_text(
@@ -310,7 +309,7 @@ def remove(path: str, *, expected_version: int | None = None, operation_id: str 
         VersionConflict: The file is not at the expected version.
         OperationConflict: The operation id was used for something else.
     """
-    nothing((yield Ask("DELETE", _address(path), headers=_headers(expected_version, operation_id))))
+    nothing((yield Ask("DELETE", address(path), headers=_headers(expected_version, operation_id))))
 
 
 def tag(
@@ -331,7 +330,7 @@ def tag(
         VersionConflict: The file is not at the expected version.
         OperationConflict: The operation id was used for something else.
     """
-    return one(Stat, (yield _change("tag", {"path": path, "tags": _strings(tags)}, expected_version, operation_id)))
+    return one(Stat, (yield _change("tag", {"path": path, "tags": strings(tags)}, expected_version, operation_id)))
 
 
 def restore(
@@ -368,7 +367,7 @@ def promote(
     operation_id: str | None = None,
 ) -> Steps[PromotionReport]:
     """Merge the workspace's own changes into its parent, or another ancestor. Raises `PromotionConflict`."""
-    asked = {"to": to, "tags": _strings(tags), "paths": _strings(paths), "on_conflict": on_conflict, "dry_run": dry_run}
+    asked = {"to": to, "tags": strings(tags), "paths": strings(paths), "on_conflict": on_conflict, "dry_run": dry_run}
     return one(PromotionReport, (yield _change("promote", asked, None, operation_id)))
 
 
@@ -393,12 +392,3 @@ def _headers(expected_version: int | None, operation_id: str | None) -> dict[str
         with sendable():
             headers["Idempotency-Key"] = quote(operation_id, safe="!\"#$&'()*+,/:;<=>?@[\\]^`{|}")
     return headers
-
-
-def _address(path: str) -> str:
-    return f"files/{quote(normalize(path)[1:], safe='/')}"
-
-
-def _strings(given: str | Sequence[str] | None) -> list[str] | None:
-    """Return one text or several as a list, and `None` as `None`."""
-    return [given] if isinstance(given, str) else None if given is None else list(given)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import httpx
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.base.json_values import from_json
+from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.errors import HivemindError, RemoteError
 
@@ -195,3 +197,13 @@ def check(answer: httpx.Response) -> httpx.Response:
 class _Page(Generic[Result]):
     items: list[Result]
     next: str | None
+
+
+def address(path: str) -> str:
+    """Return where a file is on the server, below the version of the API."""
+    return f"files/{quote(normalize(path)[1:], safe='/')}"
+
+
+def strings(given: str | Sequence[str] | None) -> list[str] | None:
+    """Return one text or several as a list, and `None` as `None`."""
+    return [given] if isinstance(given, str) else None if given is None else list(given)
