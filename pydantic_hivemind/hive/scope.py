@@ -161,10 +161,10 @@ class Scope(ScopeWriter):
 
         Raises:
             PromotionConflict: Both sides changed the same and `on_conflict` is `fail`.
-            ScopeNotFound: `to` is no ancestor.
-            InvalidOption: There is no such `on_conflict`.
-            InvalidTag: `tags` are no texts, or a file would have too many.
-            InvalidPattern: One of `paths` is not a glob.
+            ScopeNotFound: `to` is not an ancestor.
+            InvalidOption: `on_conflict` is not `fail`, `keep_target` or `take_source`.
+            InvalidTag: `tags` are not texts, or a file would have too many.
+            InvalidPattern: One of `paths` is not a valid glob.
             FileTooLarge: What both sides wrote to a file is larger than the store takes, merged.
             OperationConflict: `operation_id` was used for something else.
         """

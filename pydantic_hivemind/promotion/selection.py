@@ -14,10 +14,10 @@ from pydantic_hivemind.ledger.overlay import Head
 
 
 def check_on_conflict(on_conflict: str) -> None:
-    """Refuse what is no way to settle conflicts.
+    """Refuse a value that is not one of `OnConflict`.
 
     Raises:
-        InvalidOption: It is none.
+        InvalidOption: It is another one.
     """
     if on_conflict not in get_args(OnConflict):
         raise InvalidOption(f"on_conflict cannot be {on_conflict!r}; choose one of {', '.join(get_args(OnConflict))}")
@@ -36,8 +36,8 @@ class Selection:
         """Return the selection that a caller asks for.
 
         Raises:
-            InvalidTag: The tags are no texts.
-            InvalidPattern: A path is not a glob.
+            InvalidTag: The tags are not texts.
+            InvalidPattern: A path is not a valid glob.
         """
         listed = None if paths is None else (paths,) if isinstance(paths, str) else tuple(paths)
         return cls(
