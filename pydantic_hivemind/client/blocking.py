@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from functools import wraps
 from types import TracebackType
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar
 
 import httpx
 from typing_extensions import Self
 
-from pydantic_hivemind.client import calls, workspaces
 from pydantic_hivemind.client.exchange import TIMEOUT, Ask, Steps, check, request, unreachable
-from pydantic_hivemind.tokens import Action
+from pydantic_hivemind.client.operations import Operations
+from pydantic_hivemind.client.workspaces import Issued
 
-Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _sent(operation: Callable[Arguments, Steps[Result]]) -> Callable[Concatenate[HivemindClient, Arguments], Result]:
-    """Return an operation as a method that sends its requests."""
-
-    @wraps(operation)
-    def method(self: HivemindClient, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        return self.run(operation(*args, **kwargs))
-
-    return method
-
-
-class HivemindClient:
+class HivemindClient(Operations):
     """The workspace of a token on a server. Its methods are those of `Scope` and raise the same errors.
 
     It is safe to use from any thread. `AsyncHivemindClient` is the asynchronous version.
@@ -62,75 +49,6 @@ class HivemindClient:
         # Without the token.
         return f"{type(self).__name__}({self._url!r})"
 
-    read = _sent(calls.read)
-    read_bytes = _sent(calls.read_bytes)
-    read_text = _sent(calls.read_text)
-    exists = _sent(calls.exists)
-    stat = _sent(calls.stat)
-    list_dir = _sent(calls.list_dir)
-    glob = _sent(calls.glob)
-    grep = _sent(calls.grep)
-    search = _sent(calls.search)
-    history = _sent(calls.history)
-    diff = _sent(calls.diff)
-    write_bytes = _sent(calls.write_bytes)
-    write_text = _sent(calls.write_text)
-    edit = _sent(calls.edit)
-    merge = _sent(calls.merge)
-    make_dir = _sent(calls.make_dir)
-    remove = _sent(calls.remove)
-    tag = _sent(calls.tag)
-    restore = _sent(calls.restore)
-    promote = _sent(calls.promote)
-    revert = _sent(calls.revert)
-    info = _sent(workspaces.info)
-    scopes = _sent(workspaces.scopes)
-    children = _sent(workspaces.children)
-    delete_workspace = _sent(workspaces.delete_workspace)
-    destroy = _sent(workspaces.destroy)
-    renew = _sent(workspaces.renew)
-    create_token = _sent(workspaces.create_token)
-    list_tokens = _sent(workspaces.list_tokens)
-    revoke_token = _sent(workspaces.revoke_token)
-
-    def create(self, name: str, *, ttl: float | None = None, can: Collection[Action] | None = None) -> HivemindClient:
-        """Create the workspace `<this one>/-/<name>`, and return a client for it that uses the same connections.
-
-        Args:
-            name: Name of the workspace, without `/` and `#`.
-            ttl: Seconds after which the workspace is removed; if omitted, it stays.
-            can: Actions that the new client's token permits; if omitted, those of this client's token.
-
-        Raises:
-            ScopeExists: A workspace of that name exists already.
-            InvalidScope: The name or the ttl is not valid, or the chain would be too long.
-            InvalidOption: An action is unknown.
-        """
-        return self._with(self.run(workspaces.create(name, ttl=ttl, can=can)))
-
-    def spawn(
-        self,
-        name: str | None = None,
-        *,
-        ttl: float | None = None,
-        attach: bool = False,
-        can: Collection[Action] | None = None,
-    ) -> HivemindClient:
-        """Make the session `<this one>/-/<name>`, and return a client for it that uses the same connections.
-
-        Args:
-            name: Name of the session, without `/` and `#`; generated if omitted.
-            ttl: Seconds after which the session is removed; if omitted, it stays.
-            attach: Return the session of that name if it exists already, and renew its ttl.
-            can: Actions that the new client's token permits; if omitted, those of this client's token.
-
-        Raises:
-            ScopeExists: A workspace of that name exists already.
-            InvalidScope: The name or the ttl is not valid, or the chain would be too long.
-            InvalidOption: An action is unknown.
-        """
-        return self._with(self.run(workspaces.spawn(name, ttl=ttl, attach=attach, can=can)))
-
     def close(self) -> None:
         """Close the connections, unless they belong to an httpx client that was passed in."""
         if self._is_mine:
@@ -156,6 +74,10 @@ class HivemindClient:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(error) from None
 
-    def _with(self, issued: workspaces.Issued) -> HivemindClient:
-        """Return a client for another token that uses the same connections."""
-        return HivemindClient(self._url, issued.token, http=self._http)
+    def client_of(self, steps: Steps[Issued]) -> Self:
+        """Send the requests of an operation that issues a token, and return a client with that token.
+
+        It uses the same connections.
+        """
+        issued = self.run(steps)
+        return type(self)(self._url, issued.token, http=self._http)

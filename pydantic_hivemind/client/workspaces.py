@@ -101,7 +101,12 @@ def children() -> Steps[list[ScopeInfo]]:
 
 
 def create(name: str, *, ttl: float | None = None, can: Collection[Action] | None = None) -> Steps[Issued]:
-    """Create the workspace `<this one>/-/<name>`, and return a token for it.
+    """Create the workspace `<this one>/-/<name>`; a client returns one for it that uses the same connections.
+
+    Args:
+        name: Name of the workspace, without `/` and `#`.
+        ttl: Seconds after which the workspace is removed; if omitted, it stays.
+        can: Actions that the new token permits; if omitted, those of this one.
 
     Raises:
         ScopeExists: A workspace of that name exists already.
@@ -117,7 +122,13 @@ def create(name: str, *, ttl: float | None = None, can: Collection[Action] | Non
 def spawn(
     name: str | None = None, *, ttl: float | None = None, attach: bool = False, can: Collection[Action] | None = None
 ) -> Steps[Issued]:
-    """Make the session `<this one>/-/<name>`, and return a token for it; as `Scope.spawn`.
+    """Make the session `<this one>/-/<name>`; a client returns one for it that uses the same connections.
+
+    Args:
+        name: Name of the session, without `/` and `#`; generated if omitted.
+        ttl: Seconds after which the session is removed; if omitted, it stays.
+        attach: Return the session of that name if it exists already, and renew its ttl.
+        can: Actions that the new token permits; if omitted, those of this one.
 
     Raises:
         ScopeExists: A workspace of that name exists already.

@@ -337,6 +337,11 @@ def test_both_clients_have_the_methods_of_a_scope():
         for name in public - absent - {"children"}:
             of_scope, of_client = inspect.signature(getattr(Scope, name)), inspect.signature(getattr(kind, name))
             assert set(of_scope.parameters) - {"self"} <= set(of_client.parameters), name
+    for name in dir(HivemindClient):
+        if not name.startswith("_"):
+            one, other = (inspect.signature(getattr(kind, name)) for kind in (HivemindClient, AsyncHivemindClient))
+            assert one.parameters == other.parameters, name
+            assert getattr(HivemindClient, name).__doc__, name
     for module in (calls, workspaces):
         found = inspect.getmembers(module, inspect.isgeneratorfunction)
         operations = {name for name, value in found if value.__module__ == module.__name__}
@@ -350,5 +355,5 @@ def test_a_client_does_not_show_its_token(served):
 
 def test_every_method_of_a_client_is_documented():
     page = (Path(__file__).parents[2] / "docs/reference/server.md").read_text()
-    public = {name for name in vars(HivemindClient) if not name.startswith("_")} - {"run"}
+    public = {name for name in dir(HivemindClient) if not name.startswith("_")} - {"client_of", "run"}
     assert {name for name in public if not re.search(rf"[`\[ ]{name}[`(,\]]", page)} == set()
