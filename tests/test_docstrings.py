@@ -19,6 +19,7 @@ import pytest
 from docstring_words import RAISE_NOTHING, RAISES_MISSING, VERBS
 
 from pydantic_hivemind import errors
+from pydantic_hivemind.client.operations import Opening, Operation
 
 MODULES = [
     "",
@@ -70,6 +71,8 @@ def members(cls: type) -> Iterator[Public]:
     for name in dir(cls):
         member = inspect.getattr_static(cls, name)
         function = getattr(member, "fget", None) or getattr(member, "func", None) or getattr(member, "__func__", member)
+        if isinstance(member, Operation | Opening):
+            function = getattr(cls, name)
         # The rules of a conformance suite are tests.
         if not name.startswith(("_", "test_")) and inspect.isfunction(function) and is_ours(function):
             is_property = isinstance(member, property | functools.cached_property)

@@ -76,6 +76,9 @@ class AsyncHivemindClient(Operations):
         """Send the requests of an operation that issues a token, and return a client with that token.
 
         It uses the same connections.
+
+        Raises:
+            RemoteError: The server cannot be reached, or is not a Hivemind server.
         """
         issued = await self.run(steps)
         return type(self)(self._url, issued.token, http=self._http)

@@ -78,6 +78,9 @@ class HivemindClient(Operations):
         """Send the requests of an operation that issues a token, and return a client with that token.
 
         It uses the same connections.
+
+        Raises:
+            RemoteError: The server cannot be reached, or is not a Hivemind server.
         """
         issued = self.run(steps)
         return type(self)(self._url, issued.token, http=self._http)
