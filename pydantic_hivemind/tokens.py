@@ -14,7 +14,8 @@ import jwt
 
 from pydantic_hivemind.base.store_permissions import MIN_SECRET_BYTES, SECRET_FILE, new_secret, secret_in
 from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, ScopeNotFound
-from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.handle import database_of, row_of
+from pydantic_hivemind.hive.hivemind import Hivemind, store_of
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import overlay, token_records
 from pydantic_hivemind.ledger import signing_secrets as kept_secrets
@@ -89,7 +90,7 @@ class Tokens:
 
     def __init__(self, hive: Hivemind, *, secret: bytes | None = None) -> None:
         self._hive = hive
-        self._database, self._directory = hive.kept_in
+        self._database, self._directory = store_of(hive)
         self._secret = secret
 
     def create(
@@ -120,8 +121,8 @@ class Tokens:
         allowed = _actions(can)
         if not 0 < ttl <= MAX_TTL:
             raise InvalidOption(f"the ttl of a token must be a positive number of seconds, at most {MAX_TTL:.0f}")
-        scope = self._hive.scope(workspace, create=False) if isinstance(workspace, str) else workspace
-        if not scope.is_kept_in(self._database):
+        scope = self._hive.get(workspace) if isinstance(workspace, str) else workspace
+        if database_of(scope) != self._database:
             raise InvalidOption("the workspace belongs to another hive; pass a workspace of the hive of these tokens")
         now = time.time()
         ends = now + ttl
@@ -130,9 +131,9 @@ class Tokens:
                 by.require(action)
             ends = min(ends, by.expires_at)
         made_by = None if by is None else by.id
-        row = TokenRow(uuid.uuid4().hex, scope.chain_ids[0], scope.name, ",".join(allowed), now, ends, made_by)
-        with self._database.write(scope.chain_ids) as tx:
-            overlay.check_alive(tx, scope.chain_ids)
+        row = TokenRow(uuid.uuid4().hex, row_of(scope).id, scope.name, ",".join(allowed), now, ends, made_by)
+        with self._database.write(row_of(scope).chain) as tx:
+            overlay.check_alive(tx, row_of(scope).chain)
             if made_by is not None and not token_records.hold(tx, made_by):
                 raise InvalidToken(_REFUSED)
             token_records.store(tx, row)
@@ -166,8 +167,8 @@ class Tokens:
             InvalidToken: The workspace was destroyed; a later workspace of the same name is a different one.
         """
         with suppress(ScopeNotFound):
-            scope = self._hive.scope(grant.workspace, create=False)
-            if scope.chain_ids[0] == grant.scope_id:
+            scope = self._hive.get(grant.workspace)
+            if row_of(scope).id == grant.scope_id:
                 return scope
         raise InvalidToken(_REFUSED)
 
@@ -184,7 +185,7 @@ class Tokens:
         Raises:
             StoreClosed: The hive is closed.
         """
-        ancestor = None if within is None else within.chain_ids[0]
+        ancestor = None if within is None else row_of(within).id
         place = None if after is None else token_records.Place(*after)
         with self._database.read() as tx:
             return [_grant(row) for row in token_records.page(tx, within=ancestor, after=place, limit=limit)]
@@ -200,7 +201,7 @@ class Tokens:
             StoreClosed: The hive is closed.
         """
         with self._database.write() as tx:
-            if within is not None and not token_records.is_within(tx, id, within.chain_ids[0]):
+            if within is not None and not token_records.is_within(tx, id, row_of(within).id):
                 return False
             return token_records.forget(tx, id)
 

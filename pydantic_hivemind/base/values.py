@@ -305,19 +305,19 @@ class ScopeInfo:
 
 
 Part = Literal["ledger", "locks", "access", "collections", "orphans", "versions"]
-"""Parts of a store that `Hivemind.check` examines: the database, whether it can be written now, who can read the files,
-the directories of Chroma, directories that belong to no scope, and directories made by another version."""
+"""Parts of a store that `Hivemind.doctor` examines: the database, whether it can be written now, who can read the
+files, the directories of Chroma, directories that belong to no scope, and directories made by another version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem found by `Hivemind.check`.
+    """A problem found by `Hivemind.doctor`.
 
     Attributes:
         part: Part of the store that has the problem.
         problem: Description of the problem.
         remedy: What to do about it.
-        mendable: Whether `Hivemind.sweep` repairs it.
+        mendable: Whether `Hivemind.doctor(fix=True)` repairs it.
     """
 
     part: Part

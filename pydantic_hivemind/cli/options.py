@@ -138,7 +138,7 @@ def find(hive: Hivemind, name: str) -> Scope:
         ScopeNotFound: There is none.
     """
     try:
-        return hive.scope(name, create=False)
+        return hive.get(name)
     except ScopeNotFound:
         message = f"workspace {name!r} does not exist; `hivemind workspace list` shows the existing ones"
         raise ScopeNotFound(message) from None

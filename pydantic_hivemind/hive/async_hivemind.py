@@ -85,8 +85,11 @@ class AsyncHivemind:
 
     close = awaited(Hivemind.close, interruptible=False)
     scope = handing_out(AsyncScope, Hivemind.scope)
+    get = handing_out(AsyncScope, Hivemind.get)
     create = handing_out(AsyncScope, Hivemind.create, undo=Scope.destroy)
     scopes = awaited(Hivemind.scopes)
+    gc = awaited(Hivemind.gc, interruptible=False)
+    doctor = awaited(Hivemind.doctor, interruptible=False)
     cleanup = awaited(Hivemind.cleanup)
     check = awaited(Hivemind.check)
     sweep = awaited(Hivemind.sweep, interruptible=False)

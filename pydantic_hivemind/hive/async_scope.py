@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.hive.async_messages import AsyncCheckpoints, AsyncConversation
 from pydantic_hivemind.hive.async_seam import awaited, handing_out, perform
-from pydantic_hivemind.hive.handle import ScopeHandle
+from pydantic_hivemind.hive.handle import ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.scope import Scope
 
 Result = TypeVar("Result")
@@ -17,12 +17,12 @@ Result = TypeVar("Result")
 
 def _is_read_on_loop(scope: Scope, path: str) -> bool:  # noqa: ARG001 - the arguments are those of the method
     """Return whether the engine permits a read of a few rows on the event loop."""
-    return scope.kept_as[0].may_read_on_loop()
+    return database_of(scope).may_read_on_loop()
 
 
 def _is_small(scope: Scope, path: str) -> bool:
     """Return whether the engine permits reading this file, and hence its size, on the event loop."""
-    database, _ = scope.kept_as
+    database = database_of(scope)
     if not database.may_read_on_loop():
         return False
     try:
@@ -33,7 +33,7 @@ def _is_small(scope: Scope, path: str) -> bool:
 
 async def read_few(scope: Scope, work: Callable[[], Result]) -> Result:
     """Do some work that reads a few rows of a scope: on the event loop where the engine lets it."""
-    return work() if scope.kept_as[0].may_read_on_loop() else await perform(work, quick=True)
+    return work() if database_of(scope).may_read_on_loop() else await perform(work, quick=True)
 
 
 async def read_file(scope: Scope, path: str, work: Callable[[], Result]) -> Result:
@@ -66,7 +66,7 @@ class AsyncScope(ScopeHandle):
     __slots__ = ("_sync",)
 
     def __init__(self, scope: Scope) -> None:
-        super().__init__(*scope.kept_as, scope.chain)
+        super().__init__(database_of(scope), row_of(scope), scope.chain)
         self._sync = scope
 
     @property

@@ -12,6 +12,7 @@ from typing import cast
 
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Mutation
+from pydantic_hivemind.hive.handle import database_of, row_of
 from pydantic_hivemind.hive.reader import ScopeReader
 from pydantic_hivemind.ledger import files, idempotency, overlay, version_metadata
 from pydantic_hivemind.ledger.engine.database import Transaction
@@ -54,7 +55,7 @@ class Notebook:
     __slots__ = ("_database", "_row")
 
     def __init__(self, scope: ScopeReader) -> None:
-        self._database, self._row = scope.kept_as
+        self._database, self._row = database_of(scope), row_of(scope)
 
     def read(self, path: str) -> Page | None:
         """A file, or `None` if there is none."""

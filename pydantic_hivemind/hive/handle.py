@@ -1,5 +1,7 @@
 """`ScopeHandle`: the identity of a scope, without access to its files."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from pydantic_hivemind.ledger.engine.database import Database
@@ -35,16 +37,12 @@ class ScopeHandle:
         """Names of the scope and its ancestors, nearest first."""
         return self._names
 
-    def is_kept_in(self, database: Database) -> bool:
-        """Return whether this is a scope of that database."""
-        return self._database == database
 
-    @property
-    def chain_ids(self) -> tuple[int, ...]:
-        """Ledger ids of the scope and its ancestors, nearest first."""
-        return self._row.chain
+def database_of(handle: ScopeHandle) -> Database:
+    """Return the database that a scope is in, for the package's own modules."""
+    return handle._database  # noqa: SLF001
 
-    @property
-    def kept_as(self) -> tuple[Database, ScopeRow]:
-        """The database and the row of the scope, for the package's own modules."""
-        return self._database, self._row
+
+def row_of(handle: ScopeHandle) -> ScopeRow:
+    """Return a scope's id in the ledger and those of its ancestors, for the package's own modules."""
+    return handle._row  # noqa: SLF001

@@ -1,8 +1,11 @@
 """`Hivemind`: a store, and access to its scopes."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import NoneType, TracebackType
@@ -13,7 +16,7 @@ from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS, Mount, MountTable
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
-from pydantic_hivemind.hive.handle import ScopeHandle
+from pydantic_hivemind.hive.handle import ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import integrity, scope_listing, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
@@ -68,6 +71,7 @@ class Hivemind:
             InvalidOption: The embedder cannot be called, the durability is unknown, or the directory is a URL.
             InvalidPath: The prefix of a mount is not a valid path.
             StoreReadOnly: The process lacks the permission to create or write the directory.
+            StoreClosed: The hive is closed.
             StoreFull: The disk is full.
             StoreBusy: Another process held the store for too long.
             NotALedger: The directory contains something else, or the ledger is damaged.
@@ -148,7 +152,7 @@ class Hivemind:
             row = scopes.find(tx, name)
             found = None if row is None else self._handle(tx, row)
         if found is None and create:
-            chain = above.chain_ids if above is not None else ()
+            chain = row_of(above).chain if above is not None else ()
             with self._database.write(chain) as tx:
                 row, purged = scopes.find(tx, name), []
                 if row is None:
@@ -162,6 +166,15 @@ class Hivemind:
                 f"scope {name!r} has another parent, and the parent of a scope cannot be changed; omit `parent`"
             )
         return found
+
+    def get(self, name: str) -> Scope:
+        """Return the existing scope of that name.
+
+        Raises:
+            ScopeNotFound: No such scope exists.
+            InvalidScope: The name is not valid.
+        """
+        return self.scope(name, create=False)
 
     def create(self, name: str, parent: ScopeHandle | str | None = None, *, ttl: float | None = None) -> Scope:
         """Create a scope. Unlike `scope`, this fails if the name is in use.
@@ -180,7 +193,7 @@ class Hivemind:
         scopes.check_name(name)
         above = self.scope(parent, create=False) if isinstance(parent, str) else parent
         self._check_is_mine(above, name)
-        chain = above.chain_ids if above is not None else ()
+        chain = row_of(above).chain if above is not None else ()
         with self._database.write(chain) as tx:
             row, purged = scopes.make(tx, name, chain, session=ttl is not None, ttl=ttl)
             made = self._handle(tx, row)
@@ -211,62 +224,50 @@ class Hivemind:
         if limit is not None and limit < 1:
             raise InvalidOption(f"limit={limit!r} would be an empty page; pass 1 or more, or leave it out")
         above = self.scope(under, create=False) if isinstance(under, str) else under
-        if above is not None and not above.is_kept_in(self._database):
+        if above is not None and database_of(above) != self._database:
             raise InvalidScope(f"{above.name!r} is a scope of another hive; pass one of this hive, or its name")
-        self.cleanup()
+        self._remove_expired()
         with self._database.read() as tx:
-            ancestor = None if above is None else above.chain_ids[0]
+            ancestor = None if above is None else row_of(above).id
             return scope_listing.page(tx, under=ancestor, prefix=prefix, after=after, limit=limit)
 
-    def cleanup(self) -> int:
-        """Remove the scopes past their ttl now, instead of when the next scope is made, and return their number.
+    def gc(self, *, compact: bool = True) -> int:
+        """Remove what has ended, as `hivemind gc` does: expired scopes, and orphaned or damaged collections.
+
+        Without it, expired scopes are removed when the next scope is made.
+
+        Args:
+            compact: Whether to rewrite the ledger without deleted data as well. Writes wait meanwhile, and the disk
+                needs free space of the ledger's size.
+
+        Returns:
+            The number of scopes that had expired.
 
         Raises:
             StoreClosed: The hive is closed.
-        """
-        with self._database.read() as tx:
-            if not scopes.any_expired(tx):
-                return 0
-        with self._database.write() as tx:
-            purged = scopes.purge_expired(tx)
-        self._finder.forget(purged)
-        return len(purged)
-
-    def check(self) -> list[Finding]:
-        """Return the problems of the store. This reads the whole ledger and changes nothing.
-
-        Raises:
-            StoreClosed: The hive is closed.
-        """
-        with self._database.snapshot() as tx:
-            problems = integrity.problems(tx)
-        remedy = "restore the store from a backup"
-        found = [Finding("ledger", problem, remedy) for problem in (*self._database.damage(), *problems)]
-        if not self._database.can_write_within(PATIENCE):
-            problem = f"another process has kept the store from being written for {PATIENCE:.0f} seconds"
-            found.append(Finding("locks", problem, "find it and wait for it or end it; nothing is lost by that"))
-        if self._directory is not None:
-            found += store_permissions.check(self._directory, LEDGER_FILE)
-        return found + self._finder.check()
-
-    def sweep(self) -> None:
-        """Repair what `check` calls mendable: remove expired scopes, and orphaned or damaged collections.
-
-        Raises:
-            StoreClosed: The hive is closed.
-        """
-        self.cleanup()
-        self._finder.sweep()
-
-    def compact(self) -> None:
-        """Rewrite the ledger without deleted data.
-
-        Writes wait meanwhile, and the disk needs free space of the ledger's size.
-
-        Raises:
             StoreFull: The disk has too little free space.
         """
-        self._database.compact()
+        expired = self._remove_expired()
+        self._finder.sweep()
+        if compact:
+            self._database.compact()
+        return expired
+
+    def doctor(self, *, fix: bool = False) -> list[Finding]:
+        """Return the problems of the store, as `hivemind doctor` does. This reads the whole ledger.
+
+        Args:
+            fix: Whether to repair first what can be repaired without losing anything: what is `mendable` in findings.
+
+        Raises:
+            StoreClosed: The hive is closed.
+            StoreFull: The disk is full.
+        """
+        found = self._findings()
+        if fix and any(finding.mendable for finding in found):
+            self.gc(compact=False)
+            found = self._findings()
+        return found
 
     def size(self) -> int:
         """Return the disk space that the store takes, in bytes.
@@ -290,16 +291,84 @@ class Hivemind:
         """
         self._finder.reindex(progress, drop_others=drop_others)
 
-    @property
-    def kept_in(self) -> tuple[Database, Path | None]:
-        """The database and the directory of the store, for the package's own modules."""
-        return self._database, self._directory
+    def cleanup(self) -> int:
+        """Return the number of expired scopes, and remove them. Deprecated: use `gc(compact=False)`.
+
+        Raises:
+            StoreClosed: The hive is closed.
+        """
+        _warn_of_old_name("cleanup()", "gc(compact=False)")
+        return self._remove_expired()
+
+    def sweep(self) -> None:
+        """Remove expired scopes, and orphaned or damaged collections. Deprecated: use `gc(compact=False)`.
+
+        Raises:
+            StoreClosed: The hive is closed.
+        """
+        _warn_of_old_name("sweep()", "gc(compact=False)")
+        self.gc(compact=False)
+
+    def compact(self) -> None:
+        """Rewrite the ledger without deleted data. Deprecated: use `gc()`.
+
+        Raises:
+            StoreClosed: The hive is closed.
+            StoreFull: The disk has too little free space.
+        """
+        _warn_of_old_name("compact()", "gc()")
+        self._database.compact()
+
+    def check(self) -> list[Finding]:
+        """Return the problems of the store. Deprecated: use `doctor()`.
+
+        Raises:
+            StoreClosed: The hive is closed.
+        """
+        _warn_of_old_name("check()", "doctor()")
+        return self._findings()
+
+    def _remove_expired(self) -> int:
+        """Remove the scopes past their ttl, and return their number."""
+        with self._database.read() as tx:
+            if not scopes.any_expired(tx):
+                return 0
+        with self._database.write() as tx:
+            purged = scopes.purge_expired(tx)
+        self._finder.forget(purged)
+        return len(purged)
+
+    def _findings(self) -> list[Finding]:
+        with self._database.snapshot() as tx:
+            problems = integrity.problems(tx)
+        remedy = "restore the store from a backup"
+        found = [Finding("ledger", problem, remedy) for problem in (*self._database.damage(), *problems)]
+        if not self._database.can_write_within(PATIENCE):
+            problem = f"another process has kept the store from being written for {PATIENCE:.0f} seconds"
+            found.append(Finding("locks", problem, "find it and wait for it or end it; nothing is lost by that"))
+        if self._directory is not None:
+            found += store_permissions.check(self._directory, LEDGER_FILE)
+        return found + self._finder.check()
 
     def _check_is_mine(self, parent: ScopeHandle | None, name: str) -> None:
         if not isinstance(parent, (ScopeHandle, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidScope(f"the parent of {name!r} must be a scope or its name, not {type(parent).__name__}")
-        if parent is not None and not parent.is_kept_in(self._database):
+        if parent is not None and database_of(parent) != self._database:
             raise InvalidScope(f"the parent of {name!r} belongs to another hive; pass a scope of this hive")
 
     def _handle(self, tx: Transaction, row: ScopeRow) -> Scope:
         return Scope(self._database, self._mounts, self._finder, row, scopes.names(tx, row.chain))
+
+
+def store_of(hive: Hivemind) -> tuple[Database, Path | None]:
+    """Return the database and the directory of a hive, for the package's own modules."""
+    return hive._database, hive._directory  # noqa: SLF001
+
+
+def remove_expired(hive: Hivemind) -> int:
+    """Remove the scopes past their ttl and nothing else, and return their number; for the package's own modules."""
+    return hive._remove_expired()  # noqa: SLF001
+
+
+def _warn_of_old_name(old: str, new: str) -> None:
+    warnings.warn(f"`Hivemind.{old}` is now `Hivemind.{new}`", DeprecationWarning, stacklevel=3)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.hive.scope import Scope
 
@@ -11,3 +13,8 @@ from pydantic_hivemind.hive.scope import Scope
 def mounts_of(scope: Scope) -> MountTable:
     """Return the mounts of the hive of a scope."""
     return scope._mounts
+
+
+def watched(scope: Scope, used: Callable[[], None]) -> Scope:
+    """Return a handle of the same scope that calls `used` before each operation, as do handles obtained from it."""
+    return Scope(scope._database.watched(used), scope._mounts, scope._finder, scope._row, scope._names)

@@ -20,7 +20,7 @@ from pydantic_hivemind.errors import (
     ScopeNotFound,
     SearchDegraded,
 )
-from pydantic_hivemind.hive.handle import ScopeHandle
+from pydantic_hivemind.hive.handle import ScopeHandle, database_of
 from pydantic_hivemind.hive.utf8 import decoded
 from pydantic_hivemind.ledger import history, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
@@ -353,7 +353,7 @@ class ScopeReader(ScopeHandle):
             return 1
         name = to if isinstance(to, str) else to.name
         # A scope of that name may be in another hive.
-        if name not in self._names[1:] or not (isinstance(to, str) or to.is_kept_in(self._database)):
+        if name not in self._names[1:] or not (isinstance(to, str) or database_of(to) == self._database):
             raise ScopeNotFound(f"{name!r} is not an ancestor of {self.name!r}; scope.chain lists the ancestors")
         return self._names.index(name, 1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -90,10 +90,6 @@ class Scope(ScopeWriter):
                 scopes.renew(tx, row, ttl)
         self._finder.forget(purged)
         return self._child(row)
-
-    def watched(self, used: Callable[[], None]) -> Scope:
-        """Return a handle of the same scope that calls `used` before each operation, as do handles obtained from it."""
-        return Scope(self._database.watched(used), self._mounts, self._finder, self._row, self._names)
 
     def session(self, name: str) -> Scope:
         """Return the session of that name directly under this scope.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic_hivemind.errors import ScopeNotFound
+from pydantic_hivemind.hive.handle import row_of
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 
@@ -14,10 +15,10 @@ def find(hive: Hivemind, scope: Scope, name: str) -> Scope:
         ScopeNotFound: It is not, whether or not there is one of that name.
     """
     try:
-        found = hive.scope(name, create=False)
+        found = hive.get(name)
     except ScopeNotFound:
         raise not_under(name) from None
-    if scope.chain_ids[0] not in found.chain_ids:
+    if row_of(scope).id not in row_of(found).chain:
         raise not_under(name)
     return found
 

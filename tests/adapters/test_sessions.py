@@ -343,13 +343,13 @@ def test_what_a_crashed_process_left_expires(hive, user, tmp_path, clock, look):
     assert session_names(hive) == ["user/ada#crashed"]
     clock.forward(900)
     if look == "cleanup":
-        assert hive.cleanup() == 1
+        assert hive.gc(compact=False) == 1
     elif look == "spawn":
         user.spawn("next")
-        assert hive.cleanup() == 0
+        assert hive.gc(compact=False) == 0
     else:
         asyncio.run(SessionManager(hive, user).cleanup_idle())
-        assert hive.cleanup() == 0
+        assert hive.gc(compact=False) == 0
     assert "user/ada#crashed" not in session_names(hive)
     assert not Session(user, "crashed").exists("/a.txt")
     assert user.glob("**") == []

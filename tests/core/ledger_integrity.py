@@ -22,14 +22,14 @@ UNION ALL SELECT 'wrong parent', path FROM heads
 
 def rows(hive, query):
     """What a query finds in a hive's ledger."""
-    with hive.kept_in[0].read() as tx:
+    with hive._database.read() as tx:
         return tx.connection.cursor().execute(query).fetchall()
 
 
 def check_layers(hive):
     """Each scope's own heads are a tree by themselves, and no row points nowhere."""
     assert rows(hive, ORPHANS) == []
-    assert hive.kept_in[0].damage() == []
+    assert hive._database.damage() == []
 
 
 def dump(hive):

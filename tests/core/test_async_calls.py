@@ -23,7 +23,7 @@ def locked(place, scope):
     """The store as it is while another process writes to the scope's tree."""
     if "://" in place:
         with connect(place, autocommit=True) as other:
-            other.execute("SELECT pg_advisory_lock(%s)", [postgresql.LOCK_SPACE + scope.chain_ids[-1]])
+            other.execute("SELECT pg_advisory_lock(%s)", [postgresql.LOCK_SPACE + scope._row.chain[-1]])
             yield
     else:
         with contextlib.closing(sqlite3.connect(f"{place}/{LEDGER_FILE}", isolation_level=None)) as other:
@@ -35,7 +35,7 @@ def locked(place, scope):
 @contextlib.contextmanager
 def held(scope):
     """The tree's turn to write, taken by another thread of this process."""
-    database, row = scope.kept_as
+    database, row = scope._database, scope._row
     taken, released = threading.Event(), threading.Event()
 
     def write():
@@ -275,7 +275,7 @@ async def test_a_failure_is_not_undone(awaited):
 
 async def test_what_has_begun_is_not_committed(awaited, monkeypatch):
     """A change that is cancelled in the middle of its transaction."""
-    database, _ = awaited.kept_as
+    database = awaited._database
     written = Pausable(lambda: None)
     edit = partial(awaited.sync._put)
 

@@ -29,9 +29,6 @@ PAIRS = [
     (Checkpoints, AsyncCheckpoints),
 ]
 
-INTERNAL = {"kept_in", "watched"}
-"""For the package's own modules."""
-
 ASKS = {"children"}
 """Properties that ask the store."""
 
@@ -42,14 +39,14 @@ def members(kind):
 
 @pytest.mark.parametrize(("sync", "face"), PAIRS, ids=lambda kind: kind.__name__)
 def test_a_face_has_every_name(sync, face):
-    assert set(members(face)) - {"sync"} == set(members(sync)) - INTERNAL
+    assert set(members(face)) - {"sync"} == set(members(sync))
 
 
 @pytest.mark.parametrize(("sync", "face"), PAIRS, ids=lambda kind: kind.__name__)
 def test_methods_have_the_same_signatures_and_are_awaited(sync, face):
     for name, member in members(sync).items():
         awaited = getattr(face, name, None)
-        if name in INTERNAL or isinstance(member, property) or awaited is member:
+        if isinstance(member, property) or awaited is member:
             continue
         theirs = inspect.signature(getattr(awaited, "__wrapped__", awaited))
         assert list(theirs.parameters.values())[1:] == list(inspect.signature(member).parameters.values())[1:], name
@@ -60,7 +57,7 @@ def test_methods_have_the_same_signatures_and_are_awaited(sync, face):
 @pytest.mark.parametrize(("sync", "face"), PAIRS, ids=lambda kind: kind.__name__)
 def test_properties_that_ask_the_store_are_methods(sync, face):
     for name, member in members(sync).items():
-        if isinstance(member, property) and name not in INTERNAL:
+        if isinstance(member, property):
             awaited = getattr(face, name)
             assert inspect.iscoroutinefunction(awaited) if name in ASKS else isinstance(awaited, property), name
 

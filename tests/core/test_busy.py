@@ -33,7 +33,7 @@ def kept(place, scope):
     """Somebody else writes, and does not end."""
     if "://" in place:
         with closing(connect(place)) as other:
-            other.execute("SELECT pg_advisory_lock(%s)", [postgresql.LOCK_SPACE + scope.chain_ids[-1]])
+            other.execute("SELECT pg_advisory_lock(%s)", [postgresql.LOCK_SPACE + scope._row.chain[-1]])
             yield
     else:
         with closing(sqlite3.connect(f"{place}/{sqlite.LEDGER_FILE}", isolation_level=None)) as other:
@@ -70,7 +70,7 @@ def test_every_thread_waits_as_long_as_one(place, hive):
 def test_a_thread_that_waited_leaves_the_connection_as_it_was(hive):
     """What is left of its time is that of one write; the next one has all of it again."""
     scope = hive.scope("a")
-    database, _ = hive.kept_in
+    database = hive._database
     line = database._driver._line
     with line.within(None):
         thread = threading.Thread(target=scope.write_text, args=("/x", "waited"))
@@ -136,7 +136,7 @@ def test_a_search_does_not_wait_for_writers(place, hive, monkeypatch):
     kept_all.wait()
     with database.read() as tx:
         for scope in (parent, child):
-            assert chunk_vectors.count(tx, scope.chain_ids[0], indexer.embedder.fingerprint) == BATCH + 1
+            assert chunk_vectors.count(tx, scope._row.chain[0], indexer.embedder.fingerprint) == BATCH + 1
 
 
 @pytest.mark.sqlite
@@ -146,14 +146,14 @@ def test_what_is_left_of_a_write_waits_for_no_other(place, hive):
     database, done = scope._database, []
 
     def write():
-        with database.write(scope.chain_ids, patience=20):
+        with database.write(scope._row.chain, patience=20):
             done.append(1)
 
     waiting = threading.Thread(target=write)
     gc.disable()
     try:
         with kept(place, scope):
-            with pytest.raises(errors.StoreBusy) as busy, database.write(scope.chain_ids, patience=0):
+            with pytest.raises(errors.StoreBusy) as busy, database.write(scope._row.chain, patience=0):
                 pass
             garbage = [busy]
             garbage.append(garbage)

@@ -62,7 +62,7 @@ def test_annotations_go_with_their_versions(scope: Scope, notebook: Notebook) ->
     version = 0
     for number in range(KEPT_VERSIONS + 5):
         version = notebook.write("/n.md", b"", expected_version=version, metadata=str(number)).version or 0
-    database, _ = scope.kept_as
+    database = scope._database
     with database.read() as tx:
         cursor = tx._cursor
         cursor.execute("SELECT count(*) FROM annotations")

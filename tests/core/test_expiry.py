@@ -77,6 +77,6 @@ def test_cleanup(hive, clock):
         root.spawn(ttl=60)
     kept = root.spawn(ttl=100)
     clock.forward(60)
-    assert hive.cleanup() == 3
-    assert hive.cleanup() == 0
+    assert hive.gc(compact=False) == 3
+    assert hive.gc(compact=False) == 0
     assert root.children == (kept,)

@@ -151,7 +151,7 @@ def test_a_handle_does_not_reach_the_successor_of_its_scope(hive, tmp_path):
     old.destroy(cascade=True)
     new = hive.scope("a")
     new.write_text("/secret", "secret")
-    assert set(new.chain_ids).isdisjoint(old.chain_ids + child.chain_ids)
+    assert set(new._row.chain).isdisjoint(old._row.chain + child._row.chain)
     for handle in (old, child):
         for use in (
             lambda scope: scope.read_bytes("/secret"),

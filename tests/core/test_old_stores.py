@@ -59,7 +59,7 @@ def test_everything_is_read_back(hive, revision):
 
 
 def test_nothing_is_damaged(directory, hive):
-    assert [finding for finding in hive.check() if finding.kind == "ledger"] == []
+    assert [finding for finding in hive.doctor() if finding.kind == "ledger"] == []
     assert rows(directory, "SELECT version_num FROM alembic_version") == [(REVISION,)]
     assert rows(directory, "PRAGMA foreign_key_check") == []
 
@@ -78,7 +78,7 @@ def test_it_is_written_to(hive):
     new.destroy()
     live.destroy()
     hive.scope("user/bo").destroy()
-    assert hive.check() == []
+    assert hive.doctor() == []
 
 
 def test_it_is_promoted(hive):
@@ -99,7 +99,7 @@ def test_it_is_promoted(hive):
     assert not project.exists("/gone")
     assert not project.exists("/remade")
     assert not project.exists("/docs/removed.md")
-    assert hive.check() == []
+    assert hive.doctor() == []
 
 
 def test_a_promotion_of_its_time_is_reverted(hive):
@@ -135,14 +135,14 @@ def test_conversations_and_checkpoints_go_on(hive):
     assert [one.id for one in checkpoints.list_all()] == ["cp-1", "cp-2"]
     assert checkpoints.remove("cp-2")
     assert checkpoints.count() == 1
-    assert hive.check() == []
+    assert hive.doctor() == []
 
 
 def test_what_later_revisions_added(hive, revision):
     ada = hive.scope("user/ada")
     with hive._database.read() as tx:
         if revision >= "0002":
-            assert chunk_vectors.find(tx, ada.chain_ids, "an embedder", [bytes(16)]) == {bytes(16): bytes(64)}
+            assert chunk_vectors.find(tx, ada._row.chain, "an embedder", [bytes(16)]) == {bytes(16): bytes(64)}
         if revision >= "0005":
             assert signing_secrets.find(tx, "a secret") == bytes(32)
     assert ada.search("how long does the build take?")[0].path == MEMORY

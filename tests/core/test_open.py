@@ -107,9 +107,9 @@ def test_files_that_everybody_can_read_are_found(tmp_path, monkeypatch):
     (store / "ledger.sqlite3").chmod(0o644)
     (store / "token-secret").chmod(0o644)
     with Hivemind.open(store) as hive:
-        assert hive.check() == []
+        assert hive.doctor() == []
         monkeypatch.setattr(store_permissions, "_can_be_reached", lambda _: True)
-        found = hive.check()
+        found = hive.doctor()
     assert [(finding.part, finding.mendable) for finding in found] == [("access", False)] * 2
     assert "ledger" in found[0].problem
     assert "secret" in found[1].problem
@@ -120,7 +120,7 @@ def test_a_secret_that_is_too_short_is_found(tmp_path):
     fill(tmp_path)
     (tmp_path / "token-secret").write_bytes(b"short")
     with Hivemind.open(tmp_path) as hive:
-        assert [finding.part for finding in hive.check()] == ["access"]
+        assert [finding.part for finding in hive.doctor()] == ["access"]
 
 
 def test_the_url_of_a_database_is_no_directory(tmp_path, monkeypatch):

@@ -134,7 +134,7 @@ def test_ten_thousand_files(hive):
     with hive._database.read() as tx:
         connection = tx._cursor.connection
         connection.set_progress_handler(count, 100)
-        assert len(overlay.children(tx, run.chain_ids, "/7").layers[0]) == 101
+        assert len(overlay.children(tx, run._row.chain, "/7").layers[0]) == 101
         connection.set_progress_handler(None, 100)
     assert steps < 100
     assert len(run.list_dir("/")) == 100

@@ -3,12 +3,13 @@
 import os
 import sqlite3
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from forked_processes import NOBODY, as_nobody
 
-from pydantic_hivemind import Hivemind
+from pydantic_hivemind import Hivemind, Scope, errors
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 
 
@@ -29,7 +30,7 @@ def store(tmp_path):
 
 def found(store):
     with Hivemind.open(store) as hive:
-        return [(finding.part, finding.problem) for finding in hive.check()]
+        return [(finding.part, finding.problem) for finding in hive.doctor()]
 
 
 def change(store, *statements):
@@ -83,9 +84,9 @@ def test_collections_of_no_scope_and_those_in_doubt_are_found_and_removed(store)
     (collections / "4711" / "chroma").mkdir(parents=True)
     assert [part for part, _ in found(store)] == ["collections", "orphans"]
     with Hivemind.open(store) as hive:
-        assert all(finding.mendable for finding in hive.check())
-        hive.sweep()
-        assert hive.check() == []
+        assert all(finding.mendable for finding in hive.doctor())
+        hive.gc(compact=False)
+        assert hive.doctor() == []
         assert list(collections.iterdir()) == []
         assert hive.scope("project").collection("/").count() == 1
 
@@ -94,8 +95,8 @@ def test_collections_that_are_in_use_are_left_alone(store):
     with Hivemind.open(store) as hive:
         hive.scope("project").collection("/")
         with Hivemind.open(store) as other:
-            assert other.check() == []
-            other.sweep()
+            assert other.doctor() == []
+            other.gc(compact=False)
         assert hive.scope("project").collection("/").count() == 1
         assert [path.name for path in (store / "collections").iterdir()]
 
@@ -119,12 +120,12 @@ def test_collections_that_cannot_be_read(store, what, mode):
         with Hivemind.open(store) as hive:
             project = hive.scope("project")
             assert [hit.path for hit in project.search("text")] == ["/a/b.md"]
-            found = hive.check()
+            found = hive.doctor()
             assert not any(str(store) in str(finding) for finding in found)
             if (what, mode) == (".", 0):
                 assert [finding.part for finding in found] == ["collections"]
                 assert "cannot be read" in found[0].problem
-            hive.sweep()
+            hive.gc(compact=False)
             project.destroy(cascade=True)
             assert hive.scopes() == []
         Hivemind.open(store).scope("other").destroy()
@@ -139,7 +140,40 @@ def test_compacting_leaves_nothing_of_what_was_deleted(store: Path):
     with Hivemind.open(store) as hive:
         hive.scope("secret").write_bytes("/f", b"very secret " * 100_000)
         hive.scope("secret").destroy()
-        hive.compact()
+        hive.gc()
         assert (store / LEDGER_FILE).stat().st_size < 1_000_000
         assert hive.scope("project").read_text("/a/b.md") == "text"
     assert not any(b"very secret" in path.read_bytes() for path in store.iterdir() if path.is_file())
+
+
+def test_names_that_were_used_before_work_and_warn(hive):
+    """For one release; what they say is in the words of the command."""
+    hive.scope("a")
+    hive.create("ended", ttl=0.001)
+    time.sleep(0.01)
+    for old, new, outcome in (
+        ("cleanup", r"gc\(compact=False\)", 1),
+        ("sweep", r"gc\(compact=False\)", None),
+        ("compact", r"gc\(\)", None),
+        ("check", r"doctor\(\)", []),
+    ):
+        with pytest.warns(DeprecationWarning, match=f"`Hivemind.{old}.*is now `Hivemind.{new}`") as warned:
+            assert getattr(hive, old)() == outcome
+        assert warned[0].filename == __file__
+
+
+def test_get_finds_scopes_and_makes_none(hive):
+    ada = hive.scope("user/ada", hive.scope("project"))
+    assert hive.get("user/ada") == ada
+    assert hive.get("user/ada").chain == ("user/ada", "project")
+    for unknown in ("user/bo", "user/ada "):
+        with pytest.raises(errors.ScopeNotFound, match=unknown):
+            hive.get(unknown)
+    with pytest.raises(errors.InvalidScope):
+        hive.get("")
+    assert [info.name for info in hive.scopes()] == ["project", "user/ada"]
+
+
+def test_scopes_and_hives_show_what_users_need(hive):
+    shown = {name for kind in (Hivemind, Scope) for name in dir(kind) if not name.startswith("_")}
+    assert shown.isdisjoint({"chain_ids", "kept_as", "kept_in", "is_kept_in", "watched"})

@@ -330,8 +330,8 @@ def test_a_server_that_is_none(tmp_path):
 def test_both_clients_have_the_methods_of_a_scope():
     """What a scope has and a client has not is what opens objects of this process."""
     public = {name for name in dir(Scope) if not name.startswith("_")}
-    absent = {"chain_ids", "checkpoints", "collection", "conversation", "conversations", "is_kept_in", "kept_as"}
-    absent |= {"chain", "grep_by_file", "name", "parent", "recent", "session", "watched", "workspace"}
+    absent = {"checkpoints", "collection", "conversation", "conversations"}
+    absent |= {"chain", "grep_by_file", "name", "parent", "recent", "session", "workspace"}
     for kind in (HivemindClient, AsyncHivemindClient):
         assert public - absent <= set(dir(kind))
         for name in public - absent - {"children"}:

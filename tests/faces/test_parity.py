@@ -16,7 +16,7 @@ def reasons(why: dict[str, str]) -> dict[str, str]:
 
 INSIDE = reasons(
     {
-        "for the package's own modules": "is_kept_in watched",
+        "is a name that `gc` or `doctor` had before": "check cleanup compact sweep",
         "hands out an object of another library": "collection conversation workspace",
         "finds what another operation finds": "session grep_by_file",
         "is part of `read` or `write_bytes`": "read_bytes read_text write_text",
@@ -33,8 +33,8 @@ COMMAND = reasons(
 
 HTTP = reasons(
     {
-        "is for who runs the server": "open connect close check cleanup sweep compact size reindex",
-        "each request is for the workspace of its token": "scope",
+        "is for who runs the server": "open connect close gc doctor size reindex",
+        "each request is for the workspace of its token": "scope get",
         "hands out messages, which are objects of pydantic-ai": "checkpoints conversations",
         "`history` tells it of each file": "recent",
     }

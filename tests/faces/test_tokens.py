@@ -88,7 +88,7 @@ def test_what_a_token_may_do_is_not_in_the_hands_of_who_has_it(hive, tokens):
     """Not even with the secret: the ledger decides."""
     hive.scope("ada"), hive.scope("bo")
     token = tokens.create("ada", can=["read"])
-    secret = (hive.kept_in[1] / SECRET_FILE).read_bytes()
+    secret = (hive._directory / SECRET_FILE).read_bytes()
     grant = tokens.verify(resigned(token, secret, sub="bo", can=["admin"]))
     assert (grant.workspace, grant.can) == ("ada", {"read"})
     for changes in ({"jti": "0" * 32}, {"jti": 7}, {"aud": "another"}, {"exp": 1}):

@@ -83,7 +83,7 @@ def test_a_store_of_the_revision_before(old):
         ada.promote()
         ada.write_text("/log.md", "one more\n")
         assert not hive.scope("project/acme").exists("/gone")
-        assert hive.check() == []
+        assert hive.doctor() == []
     name = old.rpartition("/")[2]
     assert server().execute("SELECT version_num FROM hivemind.alembic_version", name) == [(REVISION,)]
     incarnations = {row[0] for row in server().execute("SELECT incarnation FROM hivemind.scopes", name)}

@@ -147,6 +147,6 @@ def test_upkeep(hive):
         scope.write_bytes(f"/{number}", os.urandom(100_000))
     full = hive.size()
     scope.destroy()
-    hive.compact()
+    hive.gc()
     assert 0 < hive.size() < full / 2
-    assert hive.check() == []
+    assert hive.doctor() == []

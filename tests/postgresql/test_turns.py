@@ -20,7 +20,7 @@ def writer(hive, url):
     root.write_text("/f", "x")
     with connect(url, autocommit=True) as writer:
         writer.execute("SET search_path = hivemind")
-        postgresql.PostgresDriver(url).begin_write(writer.cursor(), root.chain_ids, postgresql.BUSY_TIMEOUT)
+        postgresql.PostgresDriver(url).begin_write(writer.cursor(), root._row.chain, postgresql.BUSY_TIMEOUT)
         writer.execute("UPDATE versions SET data = 'half'")
         yield writer
 
@@ -67,7 +67,7 @@ def test_who_stops_in_the_middle_loses_the_turn(hive, url, monkeypatch):
     """As a process that is paused, or whose host is gone."""
     scope = hive.scope("a")
     monkeypatch.setattr(postgresql, "BUSY_TIMEOUT", 1)
-    with opened(url) as paused, pytest.raises(errors.StoreUnreachable), paused.kept_in[0].write(scope.chain_ids):
+    with opened(url) as paused, pytest.raises(errors.StoreUnreachable), paused._database.write(scope._row.chain):
         scope.write_text("/f", "x")
     assert scope.read_text("/f") == "x"
 
@@ -143,7 +143,7 @@ def test_sessions_end_while_others_make_them(hive):
         workers = [pool.submit(work, root) for root in roots]
         threading.Timer(2, stop.set).start()
         assert all(worker.result() for worker in workers)
-    hive.cleanup()
+    hive.gc(compact=False)
 
 
 def test_the_name_of_another_tree(hive):

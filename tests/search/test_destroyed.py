@@ -54,7 +54,7 @@ def test_collections_that_another_process_has_open(tmp_path, end):
         holder.communicate(end)
     if end == "kill":
         with Hivemind.open(tmp_path) as hive:
-            assert [finding.part for finding in hive.check()] == ["orphans"]
+            assert [finding.part for finding in hive.doctor()] == ["orphans"]
             hive.scope("b").search("x")
     assert os.listdir(tmp_path / "collections") == []
 

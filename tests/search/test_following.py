@@ -201,12 +201,12 @@ def test_a_parent_of_more_passages_than_are_kept_is_read_once(hive, monkeypatch)
         project.write_text(f"/{number}.md", f"Boat number {number}.\n")
     project.search("boats")
     kept = hive._finder._indexer._indexes
-    index = kept[project.chain_ids[0]]
+    index = kept[project._row.chain[0]]
     for number in range(3):
         child = project.spawn()
         child.write_text("/own.md", f"Boat of child {number}.\n")
         assert len(child.search("boats", limit=100)) == 7
-        assert kept[project.chain_ids[0]] is index
+        assert kept[project._row.chain[0]] is index
         assert len(kept) == 2
 
 

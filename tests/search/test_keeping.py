@@ -33,11 +33,11 @@ def fill(scope):
 
 def kept(hive, scope):
     with scope._database.read() as tx:
-        return chunk_vectors.hashes(tx, scope.chain_ids[0], hive._finder._indexer.embedder.fingerprint)
+        return chunk_vectors.hashes(tx, scope._row.chain[0], hive._finder._indexer.embedder.fingerprint)
 
 
 def index_of(hive, scope):
-    return hive._finder._indexer._indexes[scope.chain_ids[0]]
+    return hive._finder._indexer._indexes[scope._row.chain[0]]
 
 
 def test_closing_keeps_what_others_were_in_the_way_of(tmp_path):

@@ -34,7 +34,7 @@ def fill(scope, count=60):
 
 
 def index_of(hive, scope):
-    return hive._finder._indexer._indexes[scope.chain_ids[0]]
+    return hive._finder._indexer._indexes[scope._row.chain[0]]
 
 
 def moved(hive, scope):
@@ -66,7 +66,7 @@ def searched(scope):
 def exactly(scope):
     with Hivemind.open(scope._finder._root.parent) as other:
         there = other.scope(scope.name)
-        other._finder._started()._failed.add(scope.chain_ids[0])
+        other._finder._started()._failed.add(scope._row.chain[0])
         return [(hit.path, hit.text, hit.version) for hit in searched(there)]
 
 
@@ -263,7 +263,7 @@ def test_chroma_that_fails_while_it_is_searched(tmp_path, small, monkeypatch):
         compare(hive, scope)
         # They are not filled again, only to fail again.
         kept_up = threading.Event()
-        hive._finder._indexer.touched(scope.chain_ids)
+        hive._finder._indexer.touched(scope._row.chain)
         hive._finder._indexer._worker.submit(kept_up.set)
         kept_up.wait()
         assert not index_of(hive, scope).released

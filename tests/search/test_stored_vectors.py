@@ -26,14 +26,14 @@ def two(place, monkeypatch):
 def kept(scope):
     indexer = scope._finder._indexer
     with indexer._database.read() as tx:
-        return len(chunk_vectors.hashes(tx, scope.chain_ids[0], indexer.embedder.fingerprint))
+        return len(chunk_vectors.hashes(tx, scope._row.chain[0], indexer.embedder.fingerprint))
 
 
 def test_a_passage_that_is_no_more(two):
     one, _ = two
     one.remove("/a.md")
     one.search("kitten")
-    one._finder._indexer._keep_up(one.chain_ids)
+    one._finder._indexer._keep_up(one._row.chain)
     assert kept(one) == 0
 
 
@@ -46,12 +46,12 @@ def test_a_passage_that_another_process_wrote_again(two):
     other.write_text("/b.md", TEXT)
     other.search("kitten")
     indexer = one._finder._indexer
-    index = indexer._indexes[one.chain_ids[0]]
-    indexer.embed(index, one.chain_ids)
+    index = indexer._indexes[one._row.chain[0]]
+    indexer.embed(index, one._row.chain)
     assert kept(one) == 1
     other.remove("/b.md")
     one.search()
-    indexer.embed(index, one.chain_ids)
+    indexer.embed(index, one._row.chain)
     assert kept(one) == 0
 
 

@@ -28,7 +28,8 @@ from pydantic_hivemind.hive.async_hivemind import AsyncHivemind, sync_hive
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.async_seam import finish, on_thread, perform
 from pydantic_hivemind.hive.handle import ScopeHandle
-from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.hivemind import Hivemind, remove_expired
+from pydantic_hivemind.hive.internals import watched
 from pydantic_hivemind.hive.scope import Scope
 
 __all__ = ["Session", "SessionLimitExceeded", "SessionManager"]
@@ -183,7 +184,7 @@ class Session(HivemindBackend):
             scope = self._parent.spawn(self.name, ttl=self.ttl, attach=True)
         self._wrote_since(begun)
         self._renew_at = time.time() + self.idle_timeout * RENEWAL
-        self._started = RunFiles(scope.watched(partial(self._used, scope)))
+        self._started = RunFiles(watched(scope, partial(self._used, scope)))
         return self._started
 
     def _undo_start(self) -> None:
@@ -348,7 +349,7 @@ class SessionManager(pydantic_ai_backends.SessionManager):
 
     def _look_around(self) -> None:
         """Remove expired scopes, and note when other processes used the sessions that are open here."""
-        self._hive.cleanup()
+        remove_expired(self._hive)
         session: Session
         for session in self.sessions.values():
             # Not by its own scope, which takes every operation for a use.

@@ -30,9 +30,7 @@ def gc(*, store: Store, as_json: Json = False) -> None:
     """
     with open_store(store) as hive:
         before = hive.size()
-        ended = hive.cleanup()
-        hive.sweep()
-        hive.compact()
+        ended = hive.gc()
         freed = max(0, before - hive.size())
     output.show(
         {"ended": ended, "freed": freed},
@@ -57,10 +55,7 @@ def doctor(
     from pydantic_hivemind.cli import installed_versions
 
     with open_store(store) as hive:
-        findings = hive.check()
-        if fix and any(finding.mendable for finding in findings):
-            hive.sweep()
-            findings = hive.check()
+        findings = hive.doctor(fix=fix)
     findings += installed_versions.findings()
     installed = installed_versions.installed()
     output.show(

@@ -152,7 +152,7 @@ def delete(
 
 def _parent(hive: Hivemind, name: str) -> str:
     try:
-        hive.scope(name, create=False)
+        hive.get(name)
     except ScopeNotFound:
         hive.scope(name)
         explain(f"created the workspace {name!r} to inherit from, as it did not exist")
