@@ -1,1 +1,1 @@
-"""The ground: values, paths, mounts, matching, and what keeps a store's files and forks safe."""
+"""Foundations: values, paths, mounts, matching, fork safety, and file permissions."""

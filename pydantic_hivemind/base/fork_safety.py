@@ -1,7 +1,7 @@
-"""Keeping forks apart: nobody is in a database while the process forks, and the child inherits nothing.
+"""Fork safety: no thread is in a database while the process forks, and the child inherits no connections or locks.
 
-SQLite believes that a child holds the file locks of the connections it inherits, and a lock that another
-thread holds at that moment stays locked in the child for good.
+SQLite assumes that a child holds the file locks of inherited connections, and a lock that another thread holds during
+a fork stays locked in the child.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import NamedTuple, Protocol
 
 
 class Forking(Protocol):
-    """What wants to know of forks."""
+    """Interface of objects that need to be notified of forks."""
 
     def before_fork(self) -> None:
-        """Let go of everything that a child must not inherit."""
+        """Release everything that a child must not inherit."""
         ...
 
     def after_fork(self) -> None:
-        """In the child: replace the locks of the parent."""
+        """Replace the parent's locks in the child."""
         ...
 
 
 class Gate:
-    """Lets any number of threads in, and none during a fork."""
+    """A gate that admits any number of threads, and none during a fork."""
 
     def __init__(self, owner: Forking) -> None:
         self._owner = owner
@@ -44,40 +44,40 @@ class Gate:
         self._forks = 0
 
     def enter(self) -> None:
-        """Wait for forks to be over, and keep them waiting until `leave`."""
+        """Wait until no fork is in progress, and delay forks until `leave`."""
         with self._lock:
             while self._forks:
                 self._changed.wait()
             self._inside += 1
 
     def leave(self) -> None:
-        """Let forks go on."""
+        """Allow forks to continue."""
         with self._lock:
             self._inside -= 1
             if self._forks:
                 self._changed.notify_all()
 
     def shut(self) -> None:
-        """Wait until nobody is inside, and let nobody in."""
+        """Wait until no thread is inside, and admit none."""
         with self._changed:
             self._forks += 1
             self._changed.wait_for(lambda: not self._inside)
         self._owner.before_fork()
 
     def open(self) -> None:
-        """In the parent, after the fork."""
+        """Admit threads again, in the parent after the fork."""
         with self._changed:
             self._forks -= 1
             self._changed.notify_all()
 
     def renew(self) -> None:
-        """In the child."""
+        """Reset in the child."""
         self._reset()
         self._owner.after_fork()
 
 
 class Lock:
-    """A lock that a forked child finds open, whoever held it in the parent. Who holds it may enter a gate."""
+    """A lock that is unlocked in a forked child, whoever held it in the parent. Its holder may enter a gate."""
 
     def __init__(self) -> None:
         self.renew()
@@ -90,7 +90,7 @@ class Lock:
         self._lock.release()
 
     def renew(self) -> None:
-        """In the child."""
+        """Reset in the child."""
         self._lock = threading.Lock()
 
 
@@ -101,9 +101,9 @@ class _Hooks(NamedTuple):
 
 
 def around(before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> None:
-    """Have functions called around every fork, as `os.register_at_fork` does, while all gates are shut.
+    """Register functions to call around every fork, as `os.register_at_fork` does, while all gates are shut.
 
-    Those that are inside a gate may wait for a lock that `before` takes; nobody who holds it may enter one.
+    Threads inside a gate may wait for a lock that `before` takes; a thread that holds it must not enter a gate.
     """
     _hooks.append(_Hooks(before, in_parent, in_child))
 

@@ -41,7 +41,7 @@ DEFAULT_MOUNTS: tuple[Mount, ...] = (
 
 
 class MountTable:
-    """Finds the mount of a path. Of mounts with one prefix the last counts."""
+    """Resolves the mount of a path. Of mounts with the same prefix, the last one applies."""
 
     def __init__(self, mounts: Sequence[Mount] = DEFAULT_MOUNTS) -> None:
         table = {"/": Mount("/", "files")}
@@ -56,9 +56,9 @@ class MountTable:
         )
 
     def __iter__(self) -> Iterator[Mount]:
-        """The longest prefixes first."""
+        """Yield the mounts, longest prefix first."""
         return iter(self._mounts)
 
     def of(self, path: str) -> Mount:
-        """The mount that a normalized path belongs to."""
+        """Return the mount of a normalized path."""
         return next(mount for mount in self._mounts if is_below(path, mount.prefix))

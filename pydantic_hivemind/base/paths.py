@@ -1,4 +1,4 @@
-"""Paths inside a scope: absolute POSIX text, kept apart from every file system of the host."""
+"""Paths in a scope: absolute POSIX text, independent of the host's file systems."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pydantic_hivemind.limits import MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_PATH_NA
 
 @lru_cache(maxsize=4096)
 def normalize(path: str | PurePath) -> str:
-    """`path` as an absolute path without `.`, `..`, doubled or trailing slashes.
+    """Return `path` as an absolute path without `.`, `..`, doubled or trailing slashes.
 
     `..` collapses as text and stops at the root; a path without a leading slash starts at the root.
 
     Raises:
-        InvalidPath: No text, NUL, a lone surrogate, or a name or path that is too long or too deep.
+        InvalidPath: It is not text, contains NUL or a lone surrogate, or is too long or too deep.
     """
     if isinstance(path, PurePath):
         path = path.as_posix()
@@ -48,18 +48,18 @@ def normalize(path: str | PurePath) -> str:
 
 
 def name_of(path: str) -> str:
-    """The last name of a normalized path; empty for the root."""
+    """Return the last name of a normalized path; empty for the root."""
     return path.rpartition("/")[2]
 
 
 def parent_of(path: str) -> str:
-    """The directory that holds a normalized path; the root is its own parent."""
+    """Return the parent directory of a normalized path; the root is its own parent."""
     return path.rpartition("/")[0] or "/"
 
 
 @lru_cache(maxsize=4096)
 def ancestors_of(path: str) -> tuple[str, ...]:
-    """Every directory above a normalized path, the outermost first, without the root."""
+    """Return every directory above a normalized path, outermost first, without the root."""
     found: list[str] = []
     cut = path.find("/", 1)
     while cut != -1:
@@ -69,9 +69,9 @@ def ancestors_of(path: str) -> tuple[str, ...]:
 
 
 def below(directory: str) -> tuple[str, str]:
-    """The half-open range of text in which every path strictly below `directory` sorts.
+    """Return the half-open range of text in which every path strictly below `directory` sorts.
 
-    A range instead of a pattern, so that `%` and `_` in a path stay characters. `0` is the character
+    A range is used instead of a pattern, so that `%` and `_` in a path stay ordinary characters. `0` is the character
     after `/`.
     """
     stem = "" if directory == "/" else directory
@@ -79,10 +79,10 @@ def below(directory: str) -> tuple[str, str]:
 
 
 def is_below(path: str, directory: str) -> bool:
-    """Whether `path` is `directory` or lies under it."""
+    """Return whether `path` is `directory` or below it."""
     return directory == "/" or path == directory or path.startswith(directory + "/")
 
 
 def is_url(store: object) -> bool:
-    """Whether the place of a store is a database's URL, and no directory."""
+    """Return whether the location of a store is a URL of a database, not a directory."""
     return isinstance(store, str) and "://" in store

@@ -1,4 +1,4 @@
-"""The files of a store, which nobody else on the machine should read, and the secret among them."""
+"""Permissions of a store's files, which other users of the machine should not read, and the signing secret."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pydantic_hivemind.base.values import Finding
 from pydantic_hivemind.errors import StoreReadOnly
 
 SECRET_FILE = "token-secret"  # noqa: S105 (its name)
-"""The file in the store's directory that has what tokens are signed with."""
+"""Name of the file in the store's directory with the signing secret of tokens."""
 
 MIN_SECRET_BYTES = 32
-"""Shortest secret, in bytes: as long as what HS256 makes of it (RFC 7518, section 3.2)."""
+"""Minimum length of the secret, in bytes: the output length of HS256 (RFC 7518, section 3.2)."""
 
 
 def make_directory(place: Path) -> None:
-    """Make a directory for its owner, and those above it as usual; one that is there stays as it is."""
+    """Create a directory for its owner only, unless it exists; parents get default permissions."""
     above = next(parent for parent in place.parents if parent.exists())
     place.mkdir(_rights_in(above), parents=True, exist_ok=True)
 
 
 def make_file(place: Path, content: bytes = b"") -> None:
-    """Make a file for its owner; one that is there stays as it is, and of several made at once one wins."""
+    """Create a file for its owner only; an existing one is left unchanged, and of concurrent calls one wins."""
     # It appears whole or not at all, and never with other rights.
     draft = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
     rights = _rights_in(place.parent) & 0o666
@@ -43,21 +43,21 @@ def make_file(place: Path, content: bytes = b"") -> None:
 
 
 def _rights_in(directory: Path) -> int:
-    """For what is made in a directory: its owner's, and its group's where a directory is shared by a group."""
+    """Return the mode of new files in a directory: for the owner, and for a group that shares it."""
     mode = directory.stat().st_mode
     return 0o770 if mode & stat.S_IWGRP and not mode & stat.S_IWOTH else 0o700
 
 
 def new_secret() -> bytes:
-    """Something to sign tokens with."""
+    """Return a new random secret."""
     return secrets.token_hex(MIN_SECRET_BYTES).encode()
 
 
 def secret_in(directory: Path) -> bytes:
-    """What tokens are signed with, made if need be.
+    """Return the signing secret, creating it if needed.
 
     Raises:
-        StoreReadOnly: It cannot be read or made.
+        StoreReadOnly: It cannot be read or created.
     """
     place = directory / SECRET_FILE
     try:
@@ -72,7 +72,7 @@ def secret_in(directory: Path) -> bytes:
 
 
 def check(directory: Path, ledger: str) -> Iterator[Finding]:
-    """What is wrong with who can read the files of a store, and with its secret."""
+    """Yield problems of the permissions of a store's files, and of its secret."""
     for name, what in ((ledger, "the ledger"), (SECRET_FILE, "the secret of the tokens")):
         if _is_open(directory / name):
             problem = f"every user of this machine can read {what}"
@@ -84,12 +84,12 @@ def check(directory: Path, ledger: str) -> Iterator[Finding]:
 
 
 def _is_open(file: Path) -> bool:
-    """Whether everybody can read a file."""
+    """Return whether every user can read a file."""
     with suppress(OSError):
         return bool(file.stat().st_mode & stat.S_IROTH) and _can_be_reached(file)
     return False
 
 
 def _can_be_reached(file: Path) -> bool:
-    """Whether everybody can get to where a file is."""
+    """Return whether every user can traverse the directories above a file."""
     return all(directory.stat().st_mode & stat.S_IXOTH for directory in file.resolve().parents)

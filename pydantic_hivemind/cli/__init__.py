@@ -1,4 +1,4 @@
-"""The `hivemind` command. What a command needs is imported in it, so that help comes at once."""
+"""The `hivemind` command. Commands import what they need when they run, so that help appears at once."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ for group in (workspaces, files, finding, changes, transfer, servers, tokens, co
 
 
 PROGRAMS = ("hivemind", "pydantic-hivemind")
-"""What the command is installed as."""
+"""Names under which the command is installed."""
 
 # Its name is in another package of typer's from version to version.
 _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command, and end the process with the exit code of what came of it."""
+    """Run the command, and end the process with its exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     as_json = "--json" in takewhile(lambda word: word != "--", given)
     streams.prepare()
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(given: list[str], *, as_json: bool) -> str | int | None:
-    """Run the command; the exit code of what came of it."""
+    """Run the command, and return its exit code."""
     called = Path(sys.argv[0]).name
     try:
         # Typer tells of wrong usage itself, and ends the process, unless it is not to.

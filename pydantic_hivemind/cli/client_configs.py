@@ -1,6 +1,6 @@
-"""The configuration files of MCP clients: where they are, and one server in them among others.
+"""The configuration files of MCP clients: their locations, and our server's entry in them.
 
-What else is in a file stays as it is; a file that cannot be read for sure is never written.
+Other content of a file is kept; a file that cannot be parsed reliably is never written.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any, cast
 from pydantic_hivemind.cli.exits import ExitCode, Refused
 
 SERVER_NAME = "hivemind"
-"""What the server is called in every client."""
+"""Name of the server in every client."""
 
 ARGUMENTS = ("mcp", "--workspace")
-"""How the arguments of our own server begin: other packages have a `hivemind` too."""
+"""First arguments of our own server, to recognise it: other packages have a `hivemind` command too."""
 
 Document = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Server:
-    """A program that a client starts and talks to through its standard input and output."""
+    """A program that a client starts and communicates with through its standard input and output."""
 
     command: str
     arguments: tuple[str, ...]
@@ -39,9 +39,9 @@ class Client:
     """How a client is configured.
 
     Attributes:
-        place: Where its file is.
-        key: What its servers are in.
-        typed: Whether each says that it is of the type `stdio`.
+        place: Returns the path of its file.
+        key: Key of the servers in it.
+        typed: Whether each server has the type `stdio`.
         is_toml: Whether the file is TOML; JSON otherwise.
     """
 
@@ -51,7 +51,7 @@ class Client:
     is_toml: bool = False
 
     def connected(self, place: Path) -> Server | None:
-        """Our server in the file.
+        """Return our server in the file, or `None`.
 
         Raises:
             Refused: The file cannot be read, or has another server of that name.
@@ -59,7 +59,7 @@ class Client:
         return self._ours(self._servers(place, self._document(place)), place)
 
     def merged(self, place: Path, server: Server) -> str:
-        """The file's text with our server in it.
+        """Return the file's text with our server in it.
 
         Raises:
             Refused: The file cannot be read, or has another server of that name.
@@ -74,11 +74,11 @@ class Client:
         return self._text(document)
 
     def alone(self, server: Server) -> str:
-        """The text of a file that has our server and nothing else."""
+        """Return the text of a file that has only our server."""
         return self._text({self.key: self._table(self._entry(server))})
 
     def without(self, place: Path) -> str:
-        """The file's text without our server.
+        """Return the file's text without our server.
 
         Raises:
             Refused: The file cannot be read, or has another server of that name.
@@ -92,7 +92,7 @@ class Client:
         return self._text(document)
 
     def write(self, place: Path, text: str) -> None:
-        """Put a text in the file's place, all of it or nothing, for its owner alone: it has a token in it.
+        """Replace the file atomically, readable by its owner only, because it contains a token.
 
         Raises:
             Refused: It cannot be written.
@@ -202,4 +202,4 @@ CLIENTS = {
     "vscode": Client(lambda: Path.cwd() / ".vscode" / "mcp.json", key="servers"),
     "codex": Client(_codex, key="mcp_servers", typed=False, is_toml=True),
 }
-"""The clients, by the names the command knows them by."""
+"""The supported clients, by their names in the command."""

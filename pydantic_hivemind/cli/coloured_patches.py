@@ -1,4 +1,4 @@
-"""Patches in the colours that people know."""
+"""Coloured patches for terminals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def coloured(patch: str) -> Text:
-    """A patch for a terminal."""
+    """Return a patch in colours."""
     from rich.text import Text
 
     lines: list[Text] = []

@@ -1,6 +1,6 @@
-"""Workspaces as directories: the files of a `LocalBackend`, with the checkpoints of a `FileCheckpointStore`.
+"""Import and export of workspaces as directories: files of a `LocalBackend`, checkpoints of a `FileCheckpointStore`.
 
-A checkpoint is a file `ID.json` of seven fields. pydantic-ai, which reads messages, is imported on first use.
+A checkpoint is a file `ID.json` with seven fields. pydantic-ai, which parses messages, is imported on first use.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from pydantic_hivemind.messages.checkpoints import Snapshot
 
 CHECKPOINTS = ".deep/checkpoints"
-"""Where `export` writes checkpoints: beside pydantic-deep's memory."""
+"""Directory to which `export` writes checkpoints: beside pydantic-deep's memory."""
 
 _FIELDS = {"id", "label", "turn", "messages", "message_count", "created_at", "metadata"}
 
 
 @dataclass
 class Outcome:
-    """What was brought over.
+    """Result of an import or export.
 
     Attributes:
-        files: How many files.
-        checkpoints: How many checkpoints.
-        unchanged: How many of either were there already.
-        skipped: By path, why something was left out.
+        files: Number of copied files.
+        checkpoints: Number of copied checkpoints.
+        unchanged: Number of files and checkpoints that were identical already.
+        skipped: By path, why it was not copied.
     """
 
     files: int = 0
@@ -46,7 +46,7 @@ class Outcome:
 
 
 def bring_in(directory: Path, scope: Scope, progress: Callable[[int, int], object]) -> Outcome:
-    """Write the files below a directory to a scope, and keep its checkpoints; what is there already stays."""
+    """Copy the files below a directory to a scope, and its checkpoints; other files of the scope are kept."""
     outcome = Outcome()
 
     def unreadable(error: OSError) -> None:
@@ -85,10 +85,10 @@ def bring_in(directory: Path, scope: Scope, progress: Callable[[int, int], objec
 
 
 def take_out(scope: Scope, directory: Path, progress: Callable[[int, int], object]) -> Outcome:
-    """Write what a scope sees, and its checkpoints, to a directory.
+    """Copy the files that a scope sees, and its checkpoints, to a directory.
 
     Raises:
-        Refused: There is something in it, or it cannot be written.
+        Refused: The directory is not empty, or cannot be written.
     """
     outcome = Outcome()
     try:
@@ -122,7 +122,7 @@ def take_out(scope: Scope, directory: Path, progress: Callable[[int, int], objec
 
 
 def _below(directory: Path, unreadable: Callable[[OSError], object]) -> Iterator[Path]:
-    """The files in a directory and below, and the directories in which nothing is."""
+    """Yield the files below a directory, and the directories that are empty."""
     for root, directories, files in os.walk(directory, onerror=unreadable):
         here = Path(root)
         yield from (here / name for name in files)
@@ -133,7 +133,7 @@ def _below(directory: Path, unreadable: Callable[[OSError], object]) -> Iterator
 
 
 def _within(scope: Scope, directory: str) -> Iterator[tuple[str, bool]]:
-    """Everything below a directory of a scope, directories before what is in them."""
+    """Yield everything below a directory of a scope, directories before their content."""
     for entry in scope.list_dir(directory):
         yield entry.path, entry.is_dir
         if entry.is_dir:
@@ -145,7 +145,7 @@ def _is_same(scope: Scope, path: str, data: bytes) -> bool:
 
 
 def _snapshot(path: Path) -> Snapshot | None:
-    """The checkpoint that a file is; `None` for any other file."""
+    """Return the checkpoint in a file; `None` for any other file."""
     if path.suffix != ".json":
         return None
     try:
@@ -180,7 +180,7 @@ def _snapshot(path: Path) -> Snapshot | None:
 
 
 def _document(snapshot: Snapshot) -> bytes:
-    """A checkpoint as the file that `FileCheckpointStore` reads."""
+    """Return a checkpoint as the file that `FileCheckpointStore` reads."""
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 
     messages = json.loads(ModelMessagesTypeAdapter.dump_json(snapshot.messages))

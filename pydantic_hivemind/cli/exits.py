@@ -1,4 +1,4 @@
-"""What the command's exit codes say, and how errors are told to people."""
+"""Exit codes of the command, and the output of errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_hivemind.rendering.error_statuses import ExitCode, answer_of
 
 
 class Refused(HivemindError):
-    """The command says no before anything is asked of the hive."""
+    """The command rejects its arguments or environment, before it uses the hive."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
@@ -25,13 +25,13 @@ def exit_code(error: HivemindError) -> ExitCode:
 
 
 def explain(message: object) -> None:
-    """Say something that is no data."""
+    """Print a message to standard error."""
     sys.stdout.flush()
     sys.stderr.write(f"hivemind: {message}\n")
 
 
 def explain_error(name: str, detail: object, *, as_json: bool) -> None:
-    """Say why the command ends; as JSON in one line, after whatever else was said."""
+    """Print an error as the last message; as one line of JSON if requested."""
     if not as_json:
         explain(detail)
         return

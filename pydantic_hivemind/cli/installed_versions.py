@@ -1,4 +1,4 @@
-"""The versions that decide how a store behaves, and whether they fit together."""
+"""The versions that determine how a store behaves, and whether they are compatible."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pydantic_hivemind.base.values import Finding
 from pydantic_hivemind.ledger.schema import REVISION
 
 PACKAGES = ("pydantic-hivemind", "pydantic-deep", "pydantic-ai-backend", "pydantic-ai-slim", "chromadb", "sqlalchemy")
-"""Those on which it depends most."""
+"""The most important dependencies."""
 
 
 def installed() -> dict[str, str]:
-    """The revision of the ledger's schema, to which opening has brought it, and the versions of what runs here."""
+    """Return the ledger's revision, and the versions of Python and of the most important dependencies."""
     return {"ledger": REVISION, "python": platform.python_version()} | {
         package: metadata.version(package) for package in PACKAGES
     }
 
 
 def findings() -> list[Finding]:
-    """The packages that this one or pydantic-deep cannot do with: something installed them against their word."""
+    """Return the installed packages that this one or pydantic-deep does not support."""
     return [*_of("pydantic-hivemind"), *_of("pydantic-deep")]
 
 

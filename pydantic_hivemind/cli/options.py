@@ -1,4 +1,4 @@
-"""The options that commands share, and what they stand for: a store, a workspace, a span of time."""
+"""Options that several commands share, and the values they stand for: a store, a workspace, a duration."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from pydantic_hivemind.hive.scope import Scope
 
 STORE_VARIABLE = "HIVEMIND_STORE"
-"""The environment variable that says where the store is."""
+"""Environment variable with the location of the store."""
 
 TOKEN_VARIABLE = "HIVEMIND_TOKEN"  # noqa: S105 - its name
-"""The environment variable that a token is given in: arguments show up in lists of processes."""
+"""Environment variable with a token; arguments would be visible in process lists."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def default_store() -> str:
-    """A place of the user's, so that every command finds the same store wherever it is called."""
+    """Return the user's default store, the same from every directory."""
     data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return str(Path(data) / "hivemind")
 
 
 def named_store(context: typer.Context, value: Any) -> Any:
-    """The store that is named after the command, or else before it, or else the usual one.
+    """Return the store named after the command, or before it, or the default one.
 
     Raises:
         Refused: The name is empty.
@@ -58,7 +58,7 @@ MOST_COMPLETIONS = 200
 
 
 def names(context: typer.Context, incomplete: str) -> list[str]:
-    """The workspaces whose names begin like that, for the shell's completion."""
+    """Return the workspaces whose names begin with a text, for shell completion."""
     store = context.params.get("store") or os.environ.get(STORE_VARIABLE) or default_store()
     try:
         with open_store(store) as hive:
@@ -97,10 +97,12 @@ OperationId = Annotated[
 
 @contextmanager
 def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
-    """The hive in a directory or a database, closed afterwards. Only with `make` a directory becomes a store.
+    """Open the hive in a directory or a database, and close it afterwards.
+
+    A directory becomes a store only with `make`.
 
     Raises:
-        Refused: There is none.
+        Refused: The directory contains no store.
     """
     from pydantic_hivemind.hive.hivemind import Hivemind
     from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
@@ -122,20 +124,20 @@ def open_store(store: str, *, make: bool = False) -> Generator[Hivemind]:
 
 @contextmanager
 def open_workspace(store: str, name: str) -> Generator[Scope]:
-    """A workspace that is there.
+    """Open an existing workspace.
 
     Raises:
-        ScopeNotFound: There is none of that name.
+        ScopeNotFound: No workspace of that name exists.
     """
     with open_store(store) as hive:
         yield find(hive, name)
 
 
 def find(hive: Hivemind, name: str) -> Scope:
-    """The workspace of that name.
+    """Return the workspace of that name.
 
     Raises:
-        ScopeNotFound: There is none.
+        ScopeNotFound: No workspace of that name exists.
     """
     try:
         return hive.scope(name, create=False)
@@ -145,10 +147,10 @@ def find(hive: Hivemind, name: str) -> Scope:
 
 
 def seconds(text: str) -> float:
-    """A span of time such as `90`, `30m`, `2h` or `7d`.
+    """Return the seconds of a duration such as `90`, `30m`, `2h` or `7d`.
 
     Raises:
-        Refused: It is none.
+        Refused: The text is not a duration.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text.strip())
     if found is None:

@@ -1,4 +1,4 @@
-"""What commands print: JSON if asked for, tables for people, and nothing but data on a pipe."""
+"""Output of commands: JSON if requested, tables on a terminal, and tab-separated data on a pipe."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Item = TypeVar("Item")
 
 
 def for_people() -> bool:
-    """Whether somebody reads what is printed as it is printed."""
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where people read; text in brackets and numbers in names mean nothing in it."""
+    """Return a console that does not interpret brackets as markup or highlight numbers."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
@@ -39,10 +39,10 @@ def show(
     """Print a value.
 
     Args:
-        value: What `--json` prints, field by field.
-        as_json: Whether to.
-        people: What it looks like on a terminal.
-        plain: What goes down a pipe: a line, or several.
+        value: The value that `--json` prints, field by field.
+        as_json: Whether to print JSON.
+        people: Returns the value for a terminal.
+        plain: Returns the line or lines for a pipe.
     """
     if as_json:
         print_json(value)
@@ -55,7 +55,7 @@ def show(
 
 
 def _print_whole(shown: RenderableType) -> None:
-    """Print something as wide as it must be: the terminal wraps what does not fit, and it can still be copied."""
+    """Print something in its full width: the terminal wraps what does not fit, and it can still be copied."""
     from rich.measure import Measurement
 
     screen = console()
@@ -65,7 +65,7 @@ def _print_whole(shown: RenderableType) -> None:
 
 
 _WIDEST = 100_000
-"""Columns of the widest line: more than any path has."""
+"""Maximum columns of a line: more than any path has."""
 
 
 def print_json(value: object) -> None:
@@ -74,17 +74,17 @@ def print_json(value: object) -> None:
 
 
 def row(*cells: object) -> str:
-    """One line for a pipe: cells between tabs."""
+    """Return one line for a pipe: cells separated by tabs."""
     return "\t".join("" if cell is None else printable(str(cell)) for cell in cells)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> RenderableType:
-    """A table for people. Only times and lists are broken to make it narrower: the rest is copied from it.
+    """Return a table for a terminal. Only times and lists are wrapped to make it narrower: other cells can be copied.
 
     Args:
-        headings: One per column.
-        rows: Their cells.
-        right: The headings of columns of numbers.
+        headings: Heading of each column.
+        rows: Cells of each row.
+        right: Headings of right-aligned columns.
     """
     from rich.cells import cell_len
     from rich.table import Table
@@ -103,11 +103,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: S
 
 
 _BROKEN = ("", "can", "changed", "ends", "made", "tags", "when")
-"""The columns that may be broken into lines."""
+"""Columns that may be wrapped."""
 
 
 def moment(seconds: float | None) -> str:
-    """A time as people read it, in their time zone."""
+    """Return a time for people, in the local time zone."""
     if seconds is None:
         return ""
     try:
@@ -117,12 +117,12 @@ def moment(seconds: float | None) -> str:
 
 
 def number(count: int, thing: str) -> str:
-    """How many of something there are."""
+    """Return a number with its noun, such as `2 files`."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def size(count: int) -> str:
-    """A number of bytes as people read it."""
+    """Return a size for people."""
     amount = float(count)
     for unit in ("B", "KB", "MB"):
         if amount < 1000:  # noqa: PLR2004 - units are powers of it

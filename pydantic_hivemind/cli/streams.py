@@ -1,4 +1,4 @@
-"""The standard streams, where one is closed, full, or has not all the characters that names have."""
+"""The standard streams, which may be closed, full, or lack characters in their encoding."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import BinaryIO
 from pydantic_hivemind.cli.exits import ExitCode, Refused
 
 UNWRITABLE = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
-"""What `errno` says where what is printed cannot be written. The store has errors of its own for that."""
+"""Values of `errno` if output cannot be written. The store raises errors of its own for them."""
 
 
 def prepare() -> None:
-    """Let everything be printed: nowhere, if a stream is closed, and what its encoding lacks with backslashes."""
+    """Prepare the streams: discard output to a closed stream, and escape characters that its encoding lacks."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -26,17 +26,17 @@ def prepare() -> None:
 
 
 def give_up_printing() -> None:
-    """Let what could not be written go nowhere: it would be tried again at the end of the process."""
+    """Discard output that cannot be written; otherwise Python would try again when the process ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
 def standard_input() -> BinaryIO:
-    """Standard input.
+    """Return standard input.
 
     Raises:
-        Refused: There is none.
+        Refused: It is closed.
     """
     if sys.stdin is None:  # Where descriptor 0 is closed.
         raise Refused("standard input is closed; redirect a file or a pipe to it", ExitCode.USAGE)

@@ -1,4 +1,4 @@
-"""Files that git would commit: a secret in one needs a word."""
+"""Detection of files that git would commit although they contain a secret."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def how_to_keep_out(place: Path) -> str | None:
-    """The command that keeps a file out of commits; `None` where nothing would commit it."""
+    """Return the command that keeps a file out of commits; `None` if git would not commit it."""
     place = place.resolve()
     ignored = _git(place, "check-ignore", "--quiet", "--", place.name)
     if ignored is None or ignored.returncode != 1:

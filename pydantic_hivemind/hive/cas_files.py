@@ -1,7 +1,7 @@
-"""`Notebook`: files of a scope under compare-and-set, each change done once and with something said of it.
+"""`Notebook`: files of a scope with compare-and-set, idempotent changes, and metadata of versions.
 
-For memory of agents, whose tools read a file, change the text and write it: a replayed call is known by its
-operation, whatever it would write now.
+It is for agents' memory, whose tools read a file, change the text and write it: a retry is recognised by its operation,
+whatever it would write now.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pydantic_hivemind.ledger.version_metadata import Annotation
 
 @dataclass(frozen=True)
 class Operation:
-    """Names a change, so that it is done once.
+    """Identifies a change, so that it is made once.
 
     Attributes:
         id: Any text; unique in the scope.
-        fingerprint: Any text; the same id with another one is refused.
+        fingerprint: Any text; the same id with another fingerprint is an error.
     """
 
     id: str
@@ -38,9 +38,9 @@ class Page:
     """A file as it was read.
 
     Attributes:
-        data: Its bytes.
-        version: Its number.
-        annotation: What was said of this version when it was written.
+        data: Content in bytes.
+        version: Number of the version.
+        annotation: Metadata of the version.
     """
 
     data: bytes
@@ -49,7 +49,7 @@ class Page:
 
 
 class Notebook:
-    """The files of a scope, read through its chain. Every thread may use it."""
+    """The files of a scope, read through its chain. It is safe to use from any thread."""
 
     __slots__ = ("_database", "_row")
 
@@ -57,7 +57,7 @@ class Notebook:
         self._database, self._row = scope.kept_as
 
     def read(self, path: str) -> Page | None:
-        """A file, or `None` if there is none."""
+        """Return a file, or `None` if it does not exist."""
         path = normalize(path)
         with self._database.snapshot() as tx:
             view, data = overlay.file(tx, self._row.chain, path)
@@ -67,7 +67,7 @@ class Notebook:
             return Page(data, head.version, version_metadata.find(tx, head.version))
 
     def done(self, operation: Operation) -> Mutation | None:
-        """What an operation did, if it was done in this scope and its receipt is still kept.
+        """Return what an operation did, or `None` if it was not done in this scope or its outcome is no longer kept.
 
         Raises:
             OperationConflict: Its id was used with another fingerprint.
@@ -85,11 +85,11 @@ class Notebook:
         metadata: str | None = None,
         operation: Operation | None = None,
     ) -> Mutation:
-        """Write a file that is at that version; 0 stands for "no file".
+        """Write a file if it is at the expected version; 0 means "no file".
 
         Raises:
-            VersionConflict: It is at another one.
-            OperationConflict: As `done`.
+            VersionConflict: It is at another version.
+            OperationConflict: The id of the operation was used with another fingerprint.
         """
         path = normalize(path)
 
@@ -102,11 +102,11 @@ class Notebook:
         return self._once(operation, write)
 
     def remove(self, path: str, *, expected_version: int, operation: Operation | None = None) -> Mutation:
-        """Remove a file that is at that version; with 0 there must be none.
+        """Remove a file if it is at the expected version; with 0 there must be no file.
 
         Raises:
-            VersionConflict: It is at another one.
-            OperationConflict: As `done`.
+            VersionConflict: It is at another version.
+            OperationConflict: The id of the operation was used with another fingerprint.
         """
         path = normalize(path)
 
@@ -121,7 +121,7 @@ class Notebook:
         return self._once(operation, remove)
 
     def _once(self, operation: Operation | None, work: Callable[[Transaction], Mutation]) -> Mutation:
-        """Do some work in one transaction, or say what its operation did before."""
+        """Run work in one transaction, or return what its operation did before."""
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             done = self._done(tx, operation) if operation else None
@@ -138,5 +138,5 @@ class Notebook:
 
 
 def _receipt(operation: Operation) -> tuple[str, str]:
-    """The id and the fingerprint of its receipt, among those of other changes of the scope."""
+    """Return the id and the fingerprint under which its outcome is stored, distinct from those of other changes."""
     return f"notebook {idempotency.fingerprint(operation.id)}", idempotency.fingerprint(operation.fingerprint)

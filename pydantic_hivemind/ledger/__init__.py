@@ -1,1 +1,1 @@
-"""The ledger: all the SQL, and the rows it reads and writes."""
+"""The ledger: all SQL, and the rows that it reads and writes."""

@@ -1,4 +1,4 @@
-"""What changed in a scope since a moment, which is how everything that is derived from the ledger follows it."""
+"""Changes of a scope since a watermark, by which everything derived from the ledger is kept up to date."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pydantic_hivemind.ledger.schema import heads, versions
 
 
 class Changes(NamedTuple):
-    """What a scope has itself, of what changed.
+    """Changed heads of a scope's own layer.
 
     Attributes:
-        heads: By path, what is there now; `None` for nothing.
-        watermark: The number up to which that is all.
+        heads: Current heads by path; `None` for a path that has none any more.
+        watermark: Sequence number up to which the changes are complete.
     """
 
     heads: dict[str, Head | None]
@@ -42,14 +42,14 @@ _NEWEST = Statement(lambda: select(func.max(versions.c.id)).where(versions.c.sco
 
 
 def everything(tx: Transaction, scope_id: int) -> Changes:
-    """All that a scope has itself."""
+    """Return the whole own layer of a scope."""
     own = overlay.own(tx, scope_id)
     newest = cast("int | None", tx.rows(_NEWEST, {"scope_id": scope_id})[0][0])
     return Changes({head.path: head for head in own}, newest or 0)
 
 
 def since(tx: Transaction, scope_id: int, watermark: int) -> Changes:
-    """What changed after a watermark. Writes of one scope are numbered in the order in which they are committed."""
+    """Return the changes after a watermark. Writes of one scope are numbered in commit order."""
     found: dict[str, Head | None] = {}
     for number, path, *head in tx.rows(_SINCE, {"scope_id": scope_id, "since": watermark}):
         found[path] = Head(*head) if head[0] is not None else None

@@ -1,4 +1,4 @@
-"""The rows of checkpoints: what is known of each, and the end of its history."""
+"""The rows of checkpoints: their fields, and the last turn of each history."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class CheckpointRow:
     """A checkpoint as it is stored.
 
     Attributes:
-        id: Its id in the scope.
-        label: What people call it; need not be unique.
-        turn: The agent's counter.
-        head: The last turn of its history; `None` for an empty one.
-        message_count: As the agent gave it.
-        created_at: ISO 8601, with an offset or without.
+        id: Id of the checkpoint in its scope.
+        label: Name for people; need not be unique.
+        turn: The agent's count of model requests.
+        head: Id of the last turn of its history; `None` for an empty one.
+        message_count: Number of messages, as the agent reported it.
+        created_at: ISO 8601, with or without an offset.
         created_us: The same in microseconds since the epoch, for ordering.
         metadata: JSON.
     """
@@ -70,7 +70,7 @@ _DELETE = Statement(lambda: delete(checkpoints).where(_OF_SCOPE, _OF_ID))
 
 
 def save(tx: Transaction, scope_id: int, row: CheckpointRow, history: Sequence[Turn]) -> None:
-    """Store a checkpoint and what is new in its history; one of the same id is replaced, in its place."""
+    """Store a checkpoint and the new turns of its history; one of the same id is replaced and keeps its position."""
     message_chain.store(tx, scope_id, history)
     values: dict[str, Value] = asdict(row)
     before = get(tx, scope_id, row.id)
@@ -83,32 +83,32 @@ def save(tx: Transaction, scope_id: int, row: CheckpointRow, history: Sequence[T
 
 
 def get(tx: Transaction, scope_id: int, id: str) -> CheckpointRow | None:
-    """The checkpoint of that id."""
+    """Return the checkpoint of that id, or `None`."""
     return _first(tx.rows(_GET, {"of_scope": scope_id, "of_id": id}))
 
 
 def by_label(tx: Transaction, scope_id: int, label: str) -> CheckpointRow | None:
-    """Of the checkpoints with that label the one that was saved first."""
+    """Return the checkpoint with that label that was saved first, or `None`."""
     return _first(tx.rows(_BY_LABEL, {"of_scope": scope_id, "label": label}))
 
 
 def listing(tx: Transaction, scope_id: int) -> list[CheckpointRow]:
-    """Every checkpoint, oldest first."""
+    """Return every checkpoint, oldest first."""
     return [CheckpointRow(*row) for row in tx.rows(_LIST, {"of_scope": scope_id})]
 
 
 def oldest(tx: Transaction, scope_id: int) -> CheckpointRow | None:
-    """The checkpoint that was created first."""
+    """Return the oldest checkpoint, or `None`."""
     return _first(tx.rows(_OLDEST, {"of_scope": scope_id}))
 
 
 def count(tx: Transaction, scope_id: int) -> int:
-    """How many there are."""
+    """Return the number of checkpoints."""
     return tx.rows(_COUNT, {"of_scope": scope_id})[0][0]
 
 
 def remove(tx: Transaction, scope_id: int, row: CheckpointRow) -> None:
-    """Delete a checkpoint and what only its history had."""
+    """Delete a checkpoint, and the turns that only its history contained."""
     tx.run(_DELETE, {"of_scope": scope_id, "of_id": row.id})
     message_chain.forget(tx, scope_id, row.head)
 

@@ -1,4 +1,4 @@
-"""The vectors of chunks, kept so that each is embedded once as long as it is there."""
+"""The vectors of chunks, stored so that each chunk is embedded once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.schema import vectors
 
 HASHES_PER_QUERY = 256
-"""Vectors that are fetched at a time: databases limit the parameters of a query, SQLite to 32,766."""
+"""Number of vectors fetched in one query: databases limit the parameters of a query, SQLite to 32,766."""
 
 _FIND: Statement[[int, int]] = Statement(
     lambda chain, hashes: select(vectors.c.hash, vectors.c.vector).where(
@@ -45,7 +45,7 @@ _DELETE_OTHERS = Statement(
 
 
 def find(tx: Transaction, chain: Chain, embedder: str, hashes: Collection[bytes]) -> dict[bytes, bytes]:
-    """What is stored of some hashes in any scope of a chain."""
+    """Return the stored vectors of some hashes in any scope of a chain."""
     found: dict[bytes, bytes] = {}
     wanted = list(hashes)
     for start in range(0, len(wanted), HASHES_PER_QUERY):
@@ -58,22 +58,22 @@ def find(tx: Transaction, chain: Chain, embedder: str, hashes: Collection[bytes]
 
 
 def hashes(tx: Transaction, scope_id: int, embedder: str) -> set[bytes]:
-    """What a scope has vectors of."""
+    """Return the hashes for which a scope has vectors."""
     return {row[0] for row in tx.rows(_OF_SCOPE, {"scope_id": scope_id, "embedder": embedder})}
 
 
 def count(tx: Transaction, scope_id: int, embedder: str) -> int:
-    """How many vectors a scope has."""
+    """Return the number of vectors of a scope."""
     return cast(int, tx.rows(_COUNT, {"scope_id": scope_id, "embedder": embedder})[0][0])
 
 
 def has_others(tx: Transaction, embedder: str) -> bool:
-    """Whether any scope has vectors that other embedders made."""
+    """Return whether any scope has vectors of other embedders."""
     return bool(tx.rows(_OTHERS, {"embedder": embedder}))
 
 
 def store(tx: Transaction, scope_id: int, embedder: str, items: Mapping[bytes, bytes]) -> None:
-    """Keep vectors by hash; one that is there stays."""
+    """Store vectors by hash; existing ones are kept."""
     for hash, vector in items.items():
         key = {"scope_id": scope_id, "embedder": embedder, "hash": hash}
         if not tx.rows(_EXISTS, key):
@@ -81,11 +81,11 @@ def store(tx: Transaction, scope_id: int, embedder: str, items: Mapping[bytes, b
 
 
 def forget(tx: Transaction, scope_id: int, embedder: str, hashes: Collection[bytes]) -> None:
-    """Remove the vectors of some hashes."""
+    """Delete the vectors of some hashes."""
     for hash in hashes:
         tx.run(_DELETE, {"scope_id": scope_id, "embedder": embedder, "hash": hash})
 
 
 def forget_others(tx: Transaction, scope_id: int, embedder: str) -> None:
-    """Remove what other embedders made of a scope."""
+    """Delete a scope's vectors of other embedders."""
     tx.run(_DELETE_OTHERS, {"scope_id": scope_id, "embedder": embedder})

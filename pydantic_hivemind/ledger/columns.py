@@ -1,4 +1,4 @@
-"""What the columns of the ledger's tables have in common."""
+"""Column definitions that the ledger's tables share."""
 
 from __future__ import annotations
 

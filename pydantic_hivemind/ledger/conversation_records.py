@@ -1,4 +1,4 @@
-"""The rows of conversations: a name and the end of its history."""
+"""The rows of conversations: an id, and the last turn of the history."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _DELETE = Statement(lambda: delete(conversations).where(*_AT))
 
 
 def ids(tx: Transaction, scope_id: int) -> list[str]:
-    """The conversations of a scope that are not empty, by id."""
+    """Return the ids of a scope's conversations that are not empty, sorted."""
     return [cast(str, row[0]) for row in tx.rows(_IDS, {"scope_id": scope_id})]
 
 
 def head(tx: Transaction, scope_id: int, id: str) -> bytes | None:
-    """The last turn of a conversation; `None` if it is empty."""
+    """Return the last turn of a conversation; `None` if it is empty."""
     rows = tx.rows(_HEAD, {"of_scope": scope_id, "of_id": id})
     return cast("bytes | None", rows[0][0]) if rows else None
 
 
 def set_head(tx: Transaction, scope_id: int, id: str, head: bytes | None) -> None:
-    """Let a conversation end with a turn, or be empty."""
+    """Set the last turn of a conversation; `None` makes it empty."""
     at: dict[str, Value] = {"of_scope": scope_id, "of_id": id}
     if head is None:
         tx.run(_DELETE, at)

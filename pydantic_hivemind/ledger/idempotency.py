@@ -1,4 +1,4 @@
-"""Receipts: the stored outcome of an operation id, which makes a retry safe."""
+"""Stored outcomes of operation ids, which make retries safe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Result = TypeVar("Result", bound=Outcome)
 
 @dataclass(frozen=True)
 class Receipt:
-    """What an operation returned the first time."""
+    """The stored outcome of an operation id."""
 
     outcome: Outcome
 
@@ -41,7 +41,7 @@ _FORGET = Statement(
 
 
 def fingerprint(*arguments: object) -> str:
-    """A digest of an operation and its arguments, to tell a retry from another use of its id."""
+    """Return a digest of an operation and its arguments, which distinguishes a retry from another use of its id."""
     digest = hashlib.sha256()
     for argument in arguments:
         part = argument if isinstance(argument, bytes) else repr(argument).encode(errors="surrogatepass")
@@ -53,7 +53,11 @@ def fingerprint(*arguments: object) -> str:
 def once(
     tx: Transaction, scope_id: int, operation_id: str | None, arguments: Sequence[object], work: Callable[[], Result]
 ) -> Result:
-    """Do some work, or return what it returned when its operation id was used before."""
+    """Run work, or return its stored outcome if its operation id was used before.
+
+    Raises:
+        OperationConflict: The id was used with other arguments, or is not valid.
+    """
     if operation_id is None:
         return work()
     mark = fingerprint(*arguments)
@@ -66,10 +70,10 @@ def once(
 
 
 def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receipt | None:
-    """The receipt of an operation id, if it was used before.
+    """Return the stored outcome of an operation id, or `None` if it was not used before.
 
     Raises:
-        OperationConflict: It was stored for other arguments.
+        OperationConflict: The id was used with other arguments, or is not valid.
     """
     if not 0 < len(operation_id) <= MAX_OPERATION_ID_CHARS or not operation_id.isprintable():
         raise OperationConflict(
@@ -84,7 +88,7 @@ def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receip
 
 
 def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome: Outcome) -> None:
-    """Keep an outcome for an operation id, in the transaction that did it."""
+    """Store the outcome of an operation id, in the transaction of the operation."""
     now = time.time()
     values: dict[str, Value] = {
         "scope_id": scope_id,

@@ -1,4 +1,4 @@
-"""The tables that search keeps what it derived in, and what it made elsewhere."""
+"""The tables of derived search data, and of its state outside the database."""
 
 from __future__ import annotations
 

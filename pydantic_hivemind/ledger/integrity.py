@@ -1,4 +1,4 @@
-"""Whether the rows of the ledger fit together: what a database does not check by itself."""
+"""Consistency checks of the ledger's rows beyond the database's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Count = Select[Unpack[tuple[int]]]
 
 
 def _without(table: Table, other: Table, link: ColumnElement[bool], *where: ColumnElement[bool]) -> Count:
-    """How many rows have no counterpart in another table."""
+    """Return a query that counts rows without a counterpart in another table."""
     linked = table.outerjoin(other, link)
     return select(func.count()).select_from(linked).where(other.c.scope_id.is_(None), *where)
 
@@ -69,6 +69,6 @@ _CHECKS = {
 
 
 def problems(tx: Transaction) -> list[str]:
-    """What does not fit together."""
+    """Return the inconsistencies that were found."""
     counted = {what: tx.rows(count, {})[0][0] for what, count in _CHECKS.items()}
     return [f"{count} {what}" for what, count in counted.items() if count]

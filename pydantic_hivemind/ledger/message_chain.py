@@ -1,7 +1,7 @@
-"""Message histories: rows of turns that share their beginnings, and the messages they are made of.
+"""Message histories: chains of turns with shared beginnings, and their messages.
 
-A turn's id is the hash of the id before it and of its message, so it names a whole history, and where it is
-stored everything before it is stored too.
+A turn's id is the hash of the previous turn's id and its message, so it identifies a whole history, and if it is
+stored, all turns before it are stored too.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pydantic_hivemind.ledger.engine.statements import Statement, Value, fill, i
 from pydantic_hivemind.ledger.schema import checkpoints, conversations, messages, turns
 
 HASH_BYTES = 16
-"""Length of the hashes that messages and turns are known by: no two of 2**60 collide by chance."""
+"""Length of the hashes of messages and turns, in bytes: the chance of a collision among 2**60 is negligible."""
 
 HEADS_PER_QUERY = 200
-"""Histories that are loaded in one query; databases limit its parameters, SQLite to 32,766."""
+"""Number of histories loaded in one query; databases limit its parameters, SQLite to 32,766."""
 
 
 class Turn(NamedTuple):
-    """One step of a history, ready to be stored."""
+    """One turn of a history, before it is stored."""
 
     id: bytes
     previous: bytes | None
@@ -36,7 +36,7 @@ class Turn(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """One step of a history, as it was stored."""
+    """One turn of a history, as it is stored."""
 
     id: bytes
     previous: bytes | None
@@ -45,14 +45,14 @@ class Stored(NamedTuple):
 
 
 def step(previous: bytes | None, position: int, data: bytes) -> Turn:
-    """The turn that adds a message to a history."""
+    """Return the turn that appends a message to a history."""
     message = blake2b(data, digest_size=HASH_BYTES).digest()
     id = blake2b((previous or b"") + message, digest_size=HASH_BYTES).digest()
     return Turn(id, previous, message, data, position)
 
 
 def follow(previous: bytes | None, position: int, messages: Iterable[bytes]) -> list[Turn]:
-    """The turns that add messages to a history."""
+    """Return the turns that append messages to a history."""
     added: list[Turn] = []
     for data in messages:
         added.append(step(previous, position + len(added), data))
@@ -94,7 +94,7 @@ _HISTORY: Statement[[int]] = Statement(_history)
 
 
 def _drop() -> ReturningDelete[Unpack[tuple[Any, ...]]]:
-    """Delete a turn, unless something ends at it or goes on from it."""
+    """Delete a turn, unless it is the end of a history or another turn follows it."""
     next = turns.alias("next")
     uses = [
         select(literal(1)).where(table.c.scope_id == _SCOPE, column == param("id")).exists()
@@ -118,7 +118,7 @@ _DELETE_MESSAGE = Statement(
 
 
 def store(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> None:
-    """Store the turns of a history that are not stored yet, given in order: the cost is theirs alone."""
+    """Store the turns of a history that are not stored yet, in order; the cost is proportional to their number."""
     fresh: list[Turn] = []
     for turn in reversed(history):
         if position(tx, scope_id, turn.id) is not None:
@@ -139,13 +139,13 @@ def store(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> None:
 
 
 def position(tx: Transaction, scope_id: int, id: bytes) -> int | None:
-    """How many turns come before one; `None` if it is not stored."""
+    """Return the number of turns before one; `None` if it is not stored."""
     rows = tx.rows(_POSITION, {"scope_id": scope_id, "id": id})
     return rows[0][0] if rows else None
 
 
 def load(tx: Transaction, scope_id: int, heads: Iterable[bytes]) -> dict[bytes, Stored]:
-    """Every turn of the histories that end with `heads` by id, those of a history in order."""
+    """Return every turn of the histories that end with `heads`, by id, those of a history in order."""
     wanted = sorted(set(heads))
     loaded: dict[bytes, Stored] = {}
     for start in range(0, len(wanted), HEADS_PER_QUERY):
@@ -158,7 +158,7 @@ def load(tx: Transaction, scope_id: int, heads: Iterable[bytes]) -> dict[bytes, 
 
 
 def forget(tx: Transaction, scope_id: int, head: bytes | None) -> None:
-    """Delete the end of a history that nothing uses any more, back to where others join it."""
+    """Delete the end of a history that is not used any more, back to where other histories join it."""
     while head is not None:
         dropped = tx.rows(_DROP, {"scope_id": scope_id, "id": head})
         if not dropped:

@@ -1,4 +1,4 @@
-"""The tables of messages: the histories of conversations and checkpoints, whose beginnings are shared."""
+"""The tables of messages: the histories of conversations and checkpoints."""
 
 from __future__ import annotations
 

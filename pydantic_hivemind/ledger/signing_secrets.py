@@ -1,4 +1,4 @@
-"""Secrets of a store in a database, which has no directory to keep them in: who can read them can read everything."""
+"""Secrets of a store in a database, where there is no directory for them. Whoever can read them can read everything."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _INSERT = Statement(lambda: insert_row(secrets))
 
 
 def find(tx: Transaction, name: str) -> bytes | None:
-    """The secret of that name."""
+    """Return the secret of that name, or `None`."""
     rows = tx.rows(_FIND, {"name": name})
     return cast(bytes, rows[0][0]) if rows else None
 
 
 def store(tx: Transaction, name: str, value: bytes) -> None:
-    """Keep a new secret."""
+    """Store a new secret."""
     tx.run(_INSERT, {"name": name, "value": value})

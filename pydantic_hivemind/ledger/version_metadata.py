@@ -1,4 +1,4 @@
-"""What was said of a version when it was written: by which operation, and with what metadata."""
+"""Metadata of versions: the operation that wrote them, and text of the writer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_hivemind.ledger.schema import annotations
 
 
 class Annotation(NamedTuple):
-    """Either may be missing; metadata is text, as it was given."""
+    """Metadata of a version; either part may be missing."""
 
     operation_id: str | None = None
     metadata: str | None = None
@@ -25,13 +25,13 @@ _INSERT = Statement(lambda: insert_row(annotations))
 
 
 def find(tx: Transaction, version: int) -> Annotation:
-    """What was said of a version."""
+    """Return the metadata of a version."""
     rows = tx.rows(_FIND, {"version": version})
     return Annotation(*rows[0]) if rows else Annotation()
 
 
 def store(tx: Transaction, version: int, annotation: Annotation) -> None:
-    """Say something of a version, in the transaction that writes it."""
+    """Store the metadata of a version, in the transaction that writes it."""
     if annotation != Annotation():
         values = {"operation_id": annotation.operation_id, "metadata": annotation.metadata}
         tx.run(_INSERT, {"version": version, **values})

@@ -1,1 +1,1 @@
-"""Merging versions of a file. Nothing here knows a store."""
+"""Merging of file versions, independent of any store."""

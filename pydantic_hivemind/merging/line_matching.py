@@ -1,4 +1,4 @@
-"""Which lines two versions of a text have in common."""
+"""Matching of the common lines of two versions of a text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from difflib import Match, SequenceMatcher
 from itertools import accumulate
 
 MOST_STEPS = 2_000_000
-"""Most lines looked at to compare two versions. It takes 0.3 s (150 ns a line, measured), and a merge compares a few
-times while nobody else can write. Of changes here and there it is enough for 100,000 lines; what costs is a regular
+"""Maximum number of comparison steps for two versions. They take 0.3 s (150 ns each, measured), and a merge compares a
+few times while it may block writers. Scattered changes in 100,000 lines stay below it; the worst case is a regular
 pattern: every second line changed, of 2,300 lines or more."""
 
 
@@ -18,9 +18,9 @@ class TooManyChanges(Exception):
 
 
 class LineMatcher(SequenceMatcher[str]):
-    """As `difflib.SequenceMatcher`, which `merge3` uses, with a bound on the time it takes.
+    """`difflib.SequenceMatcher`, which `merge3` uses, with bounded time.
 
-    Blank lines hold nothing together: those beside lines that are alike are alike too.
+    Blank lines are not anchors: they match if the lines beside them match.
 
     Raises:
         TooManyChanges: By `get_matching_blocks`.
@@ -36,7 +36,7 @@ class LineMatcher(SequenceMatcher[str]):
         self._left = MOST_STEPS
 
     def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
-        """As `difflib` does."""
+        """Return the longest match, as `difflib` does."""
         self._left -= self._steps[-1 if ahi is None else ahi] - self._steps[alo]
         if self._left < 0:
             raise TooManyChanges

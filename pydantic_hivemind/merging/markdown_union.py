@@ -1,7 +1,7 @@
-"""What two sides added to a stretch of lines: all of it, each in its place, and once what both say there.
+"""Union merge of Markdown: the additions of both sides, each in its place, and common additions once.
 
-The place of a line is what stands over it: headings, labels, and the items of a list that it is indented under. So
-the stretch is seen as a tree, and what theirs added is hung into the tree of ours.
+The place of a line is its context: headings, labels, and the list items under which it is indented. So the region is
+parsed into a tree, and the additions of `theirs` are inserted into the tree of `ours`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pydantic_hivemind.merging.line_matching import LineMatcher
 
 DEEPEST = 60
-"""Columns of indentation that are told apart. Nobody nests deeper, and each level is a level of recursion."""
+"""Maximum columns of indentation that are distinguished; each level is a level of recursion."""
 
 MOST_UNITED = 100_000
-"""Most lines, of all sides, where both changed the same: about a second of work, while nobody else can write."""
+"""Maximum number of lines, of all sides, in a region that both changed: about a second of work, which may block
+writers."""
 
 _KINDS = 8
 _LABELLED, _PLAIN, _LISTED, _LAZY, _FENCED = range(5)
@@ -32,9 +33,9 @@ _LABEL = re.compile(r".*[:\uff1a][*_\s]*$|\s*(\*\*|__).*\1\s*$", re.DOTALL)
 
 @dataclass(eq=False)
 class _Node:
-    """A line, or a whole fence, with what is under it.
+    """A line, or a whole fenced block, with its subordinate lines.
 
-    `rank` says how far out it is: a line is under the last one before it that has a smaller rank and `holds` others.
+    `rank` is its level: a line is subordinate to the last line before it that has a smaller rank and `holds` others.
     """
 
     lines: list[str]
@@ -49,18 +50,18 @@ class _Node:
 
     @property
     def text(self) -> str:
-        """What it says, without the end of its last line, which that of a file may lack."""
+        """Its text without the end of its last line, which may be missing at the end of a file."""
         return "".join(self.lines).rstrip("\r\n")
 
 
 def union(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str], *, in_fence: bool) -> list[str]:
-    """What either side made of a stretch of lines, without what either side took away, ours first.
+    """Return a region with the additions of both sides and without the lines that either side deleted, ours first.
 
     Args:
-        base: The lines of the stretch before both sides changed it.
-        ours: As one side has them.
-        theirs: As the other side has them.
-        in_fence: Whether the stretch is, on some side, a part of a fence: nothing there is said by one line.
+        base: Lines of the region before both sides changed it.
+        ours: Lines of one side.
+        theirs: Lines of the other side.
+        in_fence: Whether the region is, on some side, part of a fenced block, in which single lines have no meaning.
     """
     if in_fence:
         return _flat(base, ours, theirs)
@@ -99,7 +100,7 @@ def union(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str], *, in
 
 
 def append(merged: list[str], lines: Iterable[str]) -> None:
-    """Add lines to a text whose last line may have no end."""
+    """Append lines to a text whose last line may have no end."""
     for line in lines:
         if merged and not merged[-1].endswith("\n"):
             merged[-1] += "\n"
@@ -107,7 +108,7 @@ def append(merged: list[str], lines: Iterable[str]) -> None:
 
 
 def cuts(lines: Sequence[str]) -> list[bool]:
-    """Of each place between lines, the first and the last place too: whether it is in a fence."""
+    """Return, for each position between lines, the first and the last included, whether it is inside a fenced block."""
     found = [False]
     end: re.Pattern[str] | None = None
     for line in lines:
@@ -120,7 +121,7 @@ def cuts(lines: Sequence[str]) -> list[bool]:
 
 
 def _fence(line: str) -> re.Pattern[str] | None:
-    """What ends the fence that a line begins."""
+    """Return the end marker of the fenced block that a line begins."""
     if "```" not in line and "~~~" not in line:
         return None
     mark = _FENCE.match(line)
@@ -128,7 +129,7 @@ def _fence(line: str) -> re.Pattern[str] | None:
 
 
 def _flat(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
-    """The union of lines that say nothing by themselves: none is left out because it is there already."""
+    """Return the union of lines that have no meaning of their own: none is left out as a duplicate."""
     ours_from, theirs_from = _aligned(base, ours), _aligned(base, theirs)
     staying = {None, *theirs_from}
     merged: list[str] = []
@@ -138,7 +139,7 @@ def _flat(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> li
 
 
 def _aligned(before: Sequence[str], after: Sequence[str]) -> list[int | None]:
-    """Which of the lines before each line is; `None` for those that were added."""
+    """Return the matching base line of each line; `None` for added lines."""
     origins: list[int | None] = [None] * len(after)
     for start, there, size in LineMatcher(None, before, after).get_matching_blocks():
         origins[there : there + size] = range(start, start + size)
@@ -149,7 +150,7 @@ def _aligned(before: Sequence[str], after: Sequence[str]) -> list[int | None]:
 
 
 def _parsed(lines: Sequence[str]) -> tuple[list[_Node], list[str]]:
-    """The lines of a stretch with what each is under, and the blank ones at its end."""
+    """Return the tree of a region's lines, and the blank lines at its end."""
     nodes: list[_Node] = []
     gap: list[str] = []
     open: list[_Node] = []
@@ -182,13 +183,13 @@ def _parsed(lines: Sequence[str]) -> tuple[list[_Node], list[str]]:
 
 
 def _rank(line: str, after: str, before: _Node | None, *, fence: bool) -> tuple[int, bool]:
-    """How far out a line is, and whether others can be under it.
+    """Return the level of a line, and whether other lines can be subordinate to it.
 
     Args:
-        line: A line of text, or the first of a fence.
+        line: A line of text, or the first of a fenced block.
         after: The next line.
-        before: What is directly above it, without a blank line between.
-        fence: Whether it begins a fence.
+        before: The line directly above, without a blank line between.
+        fence: Whether it begins a fenced block.
     """
     heading = _HEADING.match(line)
     if heading is not None and not fence:
@@ -208,7 +209,7 @@ def _rank(line: str, after: str, before: _Node | None, *, fence: bool) -> tuple[
 
 
 def _is_frame(line: str) -> bool:
-    """Whether a line says nothing by itself: it has no letter and no digit."""
+    """Return whether a line is only markup: it has no letter and no digit."""
     return not any(character.isalnum() for character in line)
 
 
@@ -216,7 +217,7 @@ def _is_frame(line: str) -> bool:
 
 
 def _origins(before: Sequence[_Node], after: Sequence[_Node]) -> list[int | None]:
-    """Which of the nodes before each node is: one that says the same in the same place; `None` for what was added."""
+    """Return the matching base node of each node: one with the same text in the same place; `None` for added nodes."""
     numbers: dict[_Node | None, int | None] = {node: number for number, node in enumerate(before)}
     left: dict[tuple[int | None, str], deque[int]] = defaultdict(deque)
     for number, node in enumerate(before):
@@ -231,7 +232,7 @@ def _origins(before: Sequence[_Node], after: Sequence[_Node]) -> list[int | None
 
 
 def _need(node: _Node) -> None:
-    """Keep what an addition is under; a frame alone keeps nothing."""
+    """Mark the ancestors of an addition as needed; markup alone keeps nothing."""
     above = None if _is_frame(node.text) else node.parent
     while above is not None and not above.needed:
         above.needed = True
@@ -242,7 +243,7 @@ def _need(node: _Node) -> None:
 
 
 def _inside(node: _Node) -> Iterator[_Node]:
-    """What is in a node, with what was added at the end of it, but not under anything else in it."""
+    """Return the content of a node, and the lines added at its end that are not subordinate to any other."""
     waiting = node.added
     deepest = max((one.rank for one in waiting), default=0)
     for child in node.children:

@@ -1,4 +1,4 @@
-"""The journal that the memory of pydantic-ai's harness keeps beside its files: which operations were done."""
+"""The operation log that the memory of pydantic-ai-harness keeps beside its files."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any, cast
 from pydantic_hivemind.base.paths import name_of
 
 JOURNAL_NAME = ".memory-operations.json"
-"""The name that `FileStore` of pydantic-ai-harness gives it, in each directory of memory."""
+"""Name of the log file of the harness's `FileStore`, in each memory directory."""
 
 MAX_ENTRIES = 1024
-"""The latest entries are kept: as many as `FileStore` keeps."""
+"""Maximum number of entries, the latest ones: as many as `FileStore` keeps."""
 
 _Entries = dict[str, dict[str, Any]]
 
 
 def is_journal(path: str) -> bool:
-    """Whether a file is such a journal: a JSON array of objects that each have an `id`."""
+    """Return whether a file is such a log: a JSON array of objects that each have an `id`."""
     return name_of(path) == JOURNAL_NAME
 
 
 def merge_journals(base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
-    """The entries of both, without those that one took away and the other left alone.
+    """Return the entries of both, without those that one side removed and the other left unchanged.
 
-    Where both changed an entry, theirs is the later one.
+    If both changed an entry, that of `theirs` is the later one.
     """
     before, here, there = _entries(base), _entries(ours), _entries(theirs)
     merged: list[dict[str, Any]] = []
@@ -37,7 +37,7 @@ def merge_journals(base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
 
 
 def _entries(data: bytes | None) -> _Entries:
-    """The entries by id; none if the journal is damaged, for then `FileStore` starts a new one too."""
+    """Return the entries by id; none if the log is damaged, because `FileStore` then starts a new one too."""
     try:
         entries = cast("list[dict[str, Any]]", json.loads(data or b"[]"))
         return {entry["id"]: entry for entry in entries}

@@ -1,1 +1,1 @@
-"""What several faces print: hits and patches."""
+"""Output that several faces share: hits, patches, and statuses of errors."""

@@ -1,4 +1,4 @@
-"""Which error is which HTTP status and exit code, and who may read its text: one table for every face."""
+"""HTTP status and exit code of each error, and who may read its text: one table for every face."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic_hivemind import errors
 from pydantic_hivemind.errors import HivemindError
 
 PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
-"""The words of statuses as RFC 9110 has them, where older Pythons have others."""
+"""Reason phrases of RFC 9110, where older Python versions have others."""
 
 
 class ExitCode(enum.IntEnum):
-    """What the command ends with. Documented in its reference; scripts rely on them."""
+    """Exit codes of the command. They are documented in its reference, and scripts rely on them."""
 
     DONE = 0
     NO = 1
@@ -27,20 +27,20 @@ class ExitCode(enum.IntEnum):
 
 
 Subject = Literal["request", "workspace", "store"]
-"""What the text of an error is about, which says who may read it: `request` only repeats what the caller sent, so that
-everybody may; `workspace` may name scopes and versions, which those may read who work in the workspace, but not the
-users of an app whose affair scopes are; `store` is for those who run the store."""
+"""What the text of an error is about, which determines who may read it. `request` repeats only what the caller sent,
+and everyone may read it. `workspace` may name scopes and versions: users of the workspace may read it, but not the
+users of an app, who do not know about scopes. `store` is for those who run the store."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How the faces answer with an error.
+    """How the faces report an error.
 
     Attributes:
-        status: The status over HTTP.
-        exit_code: What the command ends with.
-        subject: What its own text is about.
-        remote_text: What is said in place of the text of an error about the store to those who do not run it.
+        status: HTTP status.
+        exit_code: Exit code of the command.
+        subject: What its text is about.
+        remote_text: Text that replaces that of an error about the store, for those who do not run the store.
     """
 
     status: HTTPStatus
@@ -50,7 +50,7 @@ class Answer:
 
     @property
     def is_server_fault(self) -> bool:
-        """Whether the caller could do nothing about it: to be logged, an internal error of JSON-RPC (-32603)."""
+        """Whether the caller cannot fix it: it is logged, and an internal error of JSON-RPC (-32603)."""
         return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
@@ -111,27 +111,27 @@ ANSWERS: dict[type[HivemindError], Answer] = {
     errors.NotALedger: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the store is damaged; see the server's log"),
     errors.LedgerTooNew: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the store needs a newer version of the server"),
 }
-"""Every error of `pydantic_hivemind.errors`; of other subclasses the nearest base decides."""
+"""Every error of `pydantic_hivemind.errors`; for other subclasses the nearest base class decides."""
 
 
 def answer_of(error: HivemindError | type[HivemindError]) -> Answer:
-    """Return how an error is answered."""
+    """Return how an error is reported."""
     kind = error if isinstance(error, type) else type(error)
     return next(ANSWERS[base] for base in kind.__mro__ if base in ANSWERS)
 
 
 def remote_text(error: HivemindError) -> str:
-    """Return what is said of an error to those who work in the workspace and may not run the store."""
+    """Return the text of an error for users of the workspace who may not run the store."""
     return answer_of(error).remote_text or str(error)
 
 
 def phrase(status: int) -> str:
-    """Return the words of a status."""
+    """Return the reason phrase of a status."""
     return PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 def problem_details(error: HivemindError) -> dict[str, object]:
-    """Return an error as problem details (RFC 9457), for those who work in the workspace."""
+    """Return an error as problem details (RFC 9457), for users of the workspace."""
     status = int(answer_of(error).status)
     return {
         "type": "about:blank",

@@ -1,4 +1,4 @@
-"""What a search found, as a model reads it."""
+"""Search results as text for a model."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.rendering.patches import printable
 
 MAX_SHOWN = 4000
-"""Most characters that a search shows, about 1,000 tokens: as many as the harness's `search_memory`."""
+"""Maximum length of a search result, in characters, about 1,000 tokens: that of the harness's `search_memory`."""
 
 MAX_HITS = 50
-"""Most passages of a search: more would not fit into what is shown."""
+"""Maximum number of passages of a search: more would not fit into the result."""
 
 WORDS_ONLY = "(The meaning could not be looked for just now. Other words may find more.)"
-"""What is added to an answer for which the embedder failed."""
+"""Note added to a result for which the embedder failed."""
 
 _LEAST_SHOWN = 40
-"""Fewest characters of a passage that are worth showing."""
+"""Minimum length of a truncated passage, in characters."""
 
 
 def told(answer: str, found: Hits) -> str:
-    """An answer with what a model should know of how it came about."""
+    """Return a result with a note if the embedder failed."""
     return answer if found.degraded is None else f"{answer}\n\n{WORDS_ONLY}"
 
 
 def shown(hits: Sequence[Hit], own: str) -> str:
-    """Hits as a model reads them; those that are not of its own scope say whose they are."""
+    """Return hits as text for a model; hits of other scopes than its own name their scope."""
     shown: list[str] = []
     room = MAX_SHOWN
     for hit in hits:

@@ -1,4 +1,4 @@
-"""Changes as patches, the way people and models read them and `patch -p1` applies them."""
+"""Changes as patches, readable for people and models, and accepted by `patch -p1`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from difflib import unified_diff
 from pydantic_hivemind.base.values import Change
 
 NOTHING = "/dev/null"
-"""What a patch calls a file that is not there."""
+"""Name of a missing file in a patch."""
 
 
 def of_change(change: Change) -> str:
-    """A change as a patch; what a patch cannot say is told in a line before it, which patches ignore."""
+    """Return a change as a patch; what a patch cannot express is in a line before it, which `patch` ignores."""
     return _NOTES[change.outcome].format(printable(change.path)) + _patch(change)
 
 
@@ -41,12 +41,12 @@ def _patch(change: Change) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that does nothing but show: what agents write could move the cursor, or end a line."""
+    """Return text with control characters escaped: text of agents could move the cursor, or end a line."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _lines(data: bytes | None) -> list[str] | None:
-    """The lines of a text with their ends; `None` for what is no text."""
+    """Return the lines of a text with their ends; `None` if it is not text."""
     if data is None:
         return []
     try:

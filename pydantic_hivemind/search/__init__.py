@@ -1,1 +1,1 @@
-"""Search: indexes of the scopes of a chain that follow the ledger, and one ranking of their passages."""
+"""Search: one ranking over the passages of all scopes in a chain, from indexes that follow the ledger."""

@@ -1,4 +1,4 @@
-"""What the collections of a scope hold: a record for each passage, brought up to what the index has."""
+"""Synchronisation of a scope's collections with its index: one record for each passage."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from pydantic_hivemind.search.vectors.embedding import BATCH, Embedder, Vectors
 Item = TypeVar("Item")
 
 FILES_PER_STEP = 32
-"""Files whose records are brought up to date together, which bounds the memory that takes."""
+"""Number of files whose records are synchronised together, which bounds the memory needed."""
 
 
 def encoded(made: Mapping[bytes, Vectors]) -> dict[bytes, bytes]:
-    """Vectors as the ledger keeps them."""
+    """Return vectors as the ledger stores them."""
     return {hash: vector.astype("<f4").tobytes() for hash, vector in made.items()}
 
 
 def decoded(found: Mapping[bytes, bytes], dimension: int) -> dict[bytes, Vectors]:
-    """Vectors as the ledger kept them; what is none is left out, and made again."""
+    """Return stored vectors as arrays; entries that are not valid are left out, and computed again."""
     arrays = {hash: np.frombuffer(data, "<f4") for hash, data in found.items() if len(data) == 4 * dimension}
     return {hash: vector.astype(np.float32, copy=False) for hash, vector in arrays.items() if np.isfinite(vector).all()}
 
 
 def record_id(path: str, hash: bytes, occurrence: int) -> str:
-    """What a passage is called in its collection: by file and text, so that an id never gets another vector."""
+    """Return the id of a passage in its collection: file and text hash, so that an id never gets another vector."""
     return f"{path}#{hash.hex()}.{occurrence}"
 
 
 def parsed(id: str) -> tuple[str, bytes]:
-    """The path and the chunk's hash in a record's id."""
+    """Return the path and the chunk's hash in a record id."""
     path, _, rest = id.rpartition("#")
     return path, bytes.fromhex(rest.partition(".")[0])
 
@@ -55,14 +55,14 @@ def bring_up(
     embedder: Embedder,
     stopping: Callable[[], bool],
 ) -> None:
-    """Bring a scope's collections up to what its index has at this moment.
+    """Synchronise a scope's collections with the current state of its index.
 
-    What is not finished goes on where it was the next time.
+    If interrupted, the next call continues from there.
 
     Raises:
-        ChromaUnavailable: Chroma failed. The collections are to be discarded.
-        EmbeddingError: A vector is missing, and cannot be made.
-        StoreClosed: It is `stopping`.
+        ChromaUnavailable: Chroma failed. The collections must be discarded.
+        EmbeddingError: A vector is missing and cannot be computed.
+        StoreClosed: `stopping` returned true.
     """
     with chroma.storing:
         with index.lock:
@@ -89,12 +89,12 @@ def bring_up(
 
 
 def _version(document: Document | None) -> int:
-    """The number under which a file changed last; what is gone comes first."""
+    """Return the version of a file's last change; 0 for a removed file, so that it sorts first."""
     return document.head.version if document is not None else 0
 
 
 def _changed(index: ScopeIndex, database: Database, since: int) -> set[str]:
-    """The paths of which collections that go up to a watermark may have the wrong records."""
+    """Return the paths whose records may be outdated in collections that are synchronised up to a watermark."""
     if not since:
         return set(index.documents)
     with database.read() as tx:
@@ -102,7 +102,7 @@ def _changed(index: ScopeIndex, database: Database, since: int) -> set[str]:
 
 
 class _Work:
-    """Bringing some files up to date."""
+    """The synchronisation of some files."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class _Work:
         self._stopping = stopping
 
     def bring_up_all(self, documents: Mapping[str, Document | None], mounts: MountTable) -> set[str]:
-        """Make the records of files what they should be; the files that changed meanwhile and have to wait."""
+        """Synchronise the records of files, and return those that changed meanwhile and must wait."""
         by_collection: dict[str, dict[str, Document | None]] = {}
         for path, document in documents.items():
             by_collection.setdefault(mounts.of(path).collection, {})[path] = document
@@ -161,7 +161,7 @@ class _Work:
             yield batch
 
     def _texts(self, documents: Sequence[Document]) -> dict[str, str]:
-        """The text of files by path, without those whose version is no longer kept."""
+        """Return the text of files by path, without those whose version is no longer kept."""
         texts: dict[str, str] = {}
         with self._database.read() as tx:
             for document in documents:
@@ -189,7 +189,7 @@ class _Work:
 
 
 def _wanted(path: str, document: Document) -> dict[str, Passage]:
-    """The passages of a file by the ids of their records."""
+    """Return the passages of a file by record id."""
     occurrences: Counter[bytes] = Counter()
     wanted: dict[str, Passage] = {}
     for passage in document.passages:
@@ -211,5 +211,5 @@ def _metadata(document: Document, passage: Passage) -> Metadata:
 
 
 def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """The items, so many at a time."""
+    """Yield the items in batches."""
     return (items[start : start + size] for start in range(0, len(items), size))

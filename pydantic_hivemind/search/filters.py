@@ -1,4 +1,4 @@
-"""Filters of a search: which files are looked in."""
+"""Filters of a search: which files are searched."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Scalar = str | int | float | bool
 Condition = Callable[[Head], bool]
 
 KEYS = ("path", "collection", "version", "modified_at", "size")
-"""What a `where` can ask of, beside `tag:NAME`, which is true of files with that tag."""
+"""Keys of a `where`, besides `tag:NAME`, which is true for files with that tag."""
 
 DEEPEST = 32
-"""How deep conditions can stand in each other, which Python's own stack limits."""
+"""Maximum nesting depth of conditions, bounded by Python's stack."""
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 _OPERATORS = ("$eq", "$ne", *_ORDER, "$in", "$nin")
@@ -35,10 +35,10 @@ def wanted(
     where: Mapping[str, Any] | None,
     since: float | datetime | None,
 ) -> Condition:
-    """Whether a file passes all filters.
+    """Return a predicate that is true for files that pass all filters.
 
     Raises:
-        InvalidOption: `where` or `since` cannot be understood.
+        InvalidOption: `tags`, `where` or `since` is not valid.
     """
     conditions: list[Condition] = []
     if under != "/":
@@ -70,7 +70,10 @@ def _seconds(moment: object) -> float:
 
 
 def _where(mounts: MountTable, where: object, depth: int = 0) -> Condition:
-    """A filter in Chroma's language: `{"key": value}`, `{"key": {"$gte": value}}`, `{"$and": [...]}`."""
+    """Return the predicate of a filter in Chroma's language.
+
+    Such as `{"key": value}`, `{"key": {"$gte": value}}` or `{"$and": [...]}`.
+    """
     if depth > DEEPEST:
         raise InvalidOption(f"`where` is nested too deeply; {DEEPEST} levels are allowed")
     if not isinstance(where, Mapping):
@@ -93,7 +96,7 @@ def _clause(mounts: MountTable, key: object, value: object, depth: int) -> Condi
 
 
 def _field(mounts: MountTable, key: object) -> Callable[[Head], Scalar]:
-    """How a file's value for a key is found."""
+    """Return a function that returns a file's value for a key."""
     if key == "collection":
         return lambda head: mounts.of(head.path).collection
     if key in KEYS:

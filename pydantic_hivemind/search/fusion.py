@@ -1,8 +1,8 @@
-"""Making one ranking of what is near in meaning and what has the words.
+"""Fusion of the dense and the lexical ranking into one.
 
-Everything is pooled before it is compared: similarities of one embedder mean the same in every scope, and lexical
-scores are computed by the statistics of all scopes together. So a passage has the same place in the ranking
-whichever scope of the chain holds it, and however many scopes there are.
+All scores are pooled before they are compared: similarities of one embedder are comparable between scopes, and lexical
+scores use the statistics of all scopes together. So the rank of a passage does not depend on which scope of the chain
+holds it, nor on the number of scopes.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pydantic_hivemind.base.values import Matched
 Key = TypeVar("Key", bound=Hashable)
 
 CANDIDATES = 100
-"""Fewest nearest passages that take part, of all scopes together: of three times as many or half as many, recall is the
-same within 0.002 (LoCoMo), and of fewer it falls."""
+"""Minimum number of nearest passages that take part, of all scopes together. With three times or half as many, recall
+is the same within 0.002 (LoCoMo); with fewer it drops."""
 
 DENSE_WEIGHT = 1 / 3
-"""What the nearest passage gets for it, where the one with the best words gets 1. Words are evidence, most of all
-names and numbers; nearness to a small embedder is a hint, which is to decide between passages with similar words
-and to find those without any. Measured from 0.2 to 0.4 it makes no difference of note; equal weights lose."""
+"""Weight of the dense score relative to the lexical one. Words are evidence, above all names and numbers; the
+similarity of a small embedder is a hint that orders passages with similar words and finds those without any. Values
+from 0.2 to 0.4 make little difference; equal weights are worse."""
 
 
 @dataclass(frozen=True)
 class Fused(Generic[Key]):
-    """A passage in the common ranking.
+    """A passage in the fused ranking.
 
     Attributes:
-        key: What the caller calls it.
-        score: From 0 to 1; 1 is both the nearest and the one with the best words.
-        matched: Why it is here.
+        key: The caller's key.
+        score: From 0 to 1; 1 is the best of both rankings.
+        matched: Rankings that found the passage.
     """
 
     key: Key
@@ -42,10 +42,12 @@ class Fused(Generic[Key]):
 
 
 def fuse(dense: Mapping[Key, float], lexical: Mapping[Key, float], limit: int) -> list[Fused[Key]]:
-    """The best passages, best first.
+    """Return the best passages, best first.
 
-    `dense` has the cosine similarities of the nearest passages of each scope, `lexical` the lexical scores of the
-    best passages of each scope and of those in `dense`; both count in relation to the best of their kind only.
+    Args:
+        dense: Cosine similarities of the nearest passages of each scope.
+        lexical: Lexical scores of the best passages of each scope and of those in `dense`.
+        limit: Maximum number of passages.
     """
     near = _nearness(dense, max(CANDIDATES, limit))
     best = max(lexical.values(), default=0.0)
@@ -58,7 +60,7 @@ def fuse(dense: Mapping[Key, float], lexical: Mapping[Key, float], limit: int) -
 
 
 def _nearness(dense: Mapping[Key, float], count: int) -> dict[Key, float]:
-    """How near the candidates are, from 0 to 1 within them: embedders differ in what a similarity of 0.5 means."""
+    """Return the similarities of the candidates scaled to 0..1: the scale of similarities differs between embedders."""
     kept = heapq.nsmallest(count, dense, key=lambda key: (-dense[key], key))
     if not kept:
         return {}

@@ -1,4 +1,4 @@
-"""`Indexer`: keeps the indexes of the scopes that are searched, and brings them up to date."""
+"""`Indexer`: the indexes of the searched scopes, kept up to date."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
     from chromadb import Collection
 
 MOST_SCOPES = 1024
-"""Indexes of scopes that are kept in memory; that of an empty scope takes some 10 KB."""
+"""Maximum number of scope indexes in memory; that of an empty scope takes about 10 KB."""
 
 MOST_CHUNKS = 200_000
-"""Chunks of all of them together; one takes 1.5 to 2 KB with a vector of 256 dimensions."""
+"""Maximum number of chunks in all indexes; one takes 1.5 to 2 KB with a vector of 256 dimensions."""
 
 EXACT_BYTES = 32 << 20
-"""Vectors of one scope that are searched exactly: 32,768 of 256 dimensions in 3 ms. Those of a larger scope go to
-its collections in the background, and are searched there."""
+"""Maximum size of a scope's vectors that are searched exactly, in bytes: 32,768 vectors of 256 dimensions take 3 ms.
+Those of a larger scope are moved to its collections in the background, and searched there."""
 
 KEEP_PATIENCE = 0.1
-"""Seconds that a search, or closing, waits for other writes to keep the vectors that were made."""
+"""Seconds that a search, or closing, waits for other writes in order to store new vectors."""
 
 KEPT_TOGETHER = 256
-"""Vectors that are kept in one write, which takes a few milliseconds."""
+"""Number of vectors stored in one write, which takes a few milliseconds."""
 
 _log = logging.getLogger("pydantic_hivemind")
 
 
 class Indexer:
-    """The indexes of a hive. Safe to use from several threads; a fork begins without any."""
+    """The indexes of a hive. It is safe to use from several threads; a forked child starts without indexes."""
 
     def __init__(self, database: Database, mounts: MountTable, embedder: Embedder, shelf: ChromaShelf) -> None:
         self.embedder = embedder
@@ -72,22 +72,25 @@ class Indexer:
         weakref.finalize(self, self._worker.stop)
 
     def before_fork(self) -> None:
-        """Nothing: what is in memory is not shared."""
+        """Do nothing: memory is not shared with the child."""
 
     def after_fork(self) -> None:
-        """In the child: other threads, which are not there, may have held the locks."""
+        """Replace locks and indexes in a forked child: threads of the parent may have held the locks."""
         self._renew()
 
     @contextmanager
     def current(
         self, database: Database, chain: Chain, *, embed: bool
     ) -> Generator[tuple[Transaction, list[ScopeIndex]], None, None]:
-        """The indexes of a chain as of one moment, nearest scope first, and a transaction that sees that moment.
+        """Yield the indexes of a chain, nearest scope first, and a transaction that sees the same state.
 
-        With `embed`, all their passages have vectors.
+        Args:
+            database: The database, as the scope sees it.
+            chain: Ids of the scopes, nearest first.
+            embed: Whether all passages must have vectors.
 
         Raises:
-            EmbeddingError: The embedder cannot make them.
+            EmbeddingError: The embedder failed.
         """
         embedded = not embed
         # Once: what is forgotten meanwhile, to make room, would come back without vectors.
@@ -111,7 +114,7 @@ class Indexer:
             embedded = True
 
     def touched(self, chain: Chain) -> None:
-        """Follow a scope in the background, if it was searched before."""
+        """Update the index of a scope in the background, if the scope was searched before."""
         with self._changing:
             if chain[0] not in self._indexes or chain[0] in self._queued:
                 return
@@ -119,30 +122,30 @@ class Indexer:
         self._worker.submit(partial(self._keep_up, chain))
 
     def forget(self, scope_ids: Sequence[int]) -> None:
-        """Let go of scopes that were destroyed, and of what is kept of them outside the ledger."""
+        """Drop the indexes and the collections of destroyed scopes."""
         for scope_id in scope_ids:
             with self._changing:
                 self._remove(scope_id)
             self.shelf.remove(scope_id)
 
     def drop(self, index: ScopeIndex) -> None:
-        """Forget an index that is not right; the next search makes it anew."""
+        """Drop a damaged index; the next search rebuilds it."""
         with self._changing:
             if self._indexes.get(index.scope_id) is index:
                 self._remove(index.scope_id)
 
     def discard(self, index: ScopeIndex) -> None:
-        """Forget an index together with its collections, which failed."""
+        """Drop an index together with its collections, which failed."""
         # Not to be tried again: they may fail each time, or may not have been removed.
         self._failed.add(index.scope_id)
         self.drop(index)
         self.shelf.discard(index.scope_id)
 
     def collection(self, database: Database, chain: Chain, name: str) -> Collection:
-        """A collection of a scope, holding all that the ledger has for it.
+        """Return a collection of a scope, synchronised with the ledger.
 
         Raises:
-            EmbeddingError: The embedder cannot make its vectors.
+            EmbeddingError: The embedder failed.
             StoreError: Chroma cannot be used here.
         """
         for last in (False, True):
@@ -161,10 +164,17 @@ class Indexer:
         raise AssertionError
 
     def embed(self, index: ScopeIndex, chain: Chain, *, keep: bool = True) -> bool:
-        """Give every pending chunk of a scope its vector: from the ledger, or else from the embedder.
+        """Add the vector of every pending chunk of a scope, from the ledger or else from the embedder.
 
-        Those of chunks that are there no more are let go. Vectors that were made are kept in the ledger, for which it
-        waits with `keep`, and the rest in the background; returns whether it may wait again.
+        Vectors of chunks that no longer exist are dropped. New vectors are stored in the ledger.
+
+        Args:
+            index: The scope's index.
+            chain: Ids of the scopes, nearest first.
+            keep: Whether to wait for the ledger; otherwise the vectors are stored in the background.
+
+        Returns:
+            Whether the next call may wait for the ledger.
         """
         with index.embedding:
             with index.lock:
@@ -193,7 +203,7 @@ class Indexer:
         return keep
 
     def reindex(self, progress: Callable[[int, int], object] | None) -> None:
-        """Give every passage a vector, and let go of vectors that nothing needs."""
+        """Embed every passage, and delete vectors that are not needed."""
         fingerprint = self.embedder.fingerprint
         with self._database.read() as tx:
             rows = scopes.all(tx)
@@ -212,7 +222,7 @@ class Indexer:
                 progress(done, len(rows))
 
     def note(self, failure: EmbeddingError | None) -> None:
-        """Log when the embedder begins to fail searches, and when it no longer does."""
+        """Log when the embedder starts to fail, and when it works again."""
         if failure is not None and not self._fails:
             _log.warning("searches use the lexical ranking only: %s", failure)
         elif failure is None and self._fails:
@@ -220,7 +230,7 @@ class Indexer:
         self._fails = failure is not None
 
     def close(self) -> None:
-        """Let go of everything; who makes vectors, or stores them, stops after the batch that was begun."""
+        """Drop all indexes; threads that embed or synchronise stop after their current batch."""
         self._worker.stop()
         with self._changing:
             unkept = [index for index in self._indexes.values() if index.unkept]
@@ -235,7 +245,7 @@ class Indexer:
     # -- helpers -------------------------------------------------------------------------------
 
     def _chain(self, database: Database, chain: Chain) -> list[ScopeIndex]:
-        """The indexes of a chain, for which others make room."""
+        """Return the indexes of a chain, evicting others if there are too many."""
         indexes = [self._index(database, scope_id) for scope_id in chain]
         with self._changing:
             for scope_id in [scope_id for scope_id in self._indexes if scope_id not in chain]:
@@ -258,7 +268,7 @@ class Indexer:
             return self._indexes.setdefault(scope_id, made)
 
     def _stored(self, scope_id: int) -> int:
-        """Up to where the collections go in which a scope is to be searched; 0 for one that is small."""
+        """Return the watermark of the collections in which a scope is searched; 0 for a small scope."""
         with suppress(ChromaUnavailable, EmbeddingError):
             if scope_id not in self._failed and self.shelf.has(scope_id) and self._is_large(scope_id):
                 with self.shelf.open(scope_id, lasting=True) as chroma:
@@ -287,9 +297,10 @@ class Indexer:
                 index.counted = len(index.dense)
 
     def _keep(self, index: ScopeIndex, chain: Chain, *, patience: float | None = None) -> bool:
-        """Keep the vectors that were made in the ledger; what has to wait for others, in the background.
+        """Store new vectors in the ledger, or in the background if other writes hold it for too long.
 
-        Returns whether that succeeded. If not, they can be made again.
+        Returns:
+            Whether they were stored. If not, they can be computed again.
         """
         try:
             while self._keep_some(index, patience):
@@ -303,7 +314,7 @@ class Indexer:
         return False
 
     def _keep_some(self, index: ScopeIndex, patience: float | None) -> bool:
-        """Returns whether there are more."""
+        """Store some new vectors, and return whether there are more."""
         with index.lock:
             dropped, followed = set(index.dropped), index.watermark or 0
             some = list(islice(index.unkept, KEPT_TOGETHER))
@@ -320,14 +331,14 @@ class Indexer:
             return bool(index.unkept)
 
     def _forget(self, tx: Transaction, scope_id: int, followed: int, needless: set[bytes]) -> set[bytes]:
-        """Remove vectors that were not needed up to a watermark; none if somebody may need them again since then."""
+        """Remove vectors that were not needed up to a watermark, unless the scope has changed since then."""
         if changes_since.since(tx, scope_id, followed).heads:
             return set()
         chunk_vectors.forget(tx, scope_id, self.embedder.fingerprint, needless)
         return needless
 
     def _keep_up(self, chain: Chain) -> None:
-        """In the background: bring a scope's index up to date, and its vectors to Chroma if they are many."""
+        """Update a scope's index in the background, and move its vectors to Chroma if they are many."""
         self._queued.discard(chain[0])
         try:
             with self.current(self._database, chain, embed=True) as (_, (index, *_)):
@@ -341,7 +352,7 @@ class Indexer:
             pass  # the next search says what is wrong
 
     def _move(self, index: ScopeIndex, chain: Chain) -> None:
-        """Let a scope be searched in its collections."""
+        """Move the vectors of a scope to its collections."""
         with self.shelf.open(chain[0], lasting=True) as chroma:
             if chroma.lasting:
                 try:

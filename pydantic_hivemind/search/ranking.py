@@ -1,4 +1,4 @@
-"""Answering one search: candidates from every scope of the chain, masked as reading is, in one ranking."""
+"""Execution of one search: candidates from every scope of the chain, masked by the overlay, in one ranking."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ from pydantic_hivemind.search.vectors.embedding import Vectors
 from pydantic_hivemind.search.vectors.exact import Place
 
 EMBEDDED_CHARACTERS = 8192
-"""What of a query is embedded: services refuse more than 8,192 tokens, and the sense of more is in no one vector."""
+"""Number of characters of a query that are embedded: services reject more than 8,192 tokens, and one vector cannot
+represent more."""
 
 WIDEST = 4096
-"""Neighbours that a collection is asked for before all vectors of the wanted files are compared instead."""
+"""Maximum number of neighbours requested from a collection before all vectors of the wanted files are compared
+instead."""
 
 
 class Key(NamedTuple):
-    """A passage of the chain: which scope, counted from the nearest, and which chunk of which file."""
+    """A passage of the chain: level of its scope (0 is the nearest), path, and number of the chunk in the file."""
 
     level: int
     path: str
@@ -43,15 +45,15 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Search:
-    """One question to a chain of scopes.
+    """One query to a chain of scopes.
 
     Attributes:
-        indexer: Has the indexes.
-        database: As the scope sees it.
-        chain: The scopes that are searched, nearest first.
-        names: Theirs.
-        wanted: Which files count.
-        limit: Most hits.
+        indexer: The indexes of the hive.
+        database: The database, as the scope sees it.
+        chain: Ids of the scopes that are searched, nearest first.
+        names: Names of these scopes.
+        wanted: Predicate for the files that are searched.
+        limit: Maximum number of hits.
     """
 
     indexer: Indexer
@@ -62,7 +64,7 @@ class Search:
     limit: int
 
     def run(self, query: str) -> Hits:
-        """The best passages for a query, best first; without a query, those of the files that changed last."""
+        """Return the best passages for a query, best first; without a query, those of the latest changed files."""
         if not query.strip():
             return Hits(self._newest())
         vector: Vectors | None = None
@@ -135,7 +137,7 @@ class Search:
     def _similarities(
         self, tx: Transaction, indexes: Sequence[ScopeIndex], keys: Sequence[Key], vector: Vectors
     ) -> dict[Key, float]:
-        """How near passages are that were found by their words; those without a vector are left out."""
+        """Return the similarity of passages that the lexical ranking found; those without a vector are left out."""
         similarities: dict[Key, float] = {}
         for level, index in enumerate(indexes):
             passages = {key: index.documents[key.path].passages[key.ordinal] for key in keys if key.level == level}
@@ -150,7 +152,7 @@ class Search:
         return similarities
 
     def _masks(self, indexes: Sequence[ScopeIndex]) -> list[Callable[[str], bool]]:
-        """For each scope, which of its files are visible through the chain, and wanted."""
+        """Return, for each scope, its files that are visible through the chain and pass the filters."""
         view = View([index.layer for index in indexes])
 
         def mask(scope_id: int) -> Callable[[str], bool]:
@@ -202,11 +204,11 @@ class _Unusable(Exception):
 
 
 class _Changed(_Unusable):
-    """The collections of a scope are not those that its index goes with, or not to be had: others have or had them."""
+    """The collections of a scope do not match its index, or another process has them."""
 
 
 def _floor(found: Mapping[Key, float], count: int) -> float:
-    """What a candidate has to reach when so many are wanted and these are there already."""
+    """Return the similarity that a candidate must exceed, given those found already."""
     return heapq.nlargest(count, found.values())[-1] if len(found) >= count else -1.0
 
 
@@ -220,7 +222,7 @@ def _nearest(
     visible: Callable[[str], bool],
     floor: float,
 ) -> dict[Place, float]:
-    """The nearest passages of a scope: of those in memory exactly, of the others as its collections know them."""
+    """Return the nearest passages of a scope: exactly for vectors in memory, from its collections for the others."""
     near = index.dense.nearest(vector, limit, visible, floor)
     if not index.released:
         return near
@@ -248,7 +250,7 @@ def _from_collection(
     limit: int,
     visible: Callable[[str], bool],
 ) -> dict[Place, float] | None:
-    """The nearest that are visible of a collection; `None` if they are too far down."""
+    """Return the nearest visible passages of a collection; `None` if they rank too low in it."""
     taken = 2 * limit
     while taken <= max(WIDEST, 2 * limit):
         found = chroma.nearest(collection, vector, taken)
@@ -274,7 +276,7 @@ def _compared(
     vector: Vectors,
     visible: Callable[[str], bool],
 ) -> dict[Place, float]:
-    """How near every visible passage is of those that only the collections have, by the vectors in the ledger."""
+    """Return the similarity of every visible passage whose vector is only in the collections."""
     places: dict[bytes, list[Place]] = {}
     for path, document in index.documents.items():
         if index.is_stored(path) and visible(path):

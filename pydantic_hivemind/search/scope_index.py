@@ -1,4 +1,4 @@
-"""`ScopeIndex`: the text of one scope, cut into passages that can be found, following the ledger's log."""
+"""`ScopeIndex`: the text of one scope, split into passages, following the ledger's log."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pydantic_hivemind.search.vectors.embedding import Vectors
 from pydantic_hivemind.search.vectors.exact import Dense
 
 HASH_BYTES = 16
-"""Length of the hashes that chunks are known by: no two of 2**60 collide by chance."""
+"""Length of chunk hashes, in bytes: the chance of a collision among 2**60 is negligible."""
 
 
 class Passage(NamedTuple):
-    """Where in its file a chunk is: characters from 0, lines from 1."""
+    """The position of a chunk in its file: characters from 0, lines from 1."""
 
     hash: bytes
     start: int
@@ -39,27 +39,27 @@ class Document(NamedTuple):
     passages: tuple[Passage, ...]
 
     def hashes(self) -> list[bytes]:
-        """What its chunks are known by, in order."""
+        """Hashes of its chunks, in order."""
         return [passage.hash for passage in self.passages]
 
 
 class ScopeIndex:
-    """What one scope itself has, ready to be searched.
+    """The searchable content of one scope's own layer.
 
     Attributes:
-        lasting: Whether its collections are kept, which those of a session are not.
-        lock: Held while it is used; `embedding` by the one who makes vectors.
-        layer: The scope's own heads, by path, which decide what of its ancestors is visible.
-        documents: Its files that can be searched, by path.
-        lexical: Their words.
+        lasting: Whether its collections are kept on disk; those of a session are not.
+        lock: Held while the index is used; `embedding` is held while vectors are computed.
+        layer: The scope's own heads by path, which mask those of its ancestors.
+        documents: Its searchable files, by path.
+        lexical: Their lexical index.
         dense: Their vectors, as far as they are in memory.
-        pending: The text of the chunks that are to get a vector.
+        pending: Text of the chunks that need a vector.
         unkept: Chunks whose vectors are in memory and not yet in the ledger.
-        dropped: Chunks that were there and are not any more, of which the ledger still has vectors.
-        unstored: Paths that changed since the collections were brought up to date.
-        stored: The watermark up to which they are.
-        released: Whether vectors that the collections have are not in memory.
-        counted: How many chunks the indexer knows that it has.
+        dropped: Removed chunks whose vectors are still in the ledger.
+        unstored: Paths that changed since the collections were synchronised.
+        stored: Watermark of the collections.
+        released: Whether vectors in the collections were removed from memory.
+        counted: Number of chunks, as the indexer has counted them.
     """
 
     def __init__(self, scope_id: int, mounts: MountTable, *, lasting: bool, stored: int = 0) -> None:
@@ -82,7 +82,7 @@ class ScopeIndex:
         self._mounts = mounts
 
     def follow(self, tx: Transaction) -> None:
-        """Take over what changed since the last time."""
+        """Apply the changes since the last call."""
         if self.watermark is None:
             if self.stored:
                 self.unstored.update(changes_since.since(tx, self.scope_id, self.stored).heads)
@@ -108,12 +108,12 @@ class ScopeIndex:
         self.watermark = changes.watermark
 
     def _is_searched(self, head: Head) -> bool:
-        """Whether it is a file that may have passages. What was done to memory is no memory."""
+        """Return whether a head is a file that can have passages. Operation logs of memory are not searched."""
         small = head.kind == Kind.FILE and head.size <= self._mounts.of(head.path).indexed_bytes
         return small and not is_journal(head.path)
 
     def add(self, vectors: Mapping[bytes, Vectors], *, kept: bool = True) -> None:
-        """Hold vectors of pending chunks, which the ledger keeps or is to keep."""
+        """Add vectors of pending chunks."""
         self.dense.add(vectors)
         for hash in vectors:
             # Nobody would let go of those of chunks that went meanwhile.
@@ -121,18 +121,18 @@ class ScopeIndex:
                 self.unkept.add(hash)
 
     def is_stored(self, path: str) -> bool:
-        """Whether a file's passages are to be looked for in the collections."""
+        """Return whether a file's passages are searched in the collections."""
         return self.released and path not in self.unstored
 
     def mark_stored(self, documents: Mapping[str, Document | None], watermark: int) -> None:
-        """Note that the collections have some paths as they were then, and everything else up to the watermark."""
+        """Record that the collections match some paths at the given versions, and all others up to the watermark."""
         for path, document in documents.items():
             if self.documents.get(path) is document:
                 self.unstored.discard(path)
         self.stored = watermark
 
     def release(self) -> None:
-        """Let go of the vectors that the collections have, and the ledger for what they cannot answer."""
+        """Remove from memory the vectors that the collections have."""
         self.released = True
         places = self.dense.places
         self.dense.release(
@@ -182,7 +182,7 @@ class ScopeIndex:
 
 
 def _text_of(data: bytes) -> str | None:
-    """The text of a file; `None` for a binary one."""
+    """Return the text of a file; `None` for a binary one."""
     if b"\0" in data:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`Finder`: a hive's search, which loads nothing (numpy, the embedder, Chroma) before something is looked for."""
+"""`Finder`: the search service of a hive. It imports numpy, the embedder and Chroma on the first search."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Finder:
-    """Searches the scopes of a hive."""
+    """The search service of a hive."""
 
     def __init__(
         self, database: Database, mounts: MountTable, root: Path | None, embedder: EmbeddingFunction | None
@@ -57,7 +57,7 @@ class Finder:
         where: Mapping[str, Any] | None,
         since: float | datetime | None,
     ) -> Hits:
-        """As `Scope.search`, in the scopes of `chain`."""
+        """Search the scopes of `chain`, as `Scope.search`."""
         from pydantic_hivemind.search import filters
         from pydantic_hivemind.search.ranking import Search
 
@@ -72,7 +72,7 @@ class Finder:
         return Search(self._started(), database, chain, names, wanted, limit).run(query or "")
 
     def collection(self, database: Database, row: ScopeRow, path: str) -> Collection:
-        """As `Scope.collection`."""
+        """Return a collection, as `Scope.collection`."""
         mount = self._mounts.of(normalize(path))
         if not mount.indexed_bytes:
             raise InvalidOption(
@@ -81,13 +81,13 @@ class Finder:
         return self._started().collection(database, row.chain, mount.collection)
 
     def touched(self, chain: Chain) -> None:
-        """Note that a scope changed."""
+        """Record that a scope changed."""
         indexer = self._indexer  # which another thread may close at any moment
         if indexer is not None:
             indexer.touched(chain)
 
     def forget(self, scope_ids: Sequence[int]) -> None:
-        """Remove what is kept of destroyed scopes outside the ledger."""
+        """Remove the collections of destroyed scopes."""
         indexer = self._indexer
         if indexer is not None:
             indexer.forget(scope_ids)
@@ -98,7 +98,7 @@ class Finder:
                 chroma_directories.remove(self._root / str(scope_id))
 
     def reindex(self, progress: Callable[[int, int], object] | None, *, drop_others: bool) -> None:
-        """As `Hivemind.reindex`."""
+        """Embed every passage, as `Hivemind.reindex`."""
         indexer = self._started()
         if not drop_others:
             with self._database.read() as tx:
@@ -111,7 +111,7 @@ class Finder:
         indexer.reindex(progress)
 
     def check(self) -> list[Finding]:
-        """What is wrong with what is kept of scopes outside the ledger."""
+        """Return the problems of the collections on disk."""
         from pydantic_hivemind.search.vectors import chroma_directories
         from pydantic_hivemind.search.vectors.chroma import is_low
         from pydantic_hivemind.search.vectors.chroma_pool import made_by_another
@@ -146,7 +146,7 @@ class Finder:
         return found
 
     def sweep(self) -> None:
-        """Remove what is kept outside the ledger of scopes that are no more, is in doubt, or of another version."""
+        """Remove collections that are orphaned, may be damaged, or are of another version."""
         from pydantic_hivemind.search.vectors import chroma_directories
         from pydantic_hivemind.search.vectors.chroma_pool import made_by_another
 
@@ -158,7 +158,7 @@ class Finder:
                     chroma_directories.discard(path)
 
     def size(self) -> int:
-        """Bytes of disk that is kept outside the ledger."""
+        """Return the disk space that the collections take, in bytes."""
         total = 0
         # Passes over what cannot be read; others may remove what is in it meanwhile.
         for place, _, names in os.walk(self._root) if self._root is not None else ():
@@ -168,7 +168,7 @@ class Finder:
         return total
 
     def close(self) -> None:
-        """Let go of every index."""
+        """Close every index."""
         with self._starting:
             self._closed = True
             indexer, self._indexer = self._indexer, None
@@ -176,16 +176,16 @@ class Finder:
             indexer.close()
 
     def _forget_gone(self) -> None:
-        """Remove what is left of scopes, as of one whose last owner was killed."""
+        """Remove the collections of scopes that no longer exist, such as those of a killed process."""
         with suppress(OSError):
             _, gone = self._directories()
             self.forget([int(path.name) for path in gone])
 
     def _directories(self) -> tuple[list[Path], list[Path]]:
-        """Chroma's directories, by the numbers of their scopes: of those that are there, and of those that are gone.
+        """Return Chroma's directories: those of existing scopes, and those of destroyed scopes.
 
         Raises:
-            OSError: They cannot be read.
+            OSError: The directories cannot be read.
         """
         if self._root is None or not self._root.is_dir():
             return [], []
@@ -218,10 +218,10 @@ class Finder:
 
 
 def check_embedder(embedder: object) -> None:
-    """Refuse what turns no texts into vectors.
+    """Check that an embedder can be called.
 
     Raises:
-        InvalidOption: It cannot be called, or is a class of which none was made.
+        InvalidOption: It cannot be called, or is a class instead of an instance.
     """
     if embedder is not None and (isinstance(embedder, type) or not callable(embedder)):
         problem = f"pass {embedder.__name__}()" if isinstance(embedder, type) else f"{embedder!r} cannot be called"

@@ -1,4 +1,4 @@
-"""`Worker`: a thread for what may be done later, which keeps no process from ending."""
+"""`Worker`: a background thread that does not keep the process from ending."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _log = logging.getLogger("pydantic_hivemind")
 
 
 class Worker:
-    """Does one thing after the other. What takes long is to end soon once it is `stopping`.
+    """A thread that executes tasks one after the other. Long tasks must check `stopping`.
 
-    Not a `ThreadPoolExecutor`, for whose work the end of the process waits without telling it to stop.
+    It is not a `ThreadPoolExecutor`, for whose tasks the process waits at its end without telling them to stop.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Worker:
         self._starting = Lock()
 
     def submit(self, work: Callable[[], object]) -> None:
-        """Do something after all that was submitted before, unless it is stopping."""
+        """Queue a task, unless the worker is stopping."""
         self._queue.put(work)
         with self._starting, suppress(RuntimeError):  # the interpreter is about to end
             if self._thread is None and not self.stopping:
@@ -35,7 +35,7 @@ class Worker:
                 self._thread = thread
 
     def stop(self) -> None:
-        """Wait for what it is at, and begin nothing else."""
+        """Wait for the current task, and start no other."""
         with self._starting:
             self.stopping = True
             thread = self._thread

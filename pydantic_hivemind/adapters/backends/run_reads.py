@@ -1,8 +1,8 @@
-"""Files that agent runs read, change and write back, without losing what others wrote in between.
+"""Merging of concurrent changes for agent runs, which read a file, change it and write it back.
 
-The tools of the ecosystem load a file, change the text and store it: two of them at once, in one run or in
-several, would each overwrite the other's change. So what a run reads is remembered, and what it then writes is
-merged with the changes it has not seen. Outside a run a write is a plain write.
+The tools of the ecosystem load a file, change the text and store it: two concurrent calls, in one run or in several,
+would overwrite each other's change. So the reads of a run are recorded, and its writes are merged with concurrent
+changes since then. Outside a run a write is a plain write.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ except ImportError:
 
 
 MAX_READS = 256
-"""Reads that are remembered at most: many more than the tool calls that one model response makes at once."""
+"""Maximum number of recorded reads: many more than the concurrent tool calls of one model response."""
 
 MAX_BYTES = 8 * 2**20
-"""Their size at most; the latest read is remembered whatever its size."""
+"""Maximum total size of recorded reads, in bytes; the latest read is recorded whatever its size."""
 
 
 Arguments = ParamSpec("Arguments")
@@ -58,7 +58,7 @@ _asking: ContextVar[asyncio.Task[Any] | None] = ContextVar("pydantic_hivemind.as
 
 
 def for_caller(work: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Some work for a thread, done for the task that asks for it now: each tool call is a task of its own."""
+    """Return a function that works, on any thread, for the current task: each tool call is a task of its own."""
     task = _caller()
 
     def done_for_caller(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -72,7 +72,7 @@ def for_caller(work: Callable[Arguments, Result]) -> Callable[Arguments, Result]
 
 
 class ForCaller(Generic[Arguments, Result]):
-    """Makes a method that works for the task in which it is looked up.
+    """A descriptor for methods that work for the task in which they are looked up.
 
     The adapters of the ecosystem look methods up in the task of a tool call, and call them on a thread.
     """
@@ -82,14 +82,14 @@ class ForCaller(Generic[Arguments, Result]):
         self.__doc__ = method.__doc__
 
     def __get__(self, owner: object, kind: type | None = None) -> Callable[Arguments, Result]:
-        """The method, bound to its owner and to the task."""
+        """Return the method, bound to its owner and to the task."""
         method = self._method.__get__(owner, kind)
         return method if owner is None else for_caller(method)
 
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """What a run knows of a file: in which step and call it read it, or wrote it itself, and what was there then."""
+    """A recorded read or write of a file: the run, step and call, and the content at that time."""
 
     run_id: str
     path: str
@@ -104,13 +104,13 @@ class _Read:
 
     @property
     def task(self) -> asyncio.Task[Any] | None:
-        """The call that knows it, as long as it is under way."""
+        """The call that made it, while it is in progress."""
         task = self.call() if self.call is not None else None
         return None if task is None or task.done() else task
 
 
 class RunFiles:
-    """Reads and writes whole files of a scope on behalf of agent runs. Safe to use from any thread."""
+    """Reads and writes whole files of a scope on behalf of agent runs. It is safe to use from any thread."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -119,7 +119,7 @@ class RunFiles:
         self._lock = Lock()
 
     def read(self, path: str) -> File:
-        """As `Scope.read`; a run's later write of the path is taken to be made from this."""
+        """Read a file as `Scope.read`; a later write of the path in the run is assumed to be derived from it."""
         path = normalize(path)
         try:
             file = self.scope.read(path)
@@ -131,10 +131,10 @@ class RunFiles:
         return file
 
     def write(self, path: str, data: bytes) -> Stat:
-        """As `Scope.write_bytes`, or as `Scope.merge` if the run has read the path since it last wrote it.
+        """Write a file as `Scope.write_bytes`, or as `Scope.merge` if the run has read the path since its last write.
 
         Raises:
-            MergeConflict: The file changed in the same place since the run read it.
+            MergeConflict: The file changed in the same lines since the run read it.
         """
         path = normalize(path)
         read = self._take(path, data)
@@ -150,7 +150,7 @@ class RunFiles:
         return stat
 
     def changed(self, path: str) -> None:
-        """The run changed the path by other means: what it read in earlier steps is out of date."""
+        """Record that the run changed the path by other means: its reads in earlier steps are outdated."""
         run = _current_run()
         if run is not None:
             with self._lock:
@@ -219,7 +219,7 @@ class RunFiles:
 
 
 def _current_run() -> tuple[str, int] | None:
-    """The id of the agent run this is called in and the number of its step."""
+    """Return the id of the current agent run and the number of its step."""
     context = get_current_run_context()
     if context is None or context.run_id is None:
         return None
@@ -228,7 +228,7 @@ def _current_run() -> tuple[str, int] | None:
 
 
 def _caller() -> asyncio.Task[Any] | None:
-    """The task that this is done for."""
+    """Return the task for which this is executed."""
     try:
         return asyncio.current_task()
     except RuntimeError:
@@ -236,10 +236,10 @@ def _caller() -> asyncio.Task[Any] | None:
 
 
 def _distance(base: bytes, data: bytes) -> tuple[int, int]:
-    """How many lines were taken from `base` and how many added to make `data`, blank ones aside.
+    """Return the number of lines removed from `base` and added to get `data`, without blank lines.
 
-    Taking away weighs more: a note that is appended to a file adds lines only to the version it was made
-    from, and replaces lines in any other.
+    Removals weigh more: appending a note to a file only adds lines to the version it was derived from, and replaces
+    lines in any other.
     """
     before, after = _lines(base), _lines(data)
     return (before - after).total(), (after - before).total()

@@ -1,1 +1,1 @@
-"""The database engine under the ledger: drivers, connections, compiled statements, the queue of writers."""
+"""The database engine of the ledger: drivers, connections, compiled statements, and the write queue."""

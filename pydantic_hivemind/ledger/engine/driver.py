@@ -1,4 +1,4 @@
-"""`Driver`: what a database has to say for itself, so that everything else of the ledger is the same on each."""
+"""`Driver`: the interface to a database, so that the rest of the ledger is the same for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Cursor = Any
 
 
 class Driver(Protocol):
-    """A database that a ledger is kept in. Its cursors begin no transactions by themselves."""
+    """A database of a ledger. Its cursors do not begin transactions by themselves."""
 
     engine: Engine
     dialect: Dialect
@@ -25,17 +25,17 @@ class Driver(Protocol):
     """Seconds that a write waits for others before it fails."""
 
     loop_read_bytes: int | None
-    """Most bytes of a file that may be read on an event loop's own thread; `None` where any read may wait for a network
-    or for a lock."""
+    """Maximum size of a file that may be read on an event loop's thread, in bytes; `None` if any read may wait for a
+    network or a lock."""
 
     begin_snapshot: str
-    """Begins a transaction that sees one moment and changes nothing."""
+    """Statement that begins a read-only transaction in which all statements see the same state."""
 
     def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:
-        """Begin a write to a scope of that chain; an empty one is for what makes a root, or concerns no tree.
+        """Begin a write to a scope of that chain; an empty chain is for creating a root, or for writes without a scope.
 
-        Until it ends, no other write to the tree begins, and none of the chain is removed. It waits for those of other
-        processes so long at most.
+        Until it ends, no other write to the tree begins, and no scope of the chain is removed. It waits at most
+        `seconds` for other processes.
         """
         ...
 
@@ -51,7 +51,7 @@ class Driver(Protocol):
         ...
 
     def is_alive(self, connection: PoolProxiedConnection) -> bool:
-        """Whether a connection that nobody used for a while can be used still."""
+        """Return whether a connection that was idle can still be used."""
         ...
 
     def interrupt(self, connection: PoolProxiedConnection) -> None:
@@ -59,37 +59,41 @@ class Driver(Protocol):
         ...
 
     def after_fork(self) -> None:
-        """In a forked child: replace the locks, which a thread that is not here may have held."""
+        """Replace the locks in a forked child: a thread of the parent may have held them."""
         ...
 
     def holds_ledger(self, cursor: Cursor) -> bool:
-        """Whether there is a ledger already. Raises `NotALedger` where there is something else."""
+        """Return whether the database contains a ledger.
+
+        Raises:
+            NotALedger: It contains something else.
+        """
         ...
 
     def mark(self, cursor: Cursor) -> None:
-        """Mark the place as a ledger's, in the transaction that makes its tables."""
+        """Mark the database as a ledger's, in the transaction that creates its tables."""
         ...
 
     def advise(self, cursor: Cursor) -> None:
-        """Prepare the query planner, in the same transaction, after the tables were made."""
+        """Configure the query planner, in the same transaction, after the tables were created."""
         ...
 
     def damage(self, cursor: Cursor) -> list[str]:
-        """What the database itself finds wrong with what it stored."""
+        """Return the damage that the database itself detects."""
         ...
 
     def can_write_within(self, cursor: Cursor, seconds: float) -> bool:
-        """Whether a write gets its turn in that time."""
+        """Return whether a write can begin within that time."""
         ...
 
     def compact(self, cursor: Cursor) -> None:
-        """Give the room of what was deleted back to the disk."""
+        """Return the space of deleted data to the disk."""
         ...
 
     def size(self, cursor: Cursor) -> int:
-        """Bytes of disk that the ledger takes."""
+        """Return the disk space of the ledger, in bytes."""
         ...
 
     def translate(self, error: BaseException) -> HivemindError | None:
-        """What an error of the database's library means here, or `None` for one that is none of the store's."""
+        """Return the package's error for an error of the database's library; `None` for any other error."""
         ...

@@ -1,4 +1,4 @@
-"""`Interruption`: ends what a call does in the database from another thread, when nobody awaits it any more."""
+"""`Interruption`: stops the database work of a call from another thread, when nobody awaits the call any more."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextvars import ContextVar
 
 
 class Interrupted(BaseException):
-    """A call was interrupted; its transaction is undone. No handler of errors is to take it for one."""
+    """A call was interrupted and its transaction rolled back. Error handlers must not handle it."""
 
 
 class Interruption:
-    """Can be requested once, at any moment of a call. Whoever began a transaction in the call ends it then."""
+    """An interruption request for one call. Whoever began a transaction in the call ends it then."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,29 +20,33 @@ class Interruption:
         self.requested = False
 
     def request(self) -> None:
-        """Stop the statement that is running, and let no other one begin. May wait for a network."""
+        """Stop the running statement, and prevent any further one. May wait for a network."""
         with self._lock:
             self.requested = True
             for stop in self._under_way:
                 stop()
 
     def check(self) -> None:
-        """Raise `Interrupted` if it was requested."""
+        """Raise `Interrupted` if an interruption was requested."""
         if self.requested:
             raise Interrupted
 
     def begin(self, stop: Callable[[], None]) -> None:
-        """Have `stop` called on request, until `end`. Raises `Interrupted` if it was requested before."""
+        """Register `stop` to be called on request, until `end`.
+
+        Raises:
+            Interrupted: An interruption was requested before.
+        """
         with self._lock:
             self.check()
             self._under_way.append(stop)
 
     def end(self, stop: Callable[[], None]) -> None:
-        """From here on `stop` is not called, and a call of it that had begun is over."""
+        """Unregister `stop`, after a call of it that has begun."""
         with self._lock:
             if stop in self._under_way:
                 self._under_way.remove(stop)
 
 
 interruption: ContextVar[Interruption | None] = ContextVar("pydantic_hivemind.interruption", default=None)
-"""That of the call under way in this context; `None` for a call that is not awaited."""
+"""The interruption of the current call in this context; `None` for a call that is not awaited."""

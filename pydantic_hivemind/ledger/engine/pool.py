@@ -1,7 +1,7 @@
-"""The way into the database and out again: a connection for each use, kept away from forks, with errors explained.
+"""Connections to the database: one for each use, closed before forks, with errors translated.
 
-SQLAlchemy opens connections and knows the dialects. Those that are open are kept here: to borrow one from a pool
-of SQLAlchemy's, through a generator for each thing to look after, costs half as much as a query.
+SQLAlchemy opens connections and provides dialects. Open connections are kept here, because borrowing one from
+SQLAlchemy's pool costs half as much as a query.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pydantic_hivemind.errors import InvalidOption, StoreClosed
 from pydantic_hivemind.ledger.engine.driver import Driver
 
 KEPT_CONNECTIONS = 16
-"""Open connections kept for later; more are opened as threads need them. One costs about 100 KB."""
+"""Number of idle connections that are kept; more are opened as threads need them. One takes about 100 KB."""
 
 
 TRUSTED_SECONDS = 30.0
-"""After this time without use a connection is asked whether it is still there: less than what closes idle ones."""
+"""Idle time after which a connection is tested before use, in seconds: less than what closes idle connections."""
 
 
 class _Idle(NamedTuple):
@@ -31,7 +31,7 @@ class _Idle(NamedTuple):
 
 
 class Connections:
-    """Connections for any number of threads. The one used last is used next: its cache is warm."""
+    """Connections for any number of threads. The most recently used one is used next, because its cache is warm."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -41,11 +41,11 @@ class Connections:
         self._gate = Gate(self)
 
     def take(self) -> PoolProxiedConnection:
-        """A connection for the caller alone, to be given back.
+        """Return a connection for exclusive use.
 
         Raises:
             StoreClosed: The database was closed.
-            StoreError: It cannot be opened.
+            StoreError: The connection cannot be opened.
         """
         if self._closed:
             raise StoreClosed("the hive is closed; open it again")
@@ -60,10 +60,10 @@ class Connections:
     def give_back(
         self, connection: PoolProxiedConnection, error: BaseException | None = None, *, keep: bool = True
     ) -> None:
-        """Take a connection back, to `keep` it or to close it, undoing what was begun if there was an error.
+        """Return a connection, to keep or close it; after an error its transaction is rolled back.
 
         Raises:
-            StoreError: What the error means, if it is one of the driver's.
+            StoreError: The translated error, if it is one of the driver's.
         """
         try:
             if error is not None:
@@ -82,7 +82,7 @@ class Connections:
             self._explain(error)
 
     def close(self) -> None:
-        """Close the connections, those in use when they are given back."""
+        """Close the connections; those in use when they are returned."""
         self._closed = True
         self._close_idle()
 
@@ -91,7 +91,7 @@ class Connections:
         self._close_idle()
 
     def after_fork(self) -> None:
-        """Begin anew in a forked child."""
+        """Reset in a forked child."""
         self._driver.after_fork()
 
     def _idle_one(self) -> PoolProxiedConnection | None:
@@ -119,7 +119,7 @@ class Connections:
                 self._idle.pop().connection.close()
 
     def _explain(self, error: BaseException) -> None:
-        """Raise what an error of the driver's means here."""
+        """Raise the translation of a driver's error."""
         if isinstance(error, UnicodeEncodeError):
             # Of something that is not checked before, as there is nothing of such a name anyway.
             raise InvalidOption("a text contains a lone surrogate, which cannot be stored; remove it") from None

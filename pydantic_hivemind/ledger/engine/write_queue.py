@@ -1,4 +1,4 @@
-"""`Line`: where threads wait for their turn to write, before one of them waits for other processes."""
+"""`Line`: the queue in which threads wait to write, before one of them waits for other processes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pydantic_hivemind.errors import StoreBusy
 from pydantic_hivemind.ledger.engine.interruption import interruption
 
 LOOK_SECONDS = 0.05
-"""Seconds after which a call that waits looks whether anybody still awaits it: so late its cancellation is at most."""
+"""Interval in seconds at which a waiting call checks whether it was cancelled."""
 
 
 class Line:
-    """Lets one thread through at a time."""
+    """A queue that admits one thread at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def within(self, seconds: float | None) -> Turn:
-        """To be entered by one that waits so long at most; without an end if that is `None`."""
+        """Return a context manager that waits at most that many seconds; without a limit if `None`."""
         return Turn(self._lock, seconds)
 
 
 class Turn:
-    """Entered, it is the turn of this thread; what is left of its time is then for other processes to take."""
+    """The exclusive use of the queue by this thread."""
 
     __slots__ = ("_lock", "_seconds")
 
@@ -35,11 +35,11 @@ class Turn:
         self._seconds = seconds
 
     def __enter__(self) -> float | None:
-        """Seconds that are left; all of them for one that did not have to wait.
+        """Wait for the queue, and return the remaining seconds.
 
         Raises:
             StoreBusy: The time is over.
-            Interrupted: Nobody awaits the call any more.
+            Interrupted: The call was cancelled.
         """
         if self._lock.acquire(blocking=False):
             return self._seconds
@@ -49,7 +49,7 @@ class Turn:
         return None if self._seconds is None else max(0.0, self._seconds - (time.monotonic() - began))
 
     def _acquire(self) -> bool:
-        """Wait for the lock; whether it was to be had in time."""
+        """Wait for the lock, and return whether it was acquired in time."""
         call = interruption.get()
         if call is None:
             return self._lock.acquire(timeout=-1 if self._seconds is None else self._seconds)

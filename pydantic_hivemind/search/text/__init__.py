@@ -1,1 +1,1 @@
-"""What a text is made of: chunks, terms, and BM25 over them."""
+"""Text analysis: chunks, terms, and BM25."""

@@ -1,9 +1,9 @@
-"""Ranking chunks by the words of a query: BM25 over the chunks of one scope, in which neighbours count.
+"""BM25 with neighbour weighting: ranks the chunks of one scope by the words of a query.
 
-What a chunk is about is often said a few lines away: the question above an answer, the sentence before a "she".
-So a word counts for the chunks around it too, the less the further away, as if each chunk had fields for its
-neighbours (BM25F, Robertson, Zaragoza and Taylor 2004). There is one set of postings, and the spreading is done
-for the words of a query only.
+The subject of a chunk is often named a few lines away: in the question above an answer, or in the sentence before a
+"she". So a word also counts for adjacent chunks, with a weight that decreases with the distance, as if each chunk had
+fields for its neighbours (BM25F, Robertson, Zaragoza and Taylor 2004). There is one set of postings, and the weights
+are spread at query time, for the words of the query only.
 
 An index is not safe to use from several threads at once.
 """
@@ -23,22 +23,21 @@ from pydantic_hivemind.search.text.terms import terms
 
 K1 = 1.2
 B = 0.75
-"""The constants of BM25 that Lucene and Elasticsearch use: how soon repetition stops counting, how much length does."""
+"""The constants of BM25 in Lucene and Elasticsearch: saturation of term frequency, and length normalisation."""
 
 REACH = 4
-"""Chunks to either side that a word counts for: at distance d as 1/(1+d). The last is a fifth; what is further
-away adds noise only."""
+"""Number of chunks to either side for which a word counts, at distance d with weight 1/(1+d). More adds only noise."""
 
 SPREADS_BELOW = 1 / (2 * REACH + 1)
-"""A word in a larger share of the chunks is expected within reach of any chunk, so that finding it there says
-nothing: it counts where it stands only."""
+"""Maximum share of chunks with a word for which its weight is spread: a more common word is expected near any chunk,
+and counts only where it occurs."""
 
 FEW = 1 / 64
-"""Share of the rows that a word may be in for it to take less to go to those around each than through all rows: for
-100 among 100,000 a tenth, for 2,000 as much."""
+"""Maximum share of rows with a word for which only the rows around its occurrences are visited: faster than visiting
+all rows, ten times with 100 occurrences in 100,000 rows, and equal with 2,000."""
 
 MOST_TERMS = 64
-"""Words of a query that are looked for, the rarest first: a pasted page asks for what is special in it."""
+"""Maximum number of query words, the rarest first, which bounds the cost of a pasted page."""
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -46,15 +45,14 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Statistics:
-    """How common the words of a query are.
+    """Document frequencies of the words of a query.
 
-    Those of the indexes that a search goes through are added up, so that where a passage is kept does not change
-    its score.
+    They are summed over all indexes of a search, so that the score of a passage does not depend on its scope.
 
     Attributes:
-        chunks: How many chunks there are.
-        length: The sum of their lengths, neighbours included, in words.
-        documents: For each word that occurs, in how many chunks.
+        chunks: Number of chunks.
+        length: Sum of their lengths in words, neighbours included.
+        documents: For each word, the number of chunks in which it occurs.
     """
 
     chunks: int = 0
@@ -68,7 +66,7 @@ class Statistics:
         return Statistics(self.chunks + other.chunks, self.length + other.length, documents)
 
     def informative(self) -> list[tuple[str, float]]:
-        """The words worth looking for with what finding each says: BM25's inverse document frequency, in nats."""
+        """Return the informative words with their inverse document frequency as in BM25, in nats."""
         rarest = sorted(self.documents, key=self.documents.__getitem__)[:MOST_TERMS]
         return [(term, math.log1p((self.chunks - (n := self.documents[term]) + 0.5) / (n + 0.5))) for term in rarest]
 
@@ -80,9 +78,9 @@ class _File:
 
 
 class LexicalIndex:
-    """The words of the chunks of one scope, file by file.
+    """The lexical index of one scope.
 
-    Every chunk has a row; the rows of a file lie together, with `REACH` rows that stay empty before the next file.
+    Every chunk has a row; the rows of a file are contiguous, followed by `REACH` empty rows.
     """
 
     def __init__(self) -> None:
@@ -99,7 +97,7 @@ class LexicalIndex:
         self._layout: _Layout | None = None
 
     def __len__(self) -> int:
-        """How many chunks there are."""
+        """Return the number of chunks."""
         return sum(file.count for file in self._files.values())
 
     def __contains__(self, path: str) -> bool:
@@ -108,10 +106,10 @@ class LexicalIndex:
     def replace(
         self, path: str, chunks: Sequence[str], context: Sequence[str] = (), *, name: str | None = None
     ) -> None:
-        """Take the chunks of a file, in order, instead of those it had. Costs the size of the file.
+        """Replace the chunks of a file. The cost is proportional to the size of the file.
 
-        Each may have a `context` that is not in its text, such as the headings above it. The words of the file's
-        `name` (default: the path) are part of it: names and dates of files say what they are about.
+        Each chunk may have a `context` outside its text, such as the headings above it. The words of the file's `name`
+        (default: the path) are part of it: names and dates of files describe their content.
         """
         self.remove(path)
         first = len(self._lengths)
@@ -136,7 +134,7 @@ class LexicalIndex:
         self._layout = None
 
     def remove(self, path: str) -> None:
-        """Forget a file, if it is there."""
+        """Remove a file, if it is in the index."""
         file = self._files.pop(path, None)
         if file is None:
             return
@@ -147,7 +145,7 @@ class LexicalIndex:
             self._compact()
 
     def _compact(self) -> None:
-        """Number the rows anew, without those of files that are gone."""
+        """Renumber the rows, without those of removed files."""
         files, lengths, postings = self._files, self._lengths, self._postings
         live = np.frombuffer(bytes(self._live), dtype=bool)
         self._clear()
@@ -183,7 +181,7 @@ class LexicalIndex:
 
 @dataclass(frozen=True)
 class _Layout:
-    """What of an index does not depend on the query; a row without a chunk is endless, so that its score is 0."""
+    """The query-independent part of an index; a row without a chunk has infinite length, so that its score is 0."""
 
     live: NDArray[np.bool_]
     lengths: Floats
@@ -204,7 +202,7 @@ class _Layout:
 
 
 class Matches:
-    """Where the words of a query occur in one index, until that changes."""
+    """Occurrences of a query's words in one index, valid until the index changes."""
 
     def __init__(self, layout: _Layout, files: dict[str, _File], postings: dict[str, tuple[Integers, Floats]]) -> None:
         self._layout = layout
@@ -213,12 +211,12 @@ class Matches:
 
     @property
     def statistics(self) -> Statistics:
-        """How common the words are here."""
+        """Return the statistics of this index."""
         documents = {term: len(rows) for term, (rows, _) in self._postings.items()}
         return Statistics(self._layout.chunks, self._layout.length, documents)
 
     def scores(self, statistics: Statistics | None = None) -> Scores:
-        """The score of every chunk, by the statistics of all indexes that are searched (default: this one)."""
+        """Return the score of every chunk, with the statistics of all searched indexes (default: this one)."""
         statistics = statistics or self.statistics
         layout = self._layout
         average = max(statistics.length / max(statistics.chunks, 1), 1.0)
@@ -247,7 +245,7 @@ class Matches:
 
 
 def _reached(rows: Integers, counts: Floats) -> tuple[Integers, Floats]:
-    """The rows within reach of some, and what each gets, as `_spread` gives it."""
+    """Return the rows within reach of some rows, and the weight of each, as `_spread` does."""
     near = (rows[:, None] + _DISTANCES).ravel()
     given = (counts[:, None] * _SHARES).ravel()
     order = np.argsort(near, kind="stable")
@@ -261,7 +259,7 @@ _SHARES = (1 / (1 + np.abs(_DISTANCES))).astype(np.float32)
 
 
 def _spread(own: Floats) -> Floats:
-    """What each row gets when every row gives to those within reach."""
+    """Return the weight of each row after every row has spread its own to those within reach."""
     spread: Floats = np.array(own)
     for distance in range(1, REACH + 1):
         given = own * np.float32(1 / (1 + distance))
@@ -271,7 +269,7 @@ def _spread(own: Floats) -> Floats:
 
 
 class Scores:
-    """The scores of the chunks of one index for one query; a chunk is named by its path and its place in the file."""
+    """Scores of the chunks of one index for one query; a chunk is identified by its path and its number in the file."""
 
     def __init__(self, layout: _Layout, files: dict[str, _File], scores: Floats) -> None:
         self._layout = layout
@@ -279,7 +277,7 @@ class Scores:
         self._scores = scores
 
     def of(self, path: str, ordinal: int) -> float:
-        """The score of a chunk, counted from 0 in its file; 0 where no word of the query is near, or no such chunk."""
+        """Return the score of a chunk, numbered from 0 in its file; 0 if no word of the query is near."""
         file = self._files.get(path)
         if file is None or not 0 <= ordinal < file.count:
             return 0.0
@@ -288,7 +286,7 @@ class Scores:
     def best(
         self, limit: int, visible: Callable[[str], bool] | None = None, floor: float = 0.0
     ) -> list[tuple[tuple[str, int], float]]:
-        """The best chunks of the files that are visible (default: all), best first, with a score above `floor`."""
+        """Return the best chunks of the visible files (default: all), best first, with a score above `floor`."""
         rows = np.flatnonzero(self._scores > floor)
         taken = max(4 * limit, 1)
         while True:

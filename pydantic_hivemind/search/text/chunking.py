@@ -1,8 +1,8 @@
-"""Cutting a text into chunks that follow its structure.
+"""Splitting of a text into chunks that follow its structure.
 
-The chunks of a text join back to exactly the text. Where a chunk begins is decided by the lines around that place
-and by nothing further away (but for the fence of a code block that it stands in), so that an edit changes the
-chunks it touches, and an append the last one.
+The chunks of a text join back to exactly the text. The beginning of a chunk depends only on the lines around it, and on
+the fence of a code block that it is in, so that an edit changes only the chunks it touches, and an append only the
+last one.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from zlib import crc32
 
 MOST_CHARACTERS = 1000
-"""Longest chunk. Small sentence embedders read 256 tokens, about this much English, and ignore what comes after;
-embedders that average words blur what is longer."""
+"""Maximum length of a chunk, in characters. Small sentence embedders read 256 tokens, about this much English, and
+ignore the rest; embedders that average words blur longer texts."""
 
 TITLE_CHARACTERS = 60
-"""A paragraph shorter than this that ends no sentence is a title of what follows; and a line that ends its sentence
-before this column was ended by its author, not by the wrapping at 72 to 100 columns that is usual."""
+"""A shorter paragraph that does not end a sentence is a title of what follows; and a line that ends its sentence before
+this column was ended by its author, not by wrapping at 72 to 100 columns."""
 
 _CUT_ONE_IN = 4
-"""Once half a chunk is full, it is cut after a line in so many, chosen by its content: an insertion then moves the
-cuts up to the next such line only, where cuts by size alone would all move."""
+"""Once a chunk is half full, it is split after one in so many lines, chosen by its content: an insertion then moves the
+splits only up to the next such line, whereas splits by size alone would all move."""
 
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+\S")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
@@ -43,7 +43,7 @@ _ENDS_SENTENCE = re.compile(r"""[.!?\u3002\uff01\uff1f]["')\]\u201d\u2019*_`]*$"
 
 @dataclass(frozen=True)
 class Chunk:
-    """A contiguous span of a text; lines count from 1, and `last_line` is the last one that it has a part of."""
+    """A contiguous span of a text; lines count from 1, and `last_line` is the last line that it contains a part of."""
 
     text: str
     first_line: int
@@ -51,7 +51,7 @@ class Chunk:
 
 
 def split(text: str) -> list[Chunk]:
-    """The chunks of a text, in order, none empty; blank lines belong to the chunk before them."""
+    """Return the chunks of a text, in order, none empty; blank lines belong to the chunk before them."""
     chunks: list[Chunk] = []
     line = 1
     for block in _lead(_blocks(text)):
@@ -63,7 +63,7 @@ def split(text: str) -> list[Chunk]:
 
 
 def headings(chunks: Sequence[Chunk]) -> list[str]:
-    """For each chunk of a Markdown text, the headings above its end, outermost first, one a line."""
+    """Return, for each chunk of a Markdown text, the headings above its end, outermost first, one a line."""
     above: list[tuple[int, str]] = []
     found: list[str] = []
     for chunk in chunks:
@@ -82,7 +82,7 @@ def headings(chunks: Sequence[Chunk]) -> list[str]:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """Runs of lines that belong together, each with the blank lines after it."""
+    """Yield runs of lines that belong together, each with the blank lines after it."""
     block: list[str] = []
     before = ""  # the last line that is not blank
     gap = False  # whether blank lines followed it
@@ -105,13 +105,13 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines with their ends: only a line feed ends one, as everywhere in this package."""
+    """Return the lines with their ends: only a line feed ends a line, as everywhere in this package."""
     lines = text.split("\n")
     return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
 def _fence_after(line: str, fence: str) -> str:
-    """The fence that is open after a line."""
+    """Return the fence that is open after a line."""
     mark = _FENCE.match(line)
     if mark is None:
         return fence
@@ -122,7 +122,7 @@ def _fence_after(line: str, fence: str) -> str:
 
 
 def _begins(line: str, before: str, *, gap: bool) -> bool:
-    """Whether a line begins a block, when `before` is the line before it, or before the gap."""
+    """Return whether a line begins a block; `before` is the line before it, or before the gap."""
     if any(kind.match(line) for kind in (_HEADING, _ITEM, _RECORD, _FENCE)):
         return True
     if not any(map(str.isalnum, line)):
@@ -136,7 +136,7 @@ def _begins(line: str, before: str, *, gap: bool) -> bool:
 
 
 def _ended_early(before: str, line: str) -> bool:
-    """Whether a sentence ended its line although there was room for more of the next."""
+    """Return whether a sentence ended its line although the next word would have fitted."""
     before = before.rstrip()
     return len(before) < TITLE_CHARACTERS and line[0].isupper() and bool(_ENDS_SENTENCE.search(before))
 
@@ -145,7 +145,7 @@ def _ended_early(before: str, line: str) -> bool:
 
 
 def _lead(blocks: Iterator[str]) -> Iterator[str]:
-    """Put what only introduces the next block, as titles do, together with it."""
+    """Join blocks that only introduce the next one, such as titles, with it."""
     lead = ""
     for block in blocks:
         lead += block
@@ -169,9 +169,9 @@ def _introduces(block: str) -> bool:
 
 
 def _pack(text: str, cuts: Sequence[Callable[[str], list[str]]]) -> Iterator[str]:
-    """Chunks of whole parts, as the first of the cuts makes them; the next one cuts a part that is too long itself.
+    """Return chunks of whole parts, by the first kind of split; the next kind splits a part that is too long itself.
 
-    Nothing depends on what comes later, or else an append could move the cuts before it.
+    Nothing depends on later text, because otherwise an append could move earlier splits.
     """
     chunk = ""
     for part in cuts[0](text):

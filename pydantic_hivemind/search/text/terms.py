@@ -1,4 +1,4 @@
-"""The terms of a text, which a lexical index counts and looks for."""
+"""The terms of a text, which the lexical index counts and looks up."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import snowballstemmer
 
 MOST_TERM_CHARACTERS = 64
-"""What is longer is no word (keys, encoded data) and is told apart by its beginning."""
+"""Maximum length of a term, in characters. Longer ones are not words (keys, encoded data), and are truncated."""
 
 _CACHED_STEMS = 1 << 16
-"""Distinct words whose stems are kept, about 10 MB; the stemmer takes 2 us a word in C and 35 us in Python."""
+"""Number of words whose stems are cached, about 10 MB; the stemmer takes 2 us a word in C and 35 us in Python."""
 
 _CACHED_TEXTS = 1 << 12
-"""Chunks whose terms are kept, about 10 MB: a file that is indexed again after an edit pays for what changed."""
+"""Number of chunks whose terms are cached, about 10 MB: reindexing an edited file costs only the changed chunks."""
 
 _MOST_CACHED_CHARACTERS = 1000
-"""As long as a chunk can be: a pasted page is not kept."""
+"""Maximum length of a cached text: that of a chunk, so that a pasted page is not cached."""
 
 _GRAMMAR = """
     i me my myself we us our ours ourselves you your yours yourself yourselves he him his himself she her hers
@@ -35,13 +35,13 @@ _GRAMMAR = """
     all any both each few more most other some such no not only own same just also
 """
 STOP_WORDS = frozenset(_GRAMMAR.split())
-"""English words of grammar, which nearly every text has. `may` is not among them, it is a month; nor is `won`."""
+"""English function words, which nearly every text contains. `may`, the month, and `won` are not among them."""
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-"""Scripts that write no space between words: Thai, Lao, Burmese, Khmer, kana, Han."""
+"""Scripts that are written without spaces between words: Thai, Lao, Burmese, Khmer, kana, Han."""
 
 _MARKS = "\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0dff"
-"""Vowel signs, which are part of a word although they are no letters: Hebrew, Arabic, the scripts of India."""
+"""Vowel signs, which are part of a word although they are not letters: Hebrew, Arabic, the scripts of India."""
 
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _TERM = re.compile(rf"([{_UNSPACED}]+)|((?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])+)")
@@ -53,7 +53,7 @@ _MONTHS = "january february march april may june july august september october n
 
 
 class _Stemmer(local):
-    """One for each thread, as a stemmer works in place."""
+    """A stemmer for each thread, because a stemmer works in place."""
 
     def __init__(self) -> None:
         self.english: Any = snowballstemmer.stemmer("english")  # pyright: ignore[reportUnknownMemberType]
@@ -63,10 +63,10 @@ _stemmer = _Stemmer()
 
 
 def terms(text: str) -> tuple[str, ...]:
-    """The terms of a text in order: case, accents and endings folded, words of grammar left out.
+    """Return the terms of a text in order, with case, accents and endings folded, and stop words left out.
 
-    Numbers lose their separators and ordinal endings, and `2026-03-04` reads as `2026 march 4`, so that however
-    a day is written it is found. Scripts without spaces are cut into characters and overlapping pairs of them.
+    Numbers lose their separators and ordinal endings, and `2026-03-04` becomes `2026 march 4`, so that a date is found
+    in every notation. Scripts without spaces are split into characters and overlapping pairs of them.
     """
     return _cached_terms(text) if len(text) <= _MOST_CACHED_CHARACTERS else _terms(text)
 

@@ -1,6 +1,6 @@
-"""One scope's Chroma: its collections are the scope's mounts. The only importer of chromadb, on first use.
+"""The Chroma client of one scope, whose collections are the scope's mounts. The only module that imports chromadb.
 
-Nothing of Chroma's own comes out of here but what `handle` gives away: whatever it does wrong is `ChromaUnavailable`.
+It exposes nothing of Chroma except through `handle`: every failure is raised as `ChromaUnavailable`.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from chromadb.config import System
 
 Metadata = Mapping[str, str | int | float | bool]
-"""What a record says of its chunk. Never lists: Chroma 1.5 returned their rows for other collections' records."""
+"""Metadata of a record. Never lists: Chroma 1.5 returned their rows for records of other collections."""
 
 BATCH = 25
-"""Records in one write: Chroma holds the interpreter's lock all the while, 1.6 ms a record, so 40 ms. Writing more at a
-time is no cheaper."""
+"""Records in one write: Chroma holds the interpreter's lock during a write, 1.6 ms a record, so 40 ms. Larger batches
+are not cheaper."""
 
 PAGE = 5_000
-"""Records in one answer: SQLite, which Chroma asks, takes 32,766 variables, and each record is one or more."""
+"""Records in one response: SQLite, which Chroma uses, accepts 32,766 variables, and each record takes one or more."""
 
 PATHS = 500
-"""Paths in one question, of which each is a variable."""
+"""Paths in one query, each of which takes a variable."""
 
 LOW_SPACE = 256 << 20
-"""Free bytes on a disk below which Chroma is left alone, as it hangs for good where a disk is full. Between two checks
-it writes one batch; at worst the index file grows by a fifth, which is 200 MB at a million vectors."""
+"""Free disk space below which Chroma is not used, in bytes, because it hangs on a full disk. Between two checks it
+writes one batch; at worst the index file grows by a fifth, which is 200 MB at a million vectors."""
 
 KEPT_INDEXES = 4_096
-"""Indexes that one Chroma keeps loaded, in 64 shards. It takes a fifth of RLIMIT_NOFILE otherwise, and answers wrongly
-once that is fewer than it needs; a scope has a handful of mounts."""
+"""Indexes that one Chroma client keeps loaded, in 64 shards. The default, a fifth of RLIMIT_NOFILE, gives wrong results
+once it is less than needed; a scope has a handful of mounts."""
 
 HNSW: dict[str, str | int] = {
     "hnsw:space": "cosine",
@@ -69,15 +69,15 @@ T = TypeVar("T")
 
 
 class ChromaUnavailable(Exception):
-    """Chroma cannot be used for this now; go on without it."""
+    """Chroma cannot be used; continue without it."""
 
 
 class ChromaNotOpened(ChromaUnavailable):
-    """It was not even opened, so that nothing is said of what it holds."""
+    """Chroma could not be opened, which says nothing about its content."""
 
 
 class Record(NamedTuple):
-    """A chunk as a collection holds it. An id is never used again for other content."""
+    """A chunk as a collection stores it. An id is never reused for other content."""
 
     id: str
     text: str
@@ -86,10 +86,10 @@ class Record(NamedTuple):
 
 
 class ScopeChroma:
-    """An open Chroma. Safe for threads. What fails once is not used again, as its files may be damaged.
+    """An open Chroma client of one scope. Safe for threads. After a failure it is not used again.
 
-    In memory without a directory: two `System`s share nothing then, as two `chromadb.EphemeralClient`s of a process
-    would. It costs four file descriptors and leaves nothing on disk, whatever happens to the process.
+    Without a directory it is in memory: separate `System`s share nothing, unlike several `chromadb.EphemeralClient`s of
+    a process. It takes four file descriptors and leaves nothing on disk, however the process ends.
     """
 
     def __init__(self, embedder: Embedder, directory: Path | None, synced: int) -> None:
@@ -108,7 +108,7 @@ class ScopeChroma:
             self._collections = {model.name: self._collection(model) for model in self._api.list_collections()}
 
     def add(self, collection: str, records: Sequence[Record]) -> None:
-        """Store records. One whose id is stored already is left as it is."""
+        """Store records. A record whose id exists already is left unchanged."""
         for record in records:
             _check(record.metadata)
         for batch in _batches(records, BATCH):
@@ -137,14 +137,14 @@ class ScopeChroma:
                     found.update(ids=stored["ids"], metadatas=cast("Any", merged))
 
     def remove(self, collection: str, ids: Sequence[str]) -> None:
-        """Delete records. Ids that are not stored do not matter."""
+        """Delete records. Unknown ids are ignored."""
         for batch in _batches(ids, BATCH):
             with self._calling():
                 if found := self._collections.get(collection_name(collection)):
                     found.delete(ids=list(batch))
 
     def ids_of(self, collection: str, paths: Sequence[str]) -> dict[str, list[str]]:
-        """The ids of the records of files, by the `path` in their metadata; files that have none are left out."""
+        """Return the ids of the records of files by path; files without records are left out."""
         ids: defaultdict[str, list[str]] = defaultdict(list)
         for some in _batches(paths, PATHS):
             for start in range(0, 1 << 62, PAGE):
@@ -162,7 +162,7 @@ class ScopeChroma:
         return dict(ids)
 
     def nearest(self, collection: str, vector: Vectors, limit: int) -> list[tuple[str, float]]:
-        """The ids of the records nearest to a vector, and their cosine similarity, best first."""
+        """Return the ids of the records nearest to a vector, with their cosine similarity, best first."""
         with self._calling():
             found = self._collections.get(collection_name(collection))
             if found is None or limit < 1:
@@ -172,7 +172,7 @@ class ScopeChroma:
             return [(id, 1 - distance) for id, distance in zip(answer["ids"][0], distances, strict=True)]
 
     def handle(self, collection: str) -> Collection:
-        """The collection itself. It works as long as it is referenced and its hive is open."""
+        """Return the collection itself. It works as long as it is referenced and its hive is open."""
         with self._calling():
             handle = self._collection(self._get_or_create(collection).get_model())
         self._lent[id(handle)] = handle
@@ -180,18 +180,18 @@ class ScopeChroma:
 
     @property
     def lent(self) -> bool:
-        """Whether somebody still has a collection of it."""
+        """Whether a collection of it is still referenced."""
         return len(self._lent) > 0
 
     def stop(self) -> None:
-        """Free all it holds: memory, files, threads."""
+        """Free its memory, files and threads."""
         self.failed = True
         self._collections.clear()
         with _translated():
             self._system.stop()
 
     def disown(self) -> object:
-        """In a forked child: what must never be touched again, not even to be freed. Handed-out collections fail."""
+        """Keep the parent's objects alive in a forked child, where freeing them is not safe."""
         self.failed = True
         self._collections.clear()
         return vars(self._api).pop("bindings", None)
@@ -225,32 +225,32 @@ class ScopeChroma:
 
 
 def usable() -> bool:
-    """Whether this process may use Chroma: not if it was forked from one that had, where it would hang.
+    """Return whether this process may use Chroma: after a fork from a user of Chroma it would hang.
 
-    Some threads, which all Chromas of a process share, are in the parent only.
+    Threads that all Chroma clients of a process share exist only in the parent.
     """
     return _processes in ([], [os.getpid()])
 
 
 _processes: list[int] = []
-"""The process that started a Chroma, if any did: this one, or one that it was forked from."""
+"""The process that started Chroma, if any did: this one, or one that it was forked from."""
 
 
 def is_low(directory: Path) -> bool:
-    """Whether so little space is left on the disk that Chroma must not be called."""
+    """Return whether the disk has too little space to call Chroma."""
     space = os.statvfs(directory)
     return space.f_bavail * space.f_frsize < LOW_SPACE
 
 
 def collection_name(mount: str) -> str:
-    """What the collection of a mount is called: as the mount if Chroma takes the name, else a hash of it."""
+    """Return the name of a mount's collection: the mount's own if Chroma accepts it, else a hash of it."""
     if re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]{1,510}[a-zA-Z0-9]", mount) and not mount.startswith("mount-"):
         return mount
     return f"mount-{hashlib.sha256(mount.encode()).hexdigest()}"
 
 
 class _Embedding:
-    """An embedder as a collection asks for it, so that `query_texts` and `documents` work."""
+    """An embedder as collections expect it, so that `query_texts` and `documents` work."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder

@@ -1,7 +1,8 @@
-"""A directory that one process at a time may write, and that is believed only if its last owner closed it cleanly.
+"""Directories that one process at a time may write, trusted only if the last owner closed them cleanly.
 
-What a scope's Chroma keeps on disk is derived: it is thrown away whenever there is a doubt about it. Nothing here
-raises where a directory cannot be had, be it another process's, read-only or no directory; the caller does without.
+What a scope's Chroma stores on disk is derived, and discarded whenever it may be damaged. Nothing here raises if a
+directory is not available, because another process owns it, it is read-only, or not a directory; callers continue
+without it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ LOCK = "lock"
 """File that the owner holds locked; the lock ends with the process."""
 
 MARKER = "clean.json"
-"""File that is there only while nobody owns the directory and its last owner closed it."""
+"""File that exists only while the directory has no owner and the last owner closed it cleanly."""
 
 GONE = "gone"
-"""File that is there if the scope is not there any more: the owner is to delete the directory when it lets go of it."""
+"""File that exists if the scope was destroyed: the owner must delete the directory when it closes it."""
 
 CONTENT = "chroma"
-"""Directory of what is kept."""
+"""Subdirectory with the content."""
 
 
 class Directory:
@@ -40,7 +41,7 @@ class Directory:
         """What its last owner said at `close`; 0 for an empty one."""
 
     def close(self, synced: int) -> None:
-        """Let go of it, saying that all in it is whole. Nobody may be writing to it any more."""
+        """Release the directory and mark its content as complete. Nothing may be writing to it any more."""
         with suppress(OSError):
             for path in _files(self.content):
                 _write_through(path)
@@ -55,7 +56,7 @@ class Directory:
             remove(self._path)
 
     def delete(self) -> None:
-        """Delete it and all that is in it."""
+        """Delete the directory and its content."""
         with suppress(OSError):
             _remove(self.content)
             (self._path / MARKER).unlink(missing_ok=True)
@@ -65,7 +66,7 @@ class Directory:
         self._release()
 
     def abandon(self) -> None:
-        """Let go of it in a forked child, which is not the owner."""
+        """Release the directory in a forked child, which is not the owner."""
         # This does not unlock what the parent has open, too.
         os.close(self._lock)
 
@@ -76,9 +77,10 @@ class Directory:
 
 
 def own(path: Path, stamp: str) -> Directory | None:
-    """Own a directory, which is emptied unless it was closed cleanly under the same stamp.
+    """Take ownership of a directory, and empty it unless it was closed cleanly under the same stamp.
 
-    `None` if it cannot be had at once.
+    Returns:
+        The directory; `None` if it is not available at once.
     """
     with suppress(OSError):
         path.mkdir(parents=True, exist_ok=True)
@@ -96,20 +98,20 @@ def own(path: Path, stamp: str) -> Directory | None:
 
 
 def discard(path: Path) -> None:
-    """Delete a directory, if nobody owns it."""
+    """Delete a directory, if it has no owner."""
     if os.path.lexists(path) and (directory := own(path, "")):
         directory.delete()
 
 
 def remove(path: Path) -> None:
-    """Delete a directory for good: now, or as soon as its owner closes it."""
+    """Delete a directory permanently: now, or as soon as its owner closes it."""
     with suppress(OSError):
         (path / GONE).touch()
     discard(path)
 
 
 def _take(path: Path, stamp: str) -> int:
-    """What was synced, if the content can be believed; otherwise 0, and it is gone."""
+    """Return the watermark of the content if it can be trusted; otherwise delete it and return 0."""
     content, marker = path / CONTENT, _read_marker(path)
     clean = marker is not None and marker["stamp"] == stamp and marker["files"] == _state(content)
     # Gone for good before anything else changes: whatever happens from here on, the content is in doubt.
@@ -123,19 +125,19 @@ def _take(path: Path, stamp: str) -> int:
 
 
 def is_clean(path: Path, stamp: str) -> bool:
-    """Whether there is a directory that was closed under this stamp and that nobody owns."""
+    """Return whether a directory was closed under this stamp and has no owner."""
     marker = _read_marker(path)
     return marker is not None and marker["stamp"] == stamp
 
 
 def stamp_of(path: Path) -> str | None:
-    """The stamp that a directory was closed under; `None` if it is in use or was not."""
+    """Return the stamp under which a directory was closed; `None` if it is in use or was not closed."""
     marker = _read_marker(path)
     return None if marker is None else str(marker["stamp"])
 
 
 def is_in_doubt(path: Path) -> bool:
-    """Whether there is a directory that nobody owns and that its last owner did not close cleanly."""
+    """Return whether a directory has no owner and was not closed cleanly."""
     try:
         lock = os.open(path / LOCK, os.O_RDONLY)
     except OSError:
@@ -159,7 +161,7 @@ def _read_marker(path: Path) -> dict[str, Any] | None:
 
 
 def _state(content: Path) -> dict[str, list[int]]:
-    """The size and the time of every file: whoever changes or truncates one, or copies them all, changes it."""
+    """Return the size and time of every file, to detect changed, truncated or copied files."""
     found = {str(path.relative_to(content)): path.stat() for path in _files(content)}
     return {name: [status.st_size, status.st_mtime_ns] for name, status in found.items()}
 

@@ -1,4 +1,4 @@
-"""All Chromas of a hive: few are open at a time, and each scope's is a directory, or in memory."""
+"""The pool of a hive's Chroma clients: few are open at a time, each on a scope's directory or in memory."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from pydantic_hivemind.search.vectors.chroma_directories import Directory
 from pydantic_hivemind.search.vectors.embedding import Embedder
 
 LAYOUT = 2
-"""Raised whenever records are made in another way: other chunks, ids or metadata. Older directories are rebuilt."""
+"""Number of the format of records: chunks, ids and metadata. Directories of an older format are rebuilt."""
 
 MOST_OPEN = 16
-"""Chromas kept open that nobody uses. One of three collections costs 25 file descriptors and 15 MB besides its vectors,
-and 20 ms to open again."""
+"""Number of unused Chroma clients that are kept open. One with three collections takes 25 file descriptors and 15 MB
+besides its vectors, and 20 ms to open again."""
 
 DESCRIPTORS_EACH = 48
-"""File descriptors the process may have for each open Chroma: with 1,024, no more than 21 are open whoever uses them,
-and 400 and more are left to others."""
+"""File descriptors that the process must have for each open Chroma client: with a limit of 1,024, at most 21 are open,
+and 400 and more descriptors are left for other uses."""
 
 
 @dataclass(eq=False)
@@ -52,11 +52,11 @@ class _Open:
 
 
 class ChromaShelf:
-    """The Chromas of a hive's scopes. Safe for threads, other processes, and forks.
+    """The Chroma clients of a hive's scopes. Safe for threads, other processes, and forks.
 
-    A directory under `root` for each scope that lasts; in memory for a session, without a root, and where the
-    directory cannot be had: another process owns it, it cannot be written, or its disk is almost full. A Chroma that
-    failed is deleted once nobody uses it, and opened anew.
+    A lasting scope has a directory under `root`. A client is in memory for a session, without a root, and if the
+    directory is not available: another process owns it, it cannot be written, or its disk is almost full. A client that
+    failed is deleted once it is unused, and opened again.
     """
 
     def __init__(self, root: Path | None, embedder: Embedder, mounts: MountTable | None = None) -> None:
@@ -71,17 +71,17 @@ class ChromaShelf:
 
     @property
     def lasts(self) -> bool:
-        """Whether what is stored outlives the process."""
+        """Whether content survives the process."""
         return self._root is not None
 
     @contextmanager
     def open(self, scope_id: int, *, lasting: bool) -> Generator[ScopeChroma]:
-        """A scope's Chroma, which stays open meanwhile. What it holds, `synced` says.
+        """Yield a scope's Chroma client, which stays open during the block. `synced` is its watermark.
 
         Raises:
-            ChromaNotOpened: It cannot be opened, too many others are in use, the shelf is closed, or the process was
-                forked from one that had opened any.
-            EmbeddingError: It is not known by whose vectors to look for; not for a session.
+            ChromaNotOpened: It cannot be opened, too many others are in use, the pool is closed, or the process was
+                forked after Chroma was used.
+            EmbeddingError: The embedder's fingerprint cannot be determined; not raised for a session.
         """
         if not usable():
             raise ChromaNotOpened("Chroma cannot be used in a process that was forked after Chroma was used")
@@ -107,10 +107,10 @@ class ChromaShelf:
                 self._shut_oldest(down_to=_most())
 
     def has(self, scope_id: int) -> bool:
-        """Whether a scope's Chroma is open, or was closed cleanly with vectors of the same embedder.
+        """Return whether a scope's Chroma client is open, or was closed cleanly with vectors of the same embedder.
 
         Raises:
-            EmbeddingError: It is not known by whose vectors to look for.
+            EmbeddingError: The embedder's fingerprint cannot be determined.
         """
         with _lock:
             if entry := self._open.get(scope_id):
@@ -119,7 +119,7 @@ class ChromaShelf:
         return path is not None and usable() and chroma_directories.is_clean(path, self._stamp)
 
     def discard(self, scope_id: int) -> None:
-        """Delete a scope's Chroma, as soon as nobody uses it. One that another process owns stays."""
+        """Delete a scope's collections as soon as they are unused. Those that another process owns stay."""
         with _lock:
             if entry := self._open.get(scope_id):
                 entry.chroma.failed = True
@@ -128,14 +128,14 @@ class ChromaShelf:
                 chroma_directories.discard(path)
 
     def remove(self, scope_id: int) -> None:
-        """Delete the Chroma of a scope that is no more: one that another process owns, when that one closes it."""
+        """Delete the collections of a destroyed scope, or have their owner delete them on close."""
         with _lock:
             if path := self._place(scope_id):
                 chroma_directories.remove(path)
             self.discard(scope_id)
 
     def close(self) -> None:
-        """Close them all; those in use, as soon as they are not."""
+        """Close all clients; those in use as soon as they are unused."""
         self._closed = True
         _shut_unused(self._open)
 
@@ -176,7 +176,7 @@ class ChromaShelf:
             _shut(self._open.pop(scope_id))
 
     def forget(self) -> None:
-        """In a forked child: let go of what is the parent's."""
+        """Release the parent's clients in a forked child."""
         for entry in self._open.values():
             _never_freed(entry.chroma.disown())
             if entry.directory:
@@ -193,7 +193,7 @@ def _made_with() -> dict[str, Any]:
 
 
 def made_by_another(path: Path) -> str | None:
-    """The version of Chroma that made a directory, if that or this package was another one; it is made anew if used."""
+    """Return the version of Chroma that made a directory, if it must be rebuilt for this version."""
     stamp = chroma_directories.stamp_of(path)
     if stamp is None:
         return None
@@ -234,7 +234,7 @@ def _shut(entry: _Open) -> None:
 # -- forks -------------------------------------------------------------------------------------
 
 _lock = threading.RLock()
-"""Held while any Chroma of the process is opened or closed, and while the process forks."""
+"""Held while any Chroma client of the process is opened or closed, and while the process forks."""
 
 _shelves: weakref.WeakSet[ChromaShelf] = weakref.WeakSet()
 

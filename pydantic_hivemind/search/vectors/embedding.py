@@ -1,4 +1,4 @@
-"""Turning text into vectors: any embedding function of Chroma's kind, checked; and the one that is built in."""
+"""Embedding of text: any embedding function as Chroma defines it, with validation; and the built-in one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from pydantic_hivemind.errors import EmbeddingError
 
 BATCH = 64
-"""Texts in one call of an embedding function: services take 96 to 2,048, and what is lost when one fails is small."""
+"""Texts in one call of an embedding function: services accept 96 to 2,048, and little is lost if one call fails."""
 
 Vectors = NDArray[np.float32]
 
 EmbeddingFunction = Callable[[list[str]], Any]
-"""What turns texts into as many vectors, as Chroma's `EmbeddingFunction` does; `embed_query`, `name` and
-`get_config` are used where there are any."""
+"""A function that returns one vector for each text of a list, as Chroma's `EmbeddingFunction` does; `embed_query`,
+`name` and `get_config` are used if they exist."""
 
 
 @runtime_checkable
@@ -44,10 +44,10 @@ class _Configured(Protocol):
 
 
 class Embedder:
-    """An embedding function whose answers are checked.
+    """An embedding function whose results are validated.
 
-    Every method raises `EmbeddingError` where the function fails, or returns something else than one vector of
-    finite numbers, not all zero, for each text, all of one dimension.
+    Every method raises `EmbeddingError` if the function fails, or does not return one vector of finite numbers, not all
+    zero, for each text, all of the same length.
     """
 
     def __init__(self, function: EmbeddingFunction) -> None:
@@ -55,7 +55,7 @@ class Embedder:
 
     @cached_property
     def name(self) -> str:
-        """What the function calls itself, or how it is called in Python."""
+        """The function's own name, or its Python name."""
         function = self._function
         if isinstance(function, _Named) and callable(function.name):
             with suppress(NotImplementedError):  # what Chroma's base class raises where a function has no name
@@ -65,12 +65,12 @@ class Embedder:
 
     @cached_property
     def dimension(self) -> int:
-        """How many numbers a vector has. Asks the function for one, as long as it has made none."""
+        """The length of its vectors. Calls the function once, unless it has been called before."""
         return self._call(self._function, ["dimension"], None).shape[1]
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that stay the same as long as vectors can be compared: of name, dimension, settings."""
+        """16 hexadecimal digits of name, dimension and settings: vectors with the same fingerprint can be compared."""
         config: object = None
         if isinstance(self._function, _Configured):
             try:
@@ -85,7 +85,7 @@ class Embedder:
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """The vectors of texts, one a row, each of length 1."""
+        """Return the vectors of texts, one a row, each of length 1."""
         if not texts:
             return np.zeros((0, self.dimension), np.float32)
         dimension = self.__dict__.get("dimension")
@@ -97,7 +97,7 @@ class Embedder:
         return np.concatenate(parts)
 
     def embed_query(self, text: str) -> Vectors:
-        """The vector of a question, of length 1: some functions embed them in another way than what is to be found."""
+        """Return the vector of a query, of length 1: some functions embed queries differently from documents."""
         function = self._function
         ask = function.embed_query if isinstance(function, _EmbedsQueries) else function
         return self._call(ask, [text], self.dimension)[0]
@@ -139,7 +139,7 @@ def _checked(answer: Any, count: int, dimension: int | None) -> Vectors:
 
 
 def _kind(value: object) -> str:
-    """What of a setting that is no JSON stays the same from process to process."""
+    """Return a description of a setting that is not JSON, stable between processes."""
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
@@ -147,43 +147,43 @@ def _kind(value: object) -> str:
 
 
 class WordLlama:
-    """The default: WordLlama's vectors of words, averaged; 256 dimensions, 16 MB, offline, 0.05 ms a text.
+    """The default embedder: averaged word vectors of WordLlama; 256 dimensions, 16 MB, offline, 0.05 ms a text.
 
-    Fits where Chroma takes an `EmbeddingFunction`. Loaded when first used, once for all scopes. Case is folded:
-    its vocabulary has other pieces for `Deploy` than for `deploy`, and a word is to be near itself.
+    It can be used wherever Chroma takes an `EmbeddingFunction`. It is loaded on first use, once for all scopes. Case is
+    folded, because its vocabulary has different pieces for `Deploy` and `deploy`.
     """
 
     def __call__(self, input: list[str]) -> list[Vectors]:
-        """The vectors of texts."""
+        """Return the vectors of texts."""
         if not input:
             return []
         # The average of no words is no number.
         return list(cast("Vectors", _load().embed([text.lower() or " " for text in input], norm=True)))
 
     def embed_query(self, input: list[str]) -> list[Vectors]:
-        """The vectors of questions, which are embedded as other texts are."""
+        """Return the vectors of queries, which are embedded as other texts are."""
         return self(input)
 
     @staticmethod
     def name() -> str:
-        """What collections call it."""
+        """Return the name under which collections know it."""
         return "hivemind_wordllama"
 
     def get_config(self) -> dict[str, Any]:
-        """The settings that its vectors depend on."""
+        """Return the settings that its vectors depend on."""
         return {"model": _MODEL, "dimension": _DIMENSION, "case": "folded"}
 
     @staticmethod
     def build_from_config(config: Mapping[str, Any]) -> WordLlama:  # noqa: ARG004 - there is nothing to choose
-        """The function that has these settings."""
+        """Return the function with these settings."""
         return WordLlama()
 
     def default_space(self) -> str:
-        """How vectors are compared."""
+        """Return the default distance function."""
         return "cosine"
 
     def supported_spaces(self) -> list[str]:
-        """How they can be: they have length 1, so that all amount to the same."""
+        """Return the supported distance functions: for vectors of length 1, all give the same order."""
         return ["cosine", "l2", "ip"]
 
 

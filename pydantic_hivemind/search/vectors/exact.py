@@ -1,6 +1,6 @@
-"""The vectors of one scope in memory, searched exactly: every one is compared with the question's.
+"""Exact vector search: the vectors of one scope in memory, all compared with the query's.
 
-Of a scope of usual size that is quicker than asking an approximate index, and nothing is ever missed.
+For a scope of usual size this is faster than an approximate index, and nothing is missed.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import numpy as np
 from pydantic_hivemind.search.vectors.embedding import Vectors
 
 Place = tuple[str, int]
-"""A passage: the path of its file, and which of the file's chunks it is, from 0."""
+"""A passage: the path of its file, and the number of the chunk in the file, from 0."""
 
 FEWEST_ROWS = 8
-"""Rows that the matrix begins with; it doubles as it fills."""
+"""Initial number of rows of the matrix; it doubles when it is full."""
 
 
 class Dense:
-    """Which chunks the files of a scope have, and the vectors of those that are held in memory.
+    """The chunks of a scope's files, and their vectors as far as they are in memory.
 
-    A chunk is known by the hash of its text; one that is in several places has one vector. Not safe to use from
-    several threads at once.
+    A chunk is identified by the hash of its text; one that occurs in several places has one vector. Not safe to use
+    from several threads at once.
     """
 
     def __init__(self) -> None:
@@ -33,20 +33,20 @@ class Dense:
         self._matrix: Vectors | None = None
 
     def __len__(self) -> int:
-        """How many chunks there are, in memory or not."""
+        """Return the number of chunks, in memory or not."""
         return len(self._places)
 
     def __contains__(self, hash: object) -> bool:
-        """Whether the vector of a chunk is in memory."""
+        """Return whether the vector of a chunk is in memory."""
         return hash in self._rows
 
     @property
     def held_bytes(self) -> int:
-        """The memory that the vectors take."""
+        """The memory that the vectors take, in bytes."""
         return self._matrix.nbytes if self._matrix is not None else 0
 
     def replace(self, path: str, old: Iterable[bytes], new: Sequence[bytes]) -> set[bytes]:
-        """Note the chunks of a file, in order, instead of those it had; the chunks that no file has any more."""
+        """Replace the chunks of a file, and return the chunks that no file contains any more."""
         before = set(old)
         for hash in before:
             self._places[hash] = [place for place in self._places[hash] if place[0] != path]
@@ -59,7 +59,7 @@ class Dense:
         return gone
 
     def add(self, vectors: Mapping[bytes, Vectors]) -> None:
-        """Hold vectors of length 1; those of chunks that are not there any more are left out."""
+        """Add vectors of length 1; those of chunks that no longer exist are left out."""
         for hash, vector in vectors.items():
             if hash in self._places and hash not in self._rows:
                 self._matrix = self._with_room(len(vector))
@@ -69,18 +69,18 @@ class Dense:
                 self._rows[hash] = row
 
     def vectors(self, hashes: Iterable[bytes]) -> dict[bytes, Vectors]:
-        """Those of the chunks that are held."""
+        """Return the vectors of those of the chunks that are in memory."""
         matrix = self._matrix
         if matrix is None:
             return {}
         return {hash: matrix[row].copy() for hash in hashes if (row := self._rows.get(hash)) is not None}
 
     def held(self) -> list[bytes]:
-        """The chunks whose vectors are in memory."""
+        """Return the chunks whose vectors are in memory."""
         return list(self._rows)
 
     def release(self, hashes: Iterable[bytes]) -> None:
-        """Let vectors go, of chunks that stay, and the memory that they take."""
+        """Remove vectors of existing chunks from memory."""
         for hash in hashes:
             self._release(hash)
         left = self.vectors(self._rows)
@@ -88,13 +88,13 @@ class Dense:
         self.add(left)
 
     def places(self, hash: bytes) -> Sequence[Place]:
-        """Where a chunk is."""
+        """Return the places of a chunk."""
         return self._places.get(hash, ())
 
     def nearest(
         self, query: Vectors, limit: int, visible: Callable[[str], bool], floor: float = -1.0
     ) -> dict[Place, float]:
-        """The nearest passages of the files that are visible, with their cosine similarity of `floor` or more."""
+        """Return the nearest passages of the visible files, with a cosine similarity of `floor` or more."""
         if self._matrix is None or limit < 1:
             return {}
         similarities = self._matrix[: len(self._hashes)] @ query
@@ -122,7 +122,7 @@ class Dense:
             self._free.append(row)
 
     def _with_room(self, dimension: int) -> Vectors:
-        """The matrix with a free row."""
+        """Return the matrix with a free row."""
         rows = len(self._hashes)
         if self._matrix is None:
             self._matrix = np.zeros((FEWEST_ROWS, dimension), np.float32)
@@ -134,7 +134,7 @@ class Dense:
 
 
 def _best(similarities: Vectors, count: int) -> list[int]:
-    """The rows of the greatest similarities, in order."""
+    """Return the rows of the greatest similarities, in order."""
     rows = np.arange(len(similarities))
     if count < len(similarities):
         rows = np.argpartition(-similarities, count - 1)[:count]
