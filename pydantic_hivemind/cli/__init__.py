@@ -75,11 +75,11 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command, and end the process with its exit code."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    as_json = "--json" in takewhile(lambda word: word != "--", given)
+    argv = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in takewhile(lambda word: word != "--", argv)
     streams.prepare()
     try:
-        code = _run(given, as_json=as_json)
+        code = _run(argv, as_json=as_json)
         sys.stdout.flush()
     except OSError as error:
         if error.errno not in streams.UNWRITABLE:
@@ -92,12 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _run(given: list[str], *, as_json: bool) -> str | int | None:
+def _run(argv: list[str], *, as_json: bool) -> str | int | None:
     """Run the command, and return its exit code."""
     called = Path(sys.argv[0]).name
     try:
         # Typer tells of wrong usage itself, and ends the process, unless it is not to.
-        return app(args=given, prog_name=called if called in PROGRAMS else PROGRAMS[0], standalone_mode=not as_json)
+        return app(args=argv, prog_name=called if called in PROGRAMS else PROGRAMS[0], standalone_mode=not as_json)
     except SystemExit as ended:
         return ended.code
     except HivemindError as error:

@@ -149,12 +149,12 @@ def _snapshot(path: Path) -> Snapshot | None:
     if path.suffix != ".json":
         return None
     try:
-        told = json.loads(path.read_bytes())
+        parsed = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         return None
-    if not isinstance(told, dict):
+    if not isinstance(parsed, dict):
         return None
-    document = cast("dict[str, Any]", told)
+    document = cast("dict[str, Any]", parsed)
     # Older ones may have no metadata.
     if document.keys() | {"metadata"} != _FIELDS or document["id"] != path.stem:
         return None
@@ -184,6 +184,6 @@ def _document(snapshot: Snapshot) -> bytes:
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 
     messages = json.loads(ModelMessagesTypeAdapter.dump_json(snapshot.messages))
-    told = {name: getattr(snapshot, name) for name in sorted(_FIELDS)}
-    told |= {"messages": messages, "created_at": snapshot.created_at.isoformat()}
-    return json.dumps(told, ensure_ascii=False).encode()
+    fields = {name: getattr(snapshot, name) for name in sorted(_FIELDS)}
+    fields |= {"messages": messages, "created_at": snapshot.created_at.isoformat()}
+    return json.dumps(fields, ensure_ascii=False).encode()

@@ -54,14 +54,14 @@ def show(
             sys.stdout.write(f"{line}\n")
 
 
-def _print_whole(shown: RenderableType) -> None:
+def _print_whole(renderable: RenderableType) -> None:
     """Print something in its full width: the terminal wraps what does not fit, and it can still be copied."""
     from rich.measure import Measurement
 
     screen = console()
-    least = Measurement.get(screen, screen.options.update(max_width=_WIDEST), shown).minimum
+    least = Measurement.get(screen, screen.options.update(max_width=_WIDEST), renderable).minimum
     screen.width = max(screen.width, least)
-    screen.print(shown, soft_wrap=True)
+    screen.print(renderable, soft_wrap=True)
 
 
 _WIDEST = 100_000

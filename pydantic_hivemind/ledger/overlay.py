@@ -193,8 +193,8 @@ class View:
         layers = [layer for layer in self.layers if layer]
         for layer in layers:
             mine = [head for path, head in layer.items() if low <= path < high]
-            shown = [head for head in mine if not _is_hidden(head.path, seen, blocked)] if seen else mine
-            found += [head for head in shown if head.kind != whiteout]
+            visible = [head for head in mine if not _is_hidden(head.path, seen, blocked)] if seen else mine
+            found += [head for head in visible if head.kind != whiteout]
             if layer is layers[-1] or any(parent in layer and layer[parent].blocks for parent in around):
                 break
             seen.update([head.path for head in mine])

@@ -22,7 +22,7 @@ from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import texts
-from pydantic_hivemind.rendering.hits import MAX_HITS, shown, told
+from pydantic_hivemind.rendering.hits import MAX_HITS, annotated, as_text
 from pydantic_hivemind.tokens import Action
 
 NOTES = f"{MEMORY}/main"
@@ -69,7 +69,7 @@ class Search(Call):
         if not self.query.strip():
             raise InvalidOption("`query` is empty; pass a question or words to search for")
         hits = scope.search(self.query, limit=self.limit, under=self.under, tags=self.tags or None)
-        return told(shown(hits, scope.name) if hits else "Nothing was found.", hits)
+        return annotated(as_text(hits, scope.name) if hits else "Nothing was found.", hits)
 
 
 class Read(Call):

@@ -20,14 +20,14 @@ _LEAST_SHOWN = 40
 """Minimum length of a truncated passage, in characters."""
 
 
-def told(answer: str, found: Hits) -> str:
+def annotated(answer: str, found: Hits) -> str:
     """Return a result with a note if the embedder failed."""
     return answer if found.degraded is None else f"{answer}\n\n{WORDS_ONLY}"
 
 
-def shown(hits: Sequence[Hit], own: str) -> str:
+def as_text(hits: Sequence[Hit], own: str) -> str:
     """Return hits as text for a model; hits of other scopes than its own name their scope."""
-    shown: list[str] = []
+    parts: list[str] = []
     room = MAX_SHOWN
     for hit in hits:
         first, last = hit.lines
@@ -37,9 +37,9 @@ def shown(hits: Sequence[Hit], own: str) -> str:
         room -= len(heading) + 3
         if room < min(len(text), _LEAST_SHOWN):
             break
-        shown.append(f"{heading}\n{text}" if len(text) <= room else f"{heading}\n{text[:room]} [...]")
+        parts.append(f"{heading}\n{text}" if len(text) <= room else f"{heading}\n{text[:room]} [...]")
         room -= len(text)
-    more = len(hits) - len(shown)
+    more = len(hits) - len(parts)
     if more:
-        shown.append(f"({more} more did not fit. Look for something more precise, or only in some place.)")
-    return "\n\n".join(shown)
+        parts.append(f"({more} more did not fit. Look for something more precise, or only in some place.)")
+    return "\n\n".join(parts)

@@ -21,7 +21,7 @@ from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, 
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.rendering.hits import MAX_HITS, shown, told
+from pydantic_hivemind.rendering.hits import MAX_HITS, annotated, as_text
 
 INSTRUCTIONS = (
     "`search_memory` finds what was kept, in this run and in earlier ones, by you and by those who share it with you: "
@@ -112,8 +112,8 @@ class HivemindToolset(FunctionToolset[Any]):
         except (HivemindError, OSError) as error:
             return _failure(error)
         if hits:
-            return told(shown(hits, name), found)
-        return told("Nothing was found" + (" there." if under != "/" or tags else "."), found)
+            return annotated(as_text(hits, name), found)
+        return annotated("Nothing was found" + (" there." if under != "/" or tags else "."), found)
 
     def _run(self, ctx: RunContext[Any]) -> RunScope:
         scope = self._scope

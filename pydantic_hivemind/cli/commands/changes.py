@@ -242,5 +242,5 @@ def _of_report(report: PromotionReport, outcomes: list[tuple[str, str]], *, done
     if not outcomes:
         return "Nothing to promote."
     what = f"Promotion {report.id}" if done else "Would promote"
-    told = output.printable(f"{what} from {report.source} to {report.target}")
-    return Group(told, output.table(("outcome", "path"), outcomes))
+    title = output.printable(f"{what} from {report.source} to {report.target}")
+    return Group(title, output.table(("outcome", "path"), outcomes))

@@ -98,12 +98,12 @@ def write(
 
     It keeps the tags it has unless some are given.
     """
-    given = standard_input()
-    if given.isatty():
+    stdin = standard_input()
+    if stdin.isatty():
         explain("type the file's content, and Ctrl-D at its end")
     with open_workspace(store, workspace) as scope:
         # Enough to be refused; some input never ends.
-        data = given.read(MAX_FILE_BYTES + 1)
+        data = stdin.read(MAX_FILE_BYTES + 1)
         stat = scope.write_bytes(path, data, tags=tags, expected_version=expected_version, operation_id=operation_id)
     _show(stat, "Wrote", as_json=as_json)
 

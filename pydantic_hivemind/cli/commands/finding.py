@@ -145,15 +145,15 @@ def _passages(hits: list[Hit]) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    shown: list[Text] = []
+    lines: list[Text] = []
     for hit in hits:
         why = " and ".join(hit.matched)
-        told = f"  {hit.score:.2f}  {why}  in {output.printable(hit.scope)}" if hit.matched else f"  in {hit.scope}"
+        detail = f"  {hit.score:.2f}  {why}  in {output.printable(hit.scope)}" if hit.matched else f"  in {hit.scope}"
         place = "{}:{}-{}".format(output.printable(hit.path), *hit.lines)
-        shown.append(Text.assemble((place, "bold"), (output.printable(told), "dim")))
+        lines.append(Text.assemble((place, "bold"), (output.printable(detail), "dim")))
         # To be read, not copied.
-        shown.extend(
+        lines.extend(
             Text("  " + output.printable(line), no_wrap=False, overflow="fold") for line in hit.text.splitlines()
         )
-        shown.append(Text())
-    return Group(*shown)
+        lines.append(Text())
+    return Group(*lines)

@@ -65,13 +65,13 @@ def mcp(
 
     standard_input()
     token = os.environ.get(TOKEN_VARIABLE)
-    asked = ["read"] if read_only else can
+    requested = ["read"] if read_only else can
     with open_store(store) as hive:
         if token:
             tokens = Tokens(hive)
             if tokens.verify(token).workspace != workspace:
                 raise Refused(f"the token in {TOKEN_VARIABLE} is for another workspace", ExitCode.DENIED)
-            server = create_token_server(tokens, token, can=None if asked is None else actions(asked))
+            server = create_token_server(tokens, token, can=None if requested is None else actions(requested))
         else:
-            server = create_server(find(hive, workspace), can=actions(asked))
+            server = create_server(find(hive, workspace), can=actions(requested))
         serve(server, hive)

@@ -125,5 +125,5 @@ def _report(findings: list[Finding], installed: dict[str, str]) -> RenderableTyp
         wrong = [finding for finding in findings if finding.part == part]
         lines.append(Text.assemble(("✗", "bold red") if wrong else ("✓", "green"), f" {part}"))
         lines.extend(_wrapped(f"    {finding.problem}: {_remedy(finding)}") for finding in wrong)
-    told = ", ".join(f"{name} {number}" for name, number in installed.items())
-    return Group(*lines, _wrapped(told, "dim"))
+    versions = ", ".join(f"{name} {number}" for name, number in installed.items())
+    return Group(*lines, _wrapped(versions, "dim"))

@@ -96,18 +96,18 @@ def show(name: Name, *, store: Store, as_json: Json = False) -> None:
             chain.append(above)
         known: dict[str, Any] = {
             **asdict(scope.info()),
-            "chain": [one.name for one in chain],
+            "chain": [ancestor.name for ancestor in chain],
             "children": [child.name for child in scope.children],
             "files": len(scope.glob("**")),
             "checkpoints": scope.checkpoints().count(),
             "conversations": scope.conversations(),
         }
-    shown = [(key, _told(key, value)) for key, value in known.items()]
+    rows = [(key, _text(key, value)) for key, value in known.items()]
     output.show(
         known,
         as_json=as_json,
-        people=lambda _: output.table(("", ""), shown),
-        plain=lambda _: [output.row(*pair) for pair in shown],
+        people=lambda _: output.table(("", ""), rows),
+        plain=lambda _: [output.row(*pair) for pair in rows],
     )
 
 
@@ -159,7 +159,7 @@ def _parent(hive: Hivemind, name: str) -> str:
     return name
 
 
-def _told(key: str, value: Any) -> object:
+def _text(key: str, value: Any) -> object:
     if key.endswith("_at"):
         return output.moment(value)
     return ", ".join(cast("list[str]", value)) if isinstance(value, list) else value

@@ -172,9 +172,9 @@ class SqliteDriver:
 
     def damage(self, cursor: sqlite3.Cursor) -> list[str]:
         """What SQLite itself finds wrong with the file."""
-        told = [str(row[0]) for row in cursor.execute("PRAGMA integrity_check(10)").fetchall()]
+        messages = [str(row[0]) for row in cursor.execute("PRAGMA integrity_check(10)").fetchall()]
         lost = {str(row[0]) for row in cursor.execute("PRAGMA foreign_key_check").fetchall()}
-        return [text for text in told if text != "ok"] + [
+        return [text for text in messages if text != "ok"] + [
             f"rows of {table} have no parent row" for table in sorted(lost)
         ]
 

@@ -247,11 +247,11 @@ class Matches:
 def _reached(rows: Integers, counts: Floats) -> tuple[Integers, Floats]:
     """Return the rows within reach of some rows, and the weight of each, as `_spread` does."""
     near = (rows[:, None] + _DISTANCES).ravel()
-    given = (counts[:, None] * _SHARES).ravel()
+    weights = (counts[:, None] * _SHARES).ravel()
     order = np.argsort(near, kind="stable")
-    near, given = near[order], given[order]
+    near, weights = near[order], weights[order]
     starts = np.flatnonzero(np.concatenate(([True], near[1:] != near[:-1])))
-    return near[starts], np.add.reduceat(given, starts)
+    return near[starts], np.add.reduceat(weights, starts)
 
 
 _DISTANCES = np.arange(-REACH, REACH + 1)
@@ -262,9 +262,9 @@ def _spread(own: Floats) -> Floats:
     """Return the weight of each row after every row has spread its own to those within reach."""
     spread: Floats = np.array(own)
     for distance in range(1, REACH + 1):
-        given = own * np.float32(1 / (1 + distance))
-        spread[distance:] += given[:-distance]
-        spread[:-distance] += given[distance:]
+        share = own * np.float32(1 / (1 + distance))
+        spread[distance:] += share[:-distance]
+        spread[:-distance] += share[distance:]
     return spread
 
 

@@ -46,9 +46,9 @@ class Directory:
             for path in _files(self.content):
                 _write_through(path)
             marker = self._path / MARKER
-            told = {"stamp": self._stamp, "synced": synced, "files": _state(self.content)}
+            state = {"stamp": self._stamp, "synced": synced, "files": _state(self.content)}
             # One that is half written is no JSON, and believed as little as one that is missing.
-            marker.write_text(json.dumps(told), encoding="utf-8")
+            marker.write_text(json.dumps(state), encoding="utf-8")
             _write_through(marker)
         self._release()
         # Not before: who fails to own it says so first, and tries then.

@@ -198,8 +198,8 @@ def made_by_another(path: Path) -> str | None:
     if stamp is None:
         return None
     try:
-        told = json.loads(stamp)
-        return None if told.items() >= _made_with().items() else str(told["chroma"])
+        maker = json.loads(stamp)
+        return None if maker.items() >= _made_with().items() else str(maker["chroma"])
     except (ValueError, AttributeError, KeyError):
         return "of an unknown version"
 

@@ -81,8 +81,8 @@ class Embedder:
                 raise EmbeddingError(
                     f"the embedder's settings cannot be read ({type(error).__name__}); fix its get_config()"
                 ) from error
-        told = json.dumps([self.name, self.dimension, config], sort_keys=True, default=_kind)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        identity = json.dumps([self.name, self.dimension, config], sort_keys=True, default=_kind)
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of texts, one a row, each of length 1."""
