@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.adapters.harness.memory_store import HivemindMemoryStore as HivemindMemoryStore
     from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
     from pydantic_hivemind.adapters.memory.toolset import HivemindToolset as HivemindToolset
-    from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace as HivemindWorkspace
+    from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace as HivemindWorkspace
     from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import (
         HivemindCheckpointStore as HivemindCheckpointStore,
     )
@@ -64,7 +64,7 @@ _HOMES = {
     "HivemindMemoryStore": "adapters.harness.memory_store",
     "HivemindSearch": "adapters.memory.toolset",
     "HivemindToolset": "adapters.memory.toolset",
-    "HivemindWorkspace": "adapters.pydantic_ai.scope_workspace",
+    "HivemindWorkspace": "adapters.pydantic_ai.hivemind_workspace",
     "Match": "base.values",
     "Mount": "base.mounts",
     "PromotionReport": "base.values",

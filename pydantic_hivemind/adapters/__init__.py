@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.adapters.harness.memory_store import HivemindMemoryStore as HivemindMemoryStore
     from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
     from pydantic_hivemind.adapters.memory.toolset import HivemindToolset as HivemindToolset
-    from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace as HivemindWorkspace
+    from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace as HivemindWorkspace
     from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace as ScopeWorkspace
     from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import (
         HivemindCheckpointStore as HivemindCheckpointStore,
@@ -44,7 +44,7 @@ __getattr__, __dir__ = lazy_names(
         "HivemindMemoryStore": "harness.memory_store",
         "HivemindSearch": "memory.toolset",
         "HivemindToolset": "memory.toolset",
-        "HivemindWorkspace": "pydantic_ai.scope_workspace",
+        "HivemindWorkspace": "pydantic_ai.hivemind_workspace",
         "PromoteOptions": "backends.session_manager",
         "ScopeWorkspace": "pydantic_ai.scope_workspace",
         "Session": "backends.session_manager",

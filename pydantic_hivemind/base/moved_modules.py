@@ -18,7 +18,7 @@ MOVED = {
     "adapters.deep_agents": "adapters.pydantic_deep.line_b",
     "adapters.sessions": "adapters.backends.session_manager",
     "adapters.toolset": "adapters.memory.toolset",
-    "adapters.workspace": "adapters.pydantic_ai.scope_workspace",
+    "adapters.workspace": "adapters.pydantic_ai.hivemind_workspace",
     "auth": "tokens",
     "checkpoints": "messages.checkpoints",
     "demo.model": "testing.scripting",

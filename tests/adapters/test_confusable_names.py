@@ -35,7 +35,7 @@ def test_workspaces(hive, one, other):
     from pydantic_ai.models.test import TestModel
     from pydantic_ai.usage import RunUsage
 
-    from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace
+    from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace
     from pydantic_hivemind.deep import DeepAgentDeps
 
     first, second = hive.scope(one).workspace(), hive.scope(other).workspace()

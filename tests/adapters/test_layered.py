@@ -25,8 +25,9 @@ from pydantic_ai.workspaces.conformance import WorkspaceBackendSuite
 
 from pydantic_hivemind import Hivemind, Mount, Scope
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
+from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace
 from pydantic_hivemind.adapters.pydantic_ai.layered_workspace import layered
-from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace, ScopeWorkspace
+from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace
 
 pytestmark = pytest.mark.anyio
 

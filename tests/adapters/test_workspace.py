@@ -26,8 +26,9 @@ from pydantic_ai_backends import StateBackend
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.adapters.backends.session_manager import Session, SessionManager
+from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace
 from pydantic_hivemind.adapters.pydantic_ai.refs import join_refs, scope_name, scope_ref, split_ref
-from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace, ScopeWorkspace
+from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace
 from pydantic_hivemind.deep import DeepAgentDeps
 
 

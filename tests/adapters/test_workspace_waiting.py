@@ -9,7 +9,8 @@ from databases import connect
 
 pytest.importorskip("pydantic_ai.workspaces")
 
-from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace, ScopeWorkspace
+from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace
+from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace
 
 pytestmark = pytest.mark.anyio
 

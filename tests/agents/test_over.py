@@ -20,7 +20,7 @@ if TAKES_BACKEND:
 from pydantic_ai import Agent
 from pydantic_ai.capabilities import LocalWorkspace
 
-from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace
+from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace
 
 from .conftest import MakeAgent, deps_of
 from .memory_checks import MEMORY, NAMED, check_runs_at_once

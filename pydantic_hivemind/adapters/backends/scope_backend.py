@@ -10,7 +10,7 @@ from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteRes
 
 from pydantic_hivemind.adapters.backends.run_reads import ForCaller, RunFiles
 from pydantic_hivemind.base.matching.line_search import line_search
-from pydantic_hivemind.base.matching.regex_classes import NOT_A_REGEX
+from pydantic_hivemind.base.matching.regex_classes import regex_problem
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Stat
 from pydantic_hivemind.errors import (
@@ -174,7 +174,7 @@ class HivemindBackend:
         try:
             line_search(pattern)
         except InvalidPattern as error:
-            return f"Error: Invalid regex pattern: {str(error).removeprefix(NOT_A_REGEX)}"
+            return f"Error: {regex_problem(error)}"
         try:
             under = "/" if path is None else _checked(path)
             found = self.scope.grep_by_file(pattern, under, glob=glob or None, hidden=not ignore_hidden)

@@ -1,7 +1,6 @@
 """A scope's workspace over another one: what the hive's mounts name above, the rest below.
 
-Commands see only the lower workspace, so a search that runs as a command does not find files of the scope; the file
-operations do.
+Commands see only the lower workspace; file operations see both, and so do the agent's `grep` and `glob` (`file_tools`).
 """
 
 from __future__ import annotations
@@ -54,6 +53,20 @@ class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
     def upper(self) -> WorkspaceBackend:
         """The scope's own workspace."""
         return self._upper.backend
+
+    @property
+    def lower(self) -> Workspace:
+        """The workspace that has the other files."""
+        return self._lower
+
+    async def kept_places(self, path: str) -> list[tuple[str, str]]:
+        """Return where files of the scope are at or below an absolute path: there, and in the scope."""
+        _, kept = await self._kept(path)
+        if kept is not None:
+            return [(path, kept)]
+        # The working directory may be the root; each place of the scope counts once.
+        inside = {inner: place for place in await self._kept_inside(path) if (inner := (await self._kept(place))[1])}
+        return [(place, inner) for inner, place in inside.items()]
 
     @property
     def ref(self) -> WorkspaceRef | None:

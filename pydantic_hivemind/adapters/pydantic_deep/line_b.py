@@ -19,7 +19,7 @@ from pydantic_ai.workspaces import Workspace
 
 from pydantic_hivemind.adapters.backends.async_backend import AsyncBackend, awaitable
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
-from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import HivemindWorkspace, backend_of
+from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace, backend_of
 
 if TYPE_CHECKING:
     from pydantic_deep import DeepAgent as UpstreamAgent

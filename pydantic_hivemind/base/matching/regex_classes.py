@@ -10,6 +10,12 @@ from pydantic_hivemind.errors import InvalidPattern
 NOT_A_REGEX = "not a regular expression: "
 """What the errors begin with of patterns that `re` refuses too; its own words follow."""
 
+
+def regex_problem(error: InvalidPattern) -> str:
+    """Return what is wrong with a regular expression as the backends and tools of others say it."""
+    return f"Invalid regex pattern: {str(error).removeprefix(NOT_A_REGEX)}"
+
+
 DIGITS = "0123456789"
 _OCTAL = "01234567"
 _HEX = "0123456789abcdefABCDEF"
