@@ -13,15 +13,14 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 ChangeKind = Literal["added", "modified", "deleted", "directory"]
-"""What a scope did to a path of its ancestors; `directory` is a new directory."""
+"""What a scope did to a path of its ancestors; `directory` means a new directory."""
 
 ChangeOutcome = Literal["applied", "merged", "conflict"]
-"""What a promotion does with a change: takes it as it is, merges it with a change of the ancestor's, or fails, as both
-changed the same."""
+"""What a promotion does with a change: applies it, merges it with a change of the target, or reports a conflict."""
 
 OnConflict = Literal["fail", "keep_target", "take_source"]
-"""What a promotion does where both sides changed the same: nothing is promoted, or the side of the target or of the
-source is taken there."""
+"""What a promotion does where both sides changed the same lines: `fail` promotes nothing, `keep_target` keeps the
+target's side, and `take_source` takes the source's side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +205,15 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a promotion would change in an ancestor. `before` and `after` are `None` where there is no file.
+    """A change that a promotion would make in an ancestor. `before` and `after` are `None` if there is no file.
 
     Attributes:
-        path: The file or directory.
+        path: Path of the file or directory.
         kind: What is done to it.
-        before: What the ancestor has now.
-        after: What it would have; for a conflict, what the scope has.
-        tags: Those it would have, sorted.
-        outcome: How it comes about.
+        before: Current content in the ancestor.
+        after: Content after the promotion; for a conflict, that of the scope.
+        tags: Tags after the promotion, sorted.
+        outcome: Whether the change is applied, merged or a conflict.
     """
 
     path: str
@@ -229,7 +228,11 @@ class Change:
 class Conflict:
     """A path that both sides changed; a side without a file is `None`.
 
-    `ours` is the target's side and `theirs` the promoted one.
+    Attributes:
+        path: Path of the file.
+        base: Content of the merge base; `None` if it had no file, or is not known.
+        ours: Content of the target.
+        theirs: Content of the source.
     """
 
     path: str
@@ -243,16 +246,16 @@ class PromotionReport:
     """What a promotion did, or with `dry_run` would do.
 
     Attributes:
-        id: The promotion's id, which `Scope.revert` and `history` know it by.
+        id: Id of the promotion, for `Scope.revert` and in `history`.
         source: Name of the promoted scope.
-        target: Name of the scope that received.
+        target: Name of the ancestor that was promoted to.
         dry_run: Whether nothing was written.
-        applied: Paths taken as they are.
-        merged: Paths merged with a change on the target's side.
+        applied: Paths copied unchanged.
+        merged: Paths merged with a change of the target.
         deleted: Paths removed from the target.
-        skipped: Paths left behind: filtered out, or the same on both sides already.
-        conflicts: Paths that both sides changed. Settled by `on_conflict`, or with `fail` the reason why nothing was
-            promoted.
+        skipped: Paths that were filtered out, or are identical on both sides already.
+        conflicts: Paths that both sides changed. They were settled by `on_conflict`; with `fail` they are the reason
+            why nothing was promoted.
     """
 
     id: str
@@ -268,12 +271,12 @@ class PromotionReport:
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """What a change of a `Notebook` did.
+    """Result of a change made through `Notebook`.
 
     Attributes:
-        version: The number of the version it wrote; `None` for a removal.
-        existed: Whether there was a file before.
-        replayed: Whether it was done before, and nothing now.
+        version: Number of the version that it wrote; `None` for a removal.
+        existed: Whether the file existed before.
+        replayed: Whether the operation was done before, so that nothing was changed.
     """
 
     version: int | None
@@ -282,7 +285,7 @@ class Mutation:
 
 
 Outcome = Stat | Edited | PromotionReport | Mutation | list[str] | None
-"""What a change of a scope returns, and a receipt keeps."""
+"""Result of a change of a scope, as it is stored for its operation id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,11 @@ def history(path: str) -> Steps[list[Version]]:
 
 
 def diff(to: str | None = None) -> Steps[list[Change]]:
-    """Return what promoting the workspace would change in its parent, or in another ancestor, by path."""
+    """Return the changes that promoting the workspace would make in its parent or another ancestor, by path.
+
+    Raises:
+        ScopeNotFound: The workspace has no parent, or `to` is not one of its ancestors.
+    """
     return (yield from every(Change, "diff", to=to))
 
 
@@ -366,13 +370,30 @@ def promote(
     dry_run: bool = False,
     operation_id: str | None = None,
 ) -> Steps[PromotionReport]:
-    """Merge the workspace's own changes into its parent, or another ancestor. Raises `PromotionConflict`."""
+    """Merge the workspace's own changes into its parent or another ancestor, as `Scope.promote` does.
+
+    Raises:
+        PromotionConflict: Both sides changed the same lines and `on_conflict` is `fail`.
+        ScopeNotFound: The workspace has no parent, or `to` is not one of its ancestors.
+        InvalidOption: `on_conflict` is not one of its values.
+        InvalidTag: A tag is not text, or a merged file would have too many tags.
+        InvalidPattern: One of `paths` is not a valid glob.
+        FileTooLarge: A merged file would exceed `MAX_FILE_BYTES`.
+        OperationConflict: The operation id was used for something else.
+    """
     asked = {"to": to, "tags": strings(tags), "paths": strings(paths), "on_conflict": on_conflict, "dry_run": dry_run}
     return one(PromotionReport, (yield _change("promote", asked, None, operation_id)))
 
 
 def revert(promotion_id: str, *, operation_id: str | None = None) -> Steps[list[str]]:
-    """Undo what a promotion did to the workspace, all or nothing; the paths."""
+    """Undo what a promotion did to the workspace, all of it or nothing, and return the paths.
+
+    Raises:
+        VersionNotFound: The workspace received no such promotion, or not all of its versions are still kept.
+        VersionConflict: One of the paths was changed since, or another entry is at its place.
+        NotADirectory: A parent of one of the paths is a file now.
+        OperationConflict: The operation id was used for something else.
+    """
     return many(str, (yield _change("revert", {"promotion_id": promotion_id}, None, operation_id)))
 
 

@@ -300,7 +300,10 @@ class ScopeReader(ScopeHandle):
         return self._finder.collection(self._database, self._row, path)
 
     def diff(self, to: ScopeHandle | str | None = None) -> list[Change]:
-        """Return what promoting all of this scope would change in its parent, or in another ancestor, by path.
+        """Return the changes that promoting this whole scope would make in its parent or another ancestor, by path.
+
+        Args:
+            to: The ancestor or its name; if omitted, the parent.
 
         Raises:
             ScopeNotFound: The scope has no parent, or `to` is not one of its ancestors.

@@ -145,28 +145,28 @@ class Scope(ScopeWriter):
         dry_run: bool = False,
         operation_id: str | None = None,
     ) -> PromotionReport:
-        """Merge this scope's own changes into its parent, or another ancestor: all of them or nothing.
+        """Merge this scope's own changes into its parent or another ancestor, all of them or none.
 
-        What was promoted to the parent is read through from there afterwards. It is planned without a lock, however
-        long that takes, and nobody's writes wait for a dry run.
+        Afterwards this scope reads the promoted paths through from the parent. The plan is computed without holding a
+        lock, and a dry run never delays writes.
 
         Args:
-            to: The ancestor or its name.
-            tags: Only files that have one of these.
-            paths: Only paths that match one of these globs, or are in one of these directories.
-            on_conflict: What to do where both sides changed the same: `fail`, so that nothing is promoted, or
-                `keep_target` (the ancestor's side), or `take_source` (this scope's).
-            dry_run: Report the same and change nothing.
+            to: The ancestor or its name; if omitted, the parent.
+            tags: Promote only files that have one of these tags.
+            paths: Promote only paths that match one of these globs, or are in one of these directories.
+            on_conflict: What to do where both sides changed the same lines: `fail` promotes nothing, `keep_target`
+                keeps the ancestor's side, and `take_source` takes this scope's side.
+            dry_run: Return the report and change nothing.
             operation_id: Makes a retry return the first report.
 
         Raises:
-            PromotionConflict: Both sides changed the same and `on_conflict` is `fail`.
-            ScopeNotFound: `to` is not an ancestor.
-            InvalidOption: `on_conflict` is not `fail`, `keep_target` or `take_source`.
-            InvalidTag: `tags` are not texts, or a file would have too many.
+            PromotionConflict: Both sides changed the same lines and `on_conflict` is `fail`.
+            ScopeNotFound: The scope has no parent, or `to` is not one of its ancestors.
+            InvalidOption: `on_conflict` is not one of its values.
+            InvalidTag: A tag is not text, or a merged file would have too many tags.
             InvalidPattern: One of `paths` is not a valid glob.
-            FileTooLarge: What both sides wrote to a file is larger than the store takes, merged.
-            OperationConflict: `operation_id` was used for something else.
+            FileTooLarge: A merged file would exceed `MAX_FILE_BYTES`.
+            OperationConflict: The operation id was used for something else.
         """
         check_on_conflict(on_conflict)
         level = self._level_of(to)
@@ -181,13 +181,19 @@ class Scope(ScopeWriter):
         return report
 
     def revert(self, promotion_id: str, *, operation_id: str | None = None) -> list[str]:
-        """Undo what a promotion did to this scope, all or nothing; the paths.
+        """Undo what a promotion did to this scope, all of it or nothing, and return the paths.
 
-        A directory that was made stays while there is something else in it.
+        A directory that the promotion created is kept while it has other content.
+
+        Args:
+            promotion_id: Id of the promotion, as in its report and in `history`.
+            operation_id: Makes a retry safe.
 
         Raises:
-            VersionNotFound: There was no such promotion, or not all of what it did is still kept.
-            VersionConflict: One of the paths was changed since, or something is in the way.
+            VersionNotFound: This scope received no such promotion, or not all of its versions are still kept.
+            VersionConflict: One of the paths was changed since, or another entry is at its place.
+            NotADirectory: A parent of one of the paths is a file now.
+            OperationConflict: The operation id was used for something else.
         """
 
         def take_back(tx: Transaction) -> list[str]:

@@ -50,14 +50,14 @@ def undo(tx: Transaction, chain: Chain, path: str) -> None:
     """
     kept = history.states(tx, chain[:1], path)
     if not kept:
-        raise VersionNotFound(f"this scope has not changed {path!r}")
+        raise VersionNotFound(f"this scope has not changed {path!r}, so there is no change to undo")
     change = _Change(path, kept[0], kept[1] if len(kept) > 1 else None)
     if Kind.DIRECTORY in (change.kind_now, change.kind_before):
         # What was in it is not the change of one path.
         raise IsADirectory(f"{path!r} is or was a directory of this scope; restore the files in it one by one")
     seen = overlay.entry(tx, chain, path).find(path)
     if seen is not None and seen.kind == Kind.DIRECTORY and change.kind_before is not None:
-        raise change.conflict("there is a directory now; remove it first")
+        raise change.conflict("the path is a directory now; remove it first")
     if change.kind_before is None:
         _let_go(tx, chain, change)
     elif change.kind_before == Kind.FILE or seen is not None:
@@ -75,7 +75,9 @@ def revert(tx: Transaction, chain: Chain, promotion: str) -> list[str]:
     """
     paths = sorted({past.path for past in history.of_promotion(tx, chain[0], promotion)})
     if not paths:
-        raise VersionNotFound(f"this scope was not changed by a promotion {promotion!r}, or it is no longer kept")
+        raise VersionNotFound(
+            f"this scope received no promotion {promotion!r}, or its versions are no longer kept; see the history"
+        )
     changes = [_promoted(tx, chain, path, promotion) for path in paths]
     # What is in a directory goes before the directory, and comes back after it.
     for change in reversed(changes):
@@ -84,7 +86,7 @@ def revert(tx: Transaction, chain: Chain, promotion: str) -> list[str]:
     for change in changes:
         if change.kind_before is not None:
             if any(_is_obstacle(tx, chain, parent) for parent in ancestors_of(change.path)):
-                raise change.conflict("a file is where its directory was, or the directory was removed since")
+                raise change.conflict("its parent directory was removed or replaced by a file; restore that first")
             _put_back(tx, chain, change)
     promotion_records.mark_reverted(tx, chain[0], promotion)
     plain = {change.path for change in changes if (change.kind_before, change.kind_now) == (None, Kind.DIRECTORY)}
@@ -98,7 +100,7 @@ def _promoted(tx: Transaction, chain: Chain, path: str, promotion: str) -> _Chan
     made = [past for past in kept if past.promotion == promotion]
     if kept[: len(made)] != made:
         raise VersionConflict(
-            f"{path!r} was changed after the promotion; restore it by itself",
+            f"{path!r} was changed after the promotion; restore it separately",
             expected=made[0].version,
             actual=kept[0].version if kept[0].kind == Kind.FILE else 0,
         )
@@ -135,7 +137,7 @@ def _put_back(tx: Transaction, chain: Chain, change: _Change) -> None:
     view = overlay.subtree(tx, chain, path)
     own = view.own.get(path)
     if own is not None and own.kind == Kind.DIRECTORY != before.kind and _holds(view, path):
-        raise change.conflict("it is a directory now, with something in it")
+        raise change.conflict("the path is a directory now and is not empty; remove it first")
     # The newest states of a path are never pruned.
     found = history.one(tx, chain[:1], before.version) if before.kind == Kind.FILE else None
     cause = Cause("delete" if before.kind == Kind.WHITEOUT else "restore")

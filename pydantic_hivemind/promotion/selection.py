@@ -20,7 +20,7 @@ def check_on_conflict(on_conflict: str) -> None:
         InvalidOption: It is another one.
     """
     if on_conflict not in get_args(OnConflict):
-        raise InvalidOption(f"on_conflict cannot be {on_conflict!r}; choose one of {', '.join(get_args(OnConflict))}")
+        raise InvalidOption(f"unknown on_conflict {on_conflict!r}; use one of {', '.join(get_args(OnConflict))}")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ UNCLEAR = {
     r"\bthat were [\d,]+\b": "not English: say made, or there were",
     r"\btake turns\b|\btakes turns\b": "say one writer per scope tree, or serialised",
     r"\bcount(s)? for (its|their) neighbours\b": "say BM25 with neighbour weighting",
-    r"\bhas not seen\b|\bhad not seen\b": "say concurrent changes",
+    r"\bhas not seen\b": "say concurrent changes",
     r"\bboth land\b": "say both take effect",
     r"\b(makes?|making) no sense\b": "say is not valid",
     r"\bgoes by words\b|\bby words alone\b|\bby words only\b": "say uses the lexical ranking only",

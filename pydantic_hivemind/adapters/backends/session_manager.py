@@ -147,7 +147,18 @@ class Session(HivemindBackend):
         self._note_end(info.expires_at)
 
     def promote(self, to: ScopeHandle | str | None = None, **options: Unpack[PromoteOptions]) -> PromotionReport:
-        """Merge what the run changed into the parent, as `Scope.promote`; the session goes on."""
+        """Merge the session's changes into the parent, as `Scope.promote` does. The session stays open.
+
+        Args:
+            to: Another ancestor or its name; if omitted, the parent.
+            options: The keyword arguments of `Scope.promote`.
+
+        Raises:
+            PromotionConflict: Both sides changed the same lines and `on_conflict` is `fail`.
+            ScopeNotFound: `to` is not one of its ancestors.
+            ScopeGone: The session was discarded, or its ttl has passed.
+            StoreError: The store failed.
+        """
         return self.scope.promote(to, **options)
 
     def __enter__(self) -> Self:
@@ -325,8 +336,16 @@ class SessionManager(pydantic_ai_backends.SessionManager):
     ) -> PromotionReport:
         """Promote an open session, as `Session.promote` does.
 
+        Args:
+            session_id: Id of the session.
+            to: Another ancestor or its name; if omitted, the parent.
+            options: The keyword arguments of `Scope.promote`.
+
         Raises:
-            ScopeNotFound: No session of that id is open here.
+            ScopeNotFound: No session of that id is open here, or `to` is not one of its ancestors.
+            PromotionConflict: Both sides changed the same lines and `on_conflict` is `fail`.
+            ScopeGone: The session was discarded, or its ttl has passed.
+            StoreError: The store failed.
         """
         session: Session | None = self.sessions.get(session_id)
         if session is None:
