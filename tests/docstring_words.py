@@ -22,6 +22,7 @@ VERBS = set(
 """In their base form. One that is missing here can be added; what is no verb cannot."""
 
 RAISE_NOTHING = {
+    "adapters.pydantic_ai.hivemind_workspace.HivemindWorkspace.get_wrapper_toolset",
     "base.values.Hits.copy",
     "testing.scripting.scripted_model",
     "adapters.backends.scope_backend.HivemindBackend.exists",
@@ -41,7 +42,7 @@ RAISE_NOTHING = {
     "adapters.memory.toolset.HivemindSearch.get_wrapper_toolset",
     "adapters.memory.toolset.HivemindToolset.remember",
     "adapters.memory.toolset.HivemindToolset.search_memory",
-    "adapters.pydantic_ai.scope_workspace.HivemindWorkspace.combine",
+    "adapters.pydantic_ai.hivemind_workspace.HivemindWorkspace.combine",
     "adapters.pydantic_ai.scope_workspace.ScopeWorkspace.realpath",
     "adapters.pydantic_deep.line_b.continue_here",
     "adapters.pydantic_deep.line_choice.continue_here",

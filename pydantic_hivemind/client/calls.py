@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import unquote, urlencode
 
 from pydantic_hivemind.base.json_values import to_base64
 from pydantic_hivemind.base.values import (
@@ -20,12 +20,22 @@ from pydantic_hivemind.base.values import (
     Hit,
     Hits,
     Match,
-    OnConflict,
-    PromotionReport,
     Stat,
     Version,
 )
-from pydantic_hivemind.client.exchange import Ask, Steps, address, every, many, nothing, one, parse, sendable, strings
+from pydantic_hivemind.client.exchange import (
+    Ask,
+    Steps,
+    address,
+    change,
+    every,
+    headers_of,
+    many,
+    nothing,
+    one,
+    parse,
+    strings,
+)
 from pydantic_hivemind.errors import SearchDegraded, StoreBusy
 from pydantic_hivemind.hive.utf8 import decoded, encoded
 
@@ -216,9 +226,9 @@ def write_bytes(
     in_address = urlencode({"tags": wanted or []}, doseq=True, errors="replace")
     if len(in_address) > MAX_TAGS_CHARS and len(content) <= MAX_JSON_DATA:
         asked = {"path": path, "data": to_base64(content), "tags": wanted}
-        return one(Stat, (yield _change("write", asked, expected_version, operation_id)))
+        return one(Stat, (yield change("write", asked, expected_version, operation_id)))
     params = {} if wanted is None else {"tags": wanted or [""]}
-    headers = {"Content-Type": "application/octet-stream", **_headers(expected_version, operation_id)}
+    headers = {"Content-Type": "application/octet-stream", **headers_of(expected_version, operation_id)}
     return one(Stat, (yield Ask("PUT", address(path), params, headers, content=content)))
 
 
@@ -271,7 +281,7 @@ def edit(
         OperationConflict: The operation id was used for something else.
     """
     asked = {"path": path, "old": old, "new": new, "replace_all": replace_all}
-    return one(Edited, (yield _change("edit", asked, expected_version, operation_id)))
+    return one(Edited, (yield change("edit", asked, expected_version, operation_id)))
 
 
 def merge(path: str, data: bytes, *, base: File | None, operation_id: str | None = None) -> Steps[Stat]:
@@ -287,7 +297,7 @@ def merge(path: str, data: bytes, *, base: File | None, operation_id: str | None
     """
     made_from = None if base is None else {"version": base.stat.version, "data": to_base64(base.data)}
     asked = {"path": path, "data": to_base64(data), "base": made_from}
-    return one(Stat, (yield _change("merge", asked, None, operation_id)))
+    return one(Stat, (yield change("merge", asked, None, operation_id)))
 
 
 def make_dir(path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> Steps[None]:
@@ -300,7 +310,7 @@ def make_dir(path: str, *, expected_version: int | None = None, operation_id: st
         VersionConflict: `expected_version` is not 0.
         OperationConflict: The operation id was used for something else.
     """
-    nothing((yield _change("make_dir", {"path": path}, expected_version, operation_id)))
+    nothing((yield change("make_dir", {"path": path}, expected_version, operation_id)))
 
 
 def remove(path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> Steps[None]:
@@ -313,7 +323,7 @@ def remove(path: str, *, expected_version: int | None = None, operation_id: str 
         VersionConflict: The file is not at the expected version.
         OperationConflict: The operation id was used for something else.
     """
-    nothing((yield Ask("DELETE", address(path), headers=_headers(expected_version, operation_id))))
+    nothing((yield Ask("DELETE", address(path), headers=headers_of(expected_version, operation_id))))
 
 
 def tag(
@@ -334,7 +344,7 @@ def tag(
         VersionConflict: The file is not at the expected version.
         OperationConflict: The operation id was used for something else.
     """
-    return one(Stat, (yield _change("tag", {"path": path, "tags": strings(tags)}, expected_version, operation_id)))
+    return one(Stat, (yield change("tag", {"path": path, "tags": strings(tags)}, expected_version, operation_id)))
 
 
 def restore(
@@ -357,59 +367,5 @@ def restore(
         VersionConflict: The path is a directory now, or not at the expected version.
         OperationConflict: The operation id was used for something else.
     """
-    answer = yield _change("restore", {"path": path, "version": version}, expected_version, operation_id)
+    answer = yield change("restore", {"path": path, "version": version}, expected_version, operation_id)
     return None if answer.content == b"null" else one(Stat, answer)
-
-
-def promote(
-    to: str | None = None,
-    *,
-    tags: str | Sequence[str] | None = None,
-    paths: str | Sequence[str] | None = None,
-    on_conflict: OnConflict = "fail",
-    dry_run: bool = False,
-    operation_id: str | None = None,
-) -> Steps[PromotionReport]:
-    """Merge the workspace's own changes into its parent or another ancestor, as `Scope.promote` does.
-
-    Raises:
-        PromotionConflict: Both sides changed the same lines and `on_conflict` is `fail`.
-        ScopeNotFound: The workspace has no parent, or `to` is not one of its ancestors.
-        InvalidOption: `on_conflict` is not one of its values.
-        InvalidTag: A tag is not text, or a merged file would have too many tags.
-        InvalidPattern: One of `paths` is not a valid glob.
-        FileTooLarge: A merged file would exceed `MAX_FILE_BYTES`.
-        OperationConflict: The operation id was used for something else.
-    """
-    asked = {"to": to, "tags": strings(tags), "paths": strings(paths), "on_conflict": on_conflict, "dry_run": dry_run}
-    return one(PromotionReport, (yield _change("promote", asked, None, operation_id)))
-
-
-def revert(promotion_id: str, *, operation_id: str | None = None) -> Steps[list[str]]:
-    """Undo what a promotion did to the workspace, all of it or nothing, and return the paths.
-
-    Raises:
-        VersionNotFound: The workspace received no such promotion, or not all of its versions are still kept.
-        VersionConflict: One of the paths was changed since, or another entry is at its place.
-        NotADirectory: A parent of one of the paths is a file now.
-        OperationConflict: The operation id was used for something else.
-    """
-    return many(str, (yield _change("revert", {"promotion_id": promotion_id}, None, operation_id)))
-
-
-# -- helpers -----------------------------------------------------------------------------------
-
-
-def _change(what: str, asked: Mapping[str, Any], expected_version: int | None, operation_id: str | None) -> Ask:
-    return Ask("POST", what, headers=_headers(expected_version, operation_id), json=asked)
-
-
-def _headers(expected_version: int | None, operation_id: str | None) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    if expected_version is not None:
-        headers["If-Match"] = f'"{expected_version}"'
-    if operation_id is not None:
-        # Headers are ASCII, and spaces at their ends are lost.
-        with sendable():
-            headers["Idempotency-Key"] = quote(operation_id, safe="!\"#$&'()*+,/:;<=>?@[\\]^`{|}")
-    return headers

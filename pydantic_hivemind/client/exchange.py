@@ -207,3 +207,20 @@ def address(path: str) -> str:
 def strings(given: str | Sequence[str] | None) -> list[str] | None:
     """Return one text or several as a list, and `None` as `None`."""
     return [given] if isinstance(given, str) else None if given is None else list(given)
+
+
+def change(what: str, asked: Mapping[str, Any], expected_version: int | None, operation_id: str | None) -> Ask:
+    """Return the request of a change."""
+    return Ask("POST", what, headers=headers_of(expected_version, operation_id), json=asked)
+
+
+def headers_of(expected_version: int | None, operation_id: str | None) -> dict[str, str]:
+    """Return the headers that say which version is expected and which operation it is."""
+    headers: dict[str, str] = {}
+    if expected_version is not None:
+        headers["If-Match"] = f'"{expected_version}"'
+    if operation_id is not None:
+        # Headers are ASCII, and spaces at their ends are lost.
+        with sendable():
+            headers["Idempotency-Key"] = quote(operation_id, safe="!\"#$&'()*+,/:;<=>?@[\\]^`{|}")
+    return headers

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from pydantic_hivemind.client import calls, workspaces
+from pydantic_hivemind.client import calls, promotion_calls, workspaces
 from pydantic_hivemind.client.exchange import Steps
 
 Arguments = ParamSpec("Arguments")
@@ -96,8 +96,8 @@ class Operations:
     remove = Operation(calls.remove)
     tag = Operation(calls.tag)
     restore = Operation(calls.restore)
-    promote = Operation(calls.promote)
-    revert = Operation(calls.revert)
+    promote = Operation(promotion_calls.promote)
+    revert = Operation(promotion_calls.revert)
     info = Operation(workspaces.info)
     scopes = Operation(workspaces.scopes)
     children = Operation(workspaces.children)

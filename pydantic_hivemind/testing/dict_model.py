@@ -199,7 +199,7 @@ class ScopeModel:
         for path in sorted(settled):
             there = self.parent.tree()
             if path in self.hidden and path in there:
-                self.parent.remove(path)
+                self._clear(path, there)
             if path in self.own:
                 file = self.own[path]
                 if file is None:
@@ -240,6 +240,18 @@ class ScopeModel:
         data = mine.data if touched else there.data
         if (data, tags) != (there.data, there.tags):
             self.parent.write(path, data, tags)
+
+    def _clear(self, path: str, there: Tree) -> None:
+        """Remove from the parent what the scope removed; of a directory that it made again, what it has not there."""
+        assert self.parent is not None
+        mine = {other for other in self.own if other != path and is_below(other, path)}
+        if not mine or there[path] is not None:
+            self.parent.remove(path)
+            return
+        holding = {path, *mine, *(above for other in mine for above in ancestors_of(other))}
+        for other in sorted(there):
+            if is_below(other, path) and other not in holding and other in self.parent.tree():
+                self.parent.remove(other)
 
     def _let_go(self, settled: set[str]) -> None:
         """Drop what reads through from the parent now; a directory stays while it has content of the scope."""

@@ -186,7 +186,7 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         await self._write(lambda opened: opened.scope.destroy())
 
     async def with_scope(self, work: Callable[[Scope], Result]) -> Result:
-        """Do some work with the scope on a thread.
+        """Call `work` with the scope on a thread, and return what it returns.
 
         Raises:
             WorkspaceUnavailableError: The scope does not exist, was destroyed, or the hive is closed.

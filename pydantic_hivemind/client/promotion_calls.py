@@ -1,0 +1,44 @@
+"""Promotion as requests to a server, like the operations of `calls`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic_hivemind.base.values import OnConflict, PromotionReport
+from pydantic_hivemind.client.exchange import Steps, change, many, one, strings
+
+
+def promote(
+    to: str | None = None,
+    *,
+    tags: str | Sequence[str] | None = None,
+    paths: str | Sequence[str] | None = None,
+    on_conflict: OnConflict = "fail",
+    dry_run: bool = False,
+    operation_id: str | None = None,
+) -> Steps[PromotionReport]:
+    """Merge the workspace's own changes into its parent or another ancestor, as `Scope.promote` does.
+
+    Raises:
+        PromotionConflict: Both sides changed the same lines and `on_conflict` is `fail`.
+        ScopeNotFound: The workspace has no parent, or `to` is not one of its ancestors.
+        InvalidOption: `on_conflict` is not one of its values.
+        InvalidTag: A tag is not text, or a merged file would have too many tags.
+        InvalidPattern: One of `paths` is not a valid glob.
+        FileTooLarge: A merged file would exceed `MAX_FILE_BYTES`.
+        OperationConflict: The operation id was used for something else.
+    """
+    asked = {"to": to, "tags": strings(tags), "paths": strings(paths), "on_conflict": on_conflict, "dry_run": dry_run}
+    return one(PromotionReport, (yield change("promote", asked, None, operation_id)))
+
+
+def revert(promotion_id: str, *, operation_id: str | None = None) -> Steps[list[str]]:
+    """Undo what a promotion did to the workspace, all of it or nothing, and return the paths.
+
+    Raises:
+        VersionNotFound: The workspace received no such promotion, or not all of its versions are still kept.
+        VersionConflict: One of the paths was changed since, or another entry is at its place.
+        NotADirectory: A parent of one of the paths is a file now.
+        OperationConflict: The operation id was used for something else.
+    """
+    return many(str, (yield change("revert", {"promotion_id": promotion_id}, None, operation_id)))
