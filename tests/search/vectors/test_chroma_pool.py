@@ -165,10 +165,10 @@ def test_few_are_open_and_those_that_are_not_cost_nothing(root, shelf, records, 
     assert len(open_directories(root)) == 3
     for scope_id in range(20):
         fill(shelf, scope_id, records)
-        assert stay_below(root, 5)
+        assert stay_below(root, 4)
     for scope_id in range(20):
         assert held(shelf, scope_id) == EVERYTHING
-        assert stay_below(root, 5)
+        assert stay_below(root, 4)
     shelf.close()
     assert stay_below(root, 1)
 
