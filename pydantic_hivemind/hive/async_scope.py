@@ -33,12 +33,12 @@ def _is_small(scope: Scope, path: str) -> bool:
 
 async def read_few(scope: Scope, work: Callable[[], Result]) -> Result:
     """Do some work that reads a few rows of a scope: on the event loop where the engine lets it."""
-    return work() if database_of(scope).may_read_on_loop() else await perform(work, quick=True)
+    return work() if database_of(scope).may_read_on_loop() else await perform(work, threads="quick")
 
 
 async def read_file(scope: Scope, path: str, work: Callable[[], Result]) -> Result:
     """Do some work that reads a file of a scope: on the event loop where the engine lets it."""
-    return work() if _is_small(scope, path) else await perform(work, quick=True)
+    return work() if _is_small(scope, path) else await perform(work, threads="quick")
 
 
 def sync_scope(scope: Scope | AsyncScope) -> Scope:

@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from functools import partial, wraps
-from typing import Any, Concatenate, Protocol, TypeVar
+from typing import Any, Concatenate, Literal, Protocol, TypeVar
 
 from anyio import CancelScope
 from typing_extensions import ParamSpec
@@ -32,6 +32,13 @@ its transaction lasts, of which a PostgreSQL server allows a hundred."""
 
 QUICK_THREADS = 8
 """Most reads at a time beside them that take no time of their own."""
+
+LARGE_THREADS = 2
+"""Most calls at a time that have much in memory. The allocator keeps for a thread what it freed: were they done by any
+thread, each would come to keep as much."""
+
+Threads = Literal["any", "quick", "large"]
+"""Which threads a call is done by."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -60,7 +67,7 @@ async def on_thread(work: Callable[Arguments, Result], /, *args: Arguments.args,
 async def perform(
     work: Callable[[], Result],
     *,
-    quick: bool = False,
+    threads: Threads = "any",
     interruptible: bool = True,
     undo: Callable[[Result], object] | None = None,
 ) -> Result:
@@ -68,13 +75,13 @@ async def perform(
 
     Args:
         work: The work.
-        quick: Whether it is a read that takes no time of its own.
+        threads: `quick` for a read that takes no time of its own, `large` for what has much in memory.
         interruptible: Whether its transactions are to be undone when the task is cancelled. If not, the task waits
             until the work is done.
         undo: Called on a thread with the outcome of work that was done although the task was cancelled.
     """
     call = Interruption()
-    future = _pools.submit(partial(_run, work, call if interruptible else None), quick=quick)
+    future = _pools.submit(partial(_run, work, call if interruptible else None), threads=threads)
     done = asyncio.wrap_future(future)
     try:
         # Unlike `await done`, it leaves the future alone when the task is cancelled.
@@ -143,16 +150,19 @@ class _Pools:
 
     def renew(self) -> None:
         """Begin anew: a forked child has none of the parent's threads."""
-        self._quick = ThreadPoolExecutor(QUICK_THREADS, thread_name_prefix="hivemind-quick")
-        self._any = ThreadPoolExecutor(THREADS, thread_name_prefix="hivemind")
+        self._pools: dict[Threads, ThreadPoolExecutor] = {
+            "any": ThreadPoolExecutor(THREADS, thread_name_prefix="hivemind"),
+            "quick": ThreadPoolExecutor(QUICK_THREADS, thread_name_prefix="hivemind-quick"),
+            "large": ThreadPoolExecutor(LARGE_THREADS, thread_name_prefix="hivemind-large"),
+        }
 
-    def submit(self, work: Callable[[], Result], *, quick: bool) -> Future[Result]:
+    def submit(self, work: Callable[[], Result], *, threads: Threads) -> Future[Result]:
         """Do some work in a copy of this context when there is a thread for it."""
         work = partial(copy_context().run, work)
         if _is_on_thread.get():
             # The thread that it is done for waits for it, and may be the last one.
             return _on_new_thread(work)
-        return (self._quick if quick else self._any).submit(work)
+        return self._pools[threads].submit(work)
 
 
 def _on_new_thread(work: Callable[[], Result]) -> Future[Result]:
@@ -200,7 +210,9 @@ def awaited(
         if on_loop is not None and on_loop(self.sync, *args, **kwargs):
             return method(self.sync, *args, **kwargs)
         work = partial(method, self.sync, *args, **kwargs)
-        return await perform(work, quick=on_loop is not None, interruptible=interruptible, undo=undo)
+        return await perform(
+            work, threads="any" if on_loop is None else "quick", interruptible=interruptible, undo=undo
+        )
 
     return call
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
-from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
@@ -67,7 +66,6 @@ def create_app(
     )
     app.state.hivemind = hive
     app.state.tokens = token_store or Tokens(hive)
-    app.state.large_files = CapacityLimiter(files.LARGE_AT_ONCE)
     api = APIRouter(prefix="/v1", responses=problems.ALWAYS)
     for part in (files, finding, changes, workspaces, tokens):
         api.include_router(part.router)
@@ -77,7 +75,7 @@ def create_app(
     @app.get("/health", tags=["server"], responses=problems.documented(403, 421, 503))
     async def health() -> dict[str, str]:
         """Whether the server and its store answer."""
-        await perform(lambda: app.state.tokens.list(limit=1), quick=True)  # Asks the store.
+        await perform(lambda: app.state.tokens.list(limit=1), threads="quick")  # Asks the store.
         return {"status": "ok"}
 
     @app.head("/health", tags=["server"], response_class=Response, responses=problems.documented(403, 421, 503))

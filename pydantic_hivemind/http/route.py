@@ -75,7 +75,9 @@ def through_seam(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(endpoint)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
-        return await perform(partial(endpoint, *args, **kwargs), quick=endpoint.__name__ in QUICK)
+        return await perform(
+            partial(endpoint, *args, **kwargs), threads="quick" if endpoint.__name__ in QUICK else "any"
+        )
 
     return awaited
 
@@ -102,7 +104,7 @@ async def _caller(request: Request) -> tuple[Grant, Scope]:
         grant = tokens.verify(credentials.credentials)
         return grant, tokens.scope(grant)
 
-    return await perform(find, quick=True)
+    return await perform(find, threads="quick")
 
 
 def _headers(dependant: Dependant) -> set[str]:

@@ -63,7 +63,7 @@ class _Bearer:
         given = Headers(scope=scope).get("authorization")
         try:
             token = _token(given)
-            await perform(partial(self._tokens.verify, token), quick=True)
+            await perform(partial(self._tokens.verify, token), threads="quick")
         except HivemindError as error:
             await _refusal(error, with_token=given is not None)(scope, receive, send)
             return

@@ -56,9 +56,6 @@ CHUNK_BYTES = 1 << 18
 SPOOL_BYTES = 1 << 20
 """Largest body that is kept in memory while it comes in."""
 
-LARGE_AT_ONCE = 2
-"""Files above `CHUNK_BYTES` that are read at a time: until it is in a temporary file, each is in memory as a whole."""
-
 MAX_STAT_CHARS = 2048
 """Longest stat that comes with a file: proxies take heads of 4 KB, and tags alone can have many times as much."""
 
@@ -127,7 +124,7 @@ async def read(
     if_range: Annotated[str | None, Header(description="A part only of the version of that ETag.")] = None,
 ) -> Response:
     """A file's bytes, exactly as they were written, with their version as the ETag."""
-    found = await perform(partial(_small, scope, path, known), quick=True)
+    found = await perform(partial(_small, scope, path, known), threads="quick")
     if isinstance(found, Stat) and _is_one_of(known, found):
         return Response(status_code=304, headers={"ETag": etag_of(found.version)})
     if isinstance(found, File):
@@ -135,9 +132,8 @@ async def read(
         data = found.data if part is None else found.data[part.start : part.stop]
         return Response(data, 200 if part is None else 206, headers, _TYPE)
     sending.hold(request.scope, found.size)
-    # Few at a time, so that threads are left for the requests of others.
-    async with request.app.state.large_files:
-        return await on_thread(_large, scope, path, wanted, if_range)
+    # Until it is in a temporary file, it is in memory as a whole.
+    return await perform(partial(_large, scope, path, wanted, if_range), threads="large")
 
 
 @router.head(
