@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic_hivemind.base.promotion_words import check_on_conflict
 from pydantic_hivemind.base.values import OnConflict, PromotionReport
 from pydantic_hivemind.client.exchange import Steps, change, many, one, strings
 
@@ -16,18 +17,20 @@ def promote(
     on_conflict: OnConflict = "fail",
     dry_run: bool = False,
     operation_id: str | None = None,
+    strategy: None = None,
 ) -> Steps[PromotionReport]:
     """Merge the workspace's own changes into its parent or another ancestor, as `Scope.promote` does.
 
     Raises:
         PromotionConflict: Both sides changed the same lines and `on_conflict` is `fail`.
         ScopeNotFound: The workspace has no parent, or `to` is not one of its ancestors.
-        InvalidOption: `on_conflict` is not one of its values.
+        InvalidOption: `on_conflict` is not one of its values, or `strategy` is passed.
         InvalidTag: A tag is not text, or a merged file would have too many tags.
         InvalidPattern: One of `paths` is not a valid glob.
         FileTooLarge: A merged file would exceed `MAX_FILE_BYTES`.
         OperationConflict: The operation id was used for something else.
     """
+    check_on_conflict(on_conflict, strategy)
     asked = {"to": to, "tags": strings(tags), "paths": strings(paths), "on_conflict": on_conflict, "dry_run": dry_run}
     return one(PromotionReport, (yield change("promote", asked, None, operation_id)))
 

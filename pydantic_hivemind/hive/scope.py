@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from pydantic_hivemind.base.promotion_words import check_on_conflict
 from pydantic_hivemind.base.values import OnConflict, PromotionReport, ScopeInfo
 from pydantic_hivemind.errors import ScopeGone, ScopeNotFound
 from pydantic_hivemind.hive.handle import ScopeHandle
@@ -18,7 +19,7 @@ from pydantic_hivemind.messages.checkpoints import Checkpoints
 from pydantic_hivemind.messages.conversations import Conversation
 from pydantic_hivemind.promotion import apply, revert
 from pydantic_hivemind.promotion.plan import Rules
-from pydantic_hivemind.promotion.selection import Selection, check_on_conflict
+from pydantic_hivemind.promotion.selection import Selection
 
 if TYPE_CHECKING:
     from pydantic_ai.workspaces import WorkspaceBackend
@@ -144,6 +145,7 @@ class Scope(ScopeWriter):
         on_conflict: OnConflict = "fail",
         dry_run: bool = False,
         operation_id: str | None = None,
+        strategy: None = None,
     ) -> PromotionReport:
         """Merge this scope's own changes into its parent or another ancestor, all of them or none.
 
@@ -158,17 +160,18 @@ class Scope(ScopeWriter):
                 keeps the ancestor's side, and `take_source` takes this scope's side.
             dry_run: Return the report and change nothing.
             operation_id: Makes a retry return the first report.
+            strategy: Name of `on_conflict` in earlier versions; refused.
 
         Raises:
             PromotionConflict: Both sides changed the same lines and `on_conflict` is `fail`.
             ScopeNotFound: The scope has no parent, or `to` is not one of its ancestors.
-            InvalidOption: `on_conflict` is not one of its values.
+            InvalidOption: `on_conflict` is not one of its values, or `strategy` is passed.
             InvalidTag: A tag is not text, or a merged file would have too many tags.
             InvalidPattern: One of `paths` is not a valid glob.
             FileTooLarge: A merged file would exceed `MAX_FILE_BYTES`.
             OperationConflict: The operation id was used for something else.
         """
-        check_on_conflict(on_conflict)
+        check_on_conflict(on_conflict, strategy)
         level = self._level_of(to)
         rules = Rules(self._mounts, on_conflict, Selection.of(tags, paths))
         # Not the operation id: another scope may use the same one for its promotion.

@@ -12,11 +12,12 @@ from functools import cache
 from typing import Any, ClassVar
 
 import mcp_types as types
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
 from pydantic_hivemind.adapters.memory.notes import add, file_name
 from pydantic_hivemind.base.mounts import MEMORY
+from pydantic_hivemind.base.promotion_words import check_fields
 from pydantic_hivemind.base.validation import StrictModel, TextList
 from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.errors import InvalidOption
@@ -203,6 +204,8 @@ class Promote(Call):
         "fail", description="Where both sides changed the same: fail, keep_target (what is inherited) or take_source."
     )
     dry_run: bool = Field(default=False, description="Only tell what would be done.")
+
+    _refuse_strategy = model_validator(mode="before")(check_fields)
 
     def run(self, scope: Scope) -> str:
         """Promote."""

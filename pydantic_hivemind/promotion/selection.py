@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from pydantic_hivemind.base.matching.globs import any_path
-from pydantic_hivemind.base.values import OnConflict
-from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.ledger import files
 from pydantic_hivemind.ledger.overlay import Head
-
-
-def check_on_conflict(on_conflict: str) -> None:
-    """Refuse a value that is not one of `OnConflict`.
-
-    Raises:
-        InvalidOption: It is another one.
-    """
-    if on_conflict not in get_args(OnConflict):
-        raise InvalidOption(f"unknown on_conflict {on_conflict!r}; use one of {', '.join(get_args(OnConflict))}")
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pydantic_hivemind.base.json_values import JsonBytes
+from pydantic_hivemind.base.promotion_words import check_fields
 from pydantic_hivemind.base.validation import TextList
 from pydantic_hivemind.base.values import Conflict, Edited, File, OnConflict, PromotionReport, Stat
 from pydantic_hivemind.errors import PromotionConflict
@@ -98,6 +99,8 @@ class Promote(Asked):
         "fail", description="Where both sides changed the same: fail, keep the target's side, or take the source's."
     )
     dry_run: bool = Field(default=False, description="Report the same and change nothing.")
+
+    _refuse_strategy = model_validator(mode="before")(check_fields)
 
 
 class Revert(Asked):
