@@ -6,27 +6,71 @@ Import them to size your requests. They are constants of a release, not settings
 from __future__ import annotations
 
 __all__ = [
+    "BODY_SECONDS",
+    "BUSY_SECONDS",
+    "CLIENT_SECONDS",
     "DEFAULT_TOKEN_TTL",
+    "EVICTION_SECONDS",
+    "HEAD_SECONDS",
+    "IDLE_SECONDS",
     "KEPT_VERSIONS",
+    "LEAST_BODY_RATE",
+    "LEAST_SEND_RATE",
+    "MAX_AUTOMATON_BYTES",
     "MAX_CHAIN_LENGTH",
+    "MAX_CHUNK_CHARS",
+    "MAX_CONNECTIONS",
+    "MAX_CONNECTIONS_PER_ADDRESS",
+    "MAX_CONTENT_BYTES",
+    "MAX_CURSOR_CHARS",
+    "MAX_EXACT_BYTES",
     "MAX_FILE_BYTES",
+    "MAX_FILTER_DEPTH",
     "MAX_GLOB_ALTERNATIVES",
+    "MAX_GLOB_CHARS",
     "MAX_GREP_CPU_SECONDS",
+    "MAX_GREP_MATCHES",
+    "MAX_INCOMING_BYTES",
     "MAX_INDEXED_BYTES",
+    "MAX_INDEXED_CHUNKS",
+    "MAX_INDEXES",
+    "MAX_JSON_BYTES",
+    "MAX_MERGE_STEPS",
+    "MAX_METADATA_CHARS",
     "MAX_NAME_BYTES",
+    "MAX_OPEN_COLLECTIONS",
     "MAX_OPERATION_ID_CHARS",
+    "MAX_OUTGOING_BYTES",
+    "MAX_PAGE_ITEMS",
     "MAX_PATH_BYTES",
     "MAX_PATH_NAMES",
     "MAX_PATTERN_CHARS",
     "MAX_PATTERN_CLASSES",
     "MAX_PATTERN_DEPTH",
     "MAX_PATTERN_PARTS",
+    "MAX_PATTERN_STATES",
+    "MAX_QUERY_CHARS",
+    "MAX_QUERY_TERMS",
+    "MAX_REPORTED_MISTAKES",
     "MAX_SCOPE_NAME_CHARS",
+    "MAX_SEARCH_HITS",
+    "MAX_SEARCH_RESULT_CHARS",
+    "MAX_STAT_CHARS",
     "MAX_TAGS",
     "MAX_TAG_CHARS",
+    "MAX_TERM_CHARS",
+    "MAX_TOOL_ERROR_CHARS",
+    "MAX_TOOL_HITS",
+    "MAX_TOOL_RESULT_BYTES",
     "MAX_TTL",
+    "MAX_UNITED_LINES",
+    "MIN_FREE_BYTES",
     "OPERATION_ID_SECONDS",
+    "PAGE_ITEMS",
     "PATTERN_CACHE_BYTES",
+    "RETRY_SECONDS",
+    "SEND_SECONDS",
+    "SHUTDOWN_SECONDS",
 ]
 
 
@@ -91,6 +135,15 @@ the usual pattern goes through gigabytes meanwhile, the most costly one through 
 PATTERN_CACHE_BYTES = 64 << 20
 """Most memory that a process keeps patterns in which were searched for, in bytes."""
 
+MAX_GLOB_CHARS = 200_000
+"""Maximum length of all globs that one with braces stands for, in characters."""
+
+MAX_PATTERN_STATES = 20_000
+"""Maximum number of places in a pattern, with its counted repeats written out."""
+
+MAX_AUTOMATON_BYTES = 32 << 20
+"""Maximum memory of RE2 for one automaton, in bytes."""
+
 # -- scopes --------------------------------------------------------------------------------------------
 
 MAX_SCOPE_NAME_CHARS = 512
@@ -104,6 +157,88 @@ MAX_TTL = 10 * 365 * 24 * 3600.0
 
 DEFAULT_TOKEN_TTL = 30 * 24 * 3600.0
 """Default ttl of a token, in seconds: 30 days, so that a forgotten token soon expires."""
+# -- merging -------------------------------------------------------------------------------------------
+
+MAX_MERGE_STEPS = 2_000_000
+"""Maximum number of comparison steps for two versions of a file. They take 0.3 s (150 ns each, measured), and a merge
+compares a few times. Scattered changes in 100,000 lines stay below it; the worst case is a regular pattern: every
+second line changed, of 2,300 lines or more."""
+
+MAX_UNITED_LINES = 100_000
+"""Maximum number of lines, of all sides, in a region that both sides changed and whose additions are kept: about a
+second of work."""
+
+# -- search --------------------------------------------------------------------------------------------
+
+MAX_FILTER_DEPTH = 32
+"""Maximum nesting depth of the conditions of `where=`, bounded by Python's stack."""
+
+MAX_CHUNK_CHARS = 1000
+"""Maximum length of a chunk, in characters. Small sentence embedders read 256 tokens, about this much English, and
+ignore the rest; embedders that average words blur longer texts."""
+
+MAX_TERM_CHARS = 64
+"""Maximum length of a term, in characters. Longer ones are not words (keys, encoded data), and are truncated."""
+
+MAX_QUERY_TERMS = 64
+"""Maximum number of query words, the rarest first, which bounds the cost of a pasted page."""
+
+MAX_QUERY_CHARS = 8192
+"""Number of characters of a query that are embedded: services reject more than 8,192 tokens, and one vector cannot
+represent more."""
+
+MAX_INDEXES = 1024
+"""Maximum number of scope indexes in memory; that of an empty scope takes about 10 KB."""
+
+MAX_INDEXED_CHUNKS = 200_000
+"""Maximum number of chunks in all indexes; one takes 1.5 to 2 KB with a vector of 256 dimensions."""
+
+MAX_EXACT_BYTES = 32 << 20
+"""Maximum size of a scope's vectors that are searched exactly, in bytes: 32,768 vectors of 256 dimensions take 3 ms.
+Those of a larger scope are moved to its collections in the background, and searched there."""
+
+MAX_OPEN_COLLECTIONS = 16
+"""Number of unused Chroma clients that are kept open. One with three collections takes 25 file descriptors and 15 MB
+besides its vectors, and 20 ms to open again."""
+
+MIN_FREE_BYTES = 256 << 20
+"""Free disk space below which Chroma is not used, in bytes, because it hangs on a full disk. Between two checks it
+writes one batch; at worst the index file grows by a fifth, which is 200 MB at a million vectors."""
+
+# -- waiting -------------------------------------------------------------------------------------------
+
+BUSY_SECONDS = 60
+"""Time that a write waits for other writes, in seconds, before it raises `StoreBusy`; on PostgreSQL also the longest
+pause in one, so that a process that stopped in the middle does not block the others. A write takes a millisecond; this
+is for thousands queueing."""
+
+IDLE_SECONDS = 3600
+"""Time without use after which a session may be removed, in seconds: the default of pydantic-ai-backends."""
+
+CLIENT_SECONDS = 60.0
+"""Time that a client waits for a response, in seconds: the first search of a large workspace takes a while."""
+
+# -- tools of agents and MCP ---------------------------------------------------------------------------
+
+MAX_SEARCH_RESULT_CHARS = 4000
+"""Maximum length of a search result for a model, in characters: about 1,000 tokens, as with the harness's
+`search_memory`."""
+
+MAX_TOOL_HITS = 50
+"""Maximum number of passages that a search tool returns: more would not fit into its result."""
+
+MAX_TOOL_RESULT_BYTES = 40_000
+"""Maximum size of a tool's result, in bytes of UTF-8: about 10,000 tokens in any script, where Claude Code warns of
+long results."""
+
+MAX_TOOL_ERROR_CHARS = 2000
+"""Maximum length of an error that a tool returns, in characters: it may repeat an argument."""
+
+MAX_GREP_MATCHES = 50_000
+"""Maximum number of lines that are passed to upstream's `grep` tool, which formats them on the event loop: 30 ms."""
+
+MAX_METADATA_CHARS = 4096
+"""Maximum length of a write's metadata, in characters of JSON: the limit of the harness's own stores."""
 
 # -- HTTP: requests ------------------------------------------------------------------------------------
 
@@ -127,6 +262,21 @@ HEAD_SECONDS = 15.0
 """Time from the opening of a connection, or the end of a response, to the end of the next request's head, in
 seconds."""
 
+PAGE_ITEMS = 200
+"""Number of items on a page, unless the request asks for another."""
+
+MAX_PAGE_ITEMS = 1000
+"""Maximum number of items on a page: some 300 KB of stats."""
+
+MAX_CURSOR_CHARS = 32768
+"""Maximum length of a cursor, in characters: the longest path, with each byte escaped, in base64."""
+
+MAX_SEARCH_HITS = 1000
+"""Maximum number of passages that a search over HTTP returns."""
+
+MAX_REPORTED_MISTAKES = 5
+"""Maximum number of mistakes reported for one request: whoever mends those sees the next ones."""
+
 # -- HTTP: responses -----------------------------------------------------------------------------------
 
 MAX_OUTGOING_BYTES = 512 << 20
@@ -138,6 +288,10 @@ SEND_SECONDS = 30.0
 
 LEAST_SEND_RATE = 4 << 10
 """Minimum rate at which a client must read a response after `SEND_SECONDS`, in bytes per second: a slow modem's."""
+
+MAX_STAT_CHARS = 2048
+"""Maximum length of a stat that is sent as a header with a file, in characters: proxies accept headers of 4 KB, and
+tags alone can be many times as long."""
 
 # -- HTTP: connections ---------------------------------------------------------------------------------
 
@@ -153,3 +307,7 @@ EVICTION_SECONDS = 2.0
 
 RETRY_SECONDS = 5
 """Value of `Retry-After`, in seconds, when the server has reached one of these limits."""
+
+SHUTDOWN_SECONDS = 5
+"""Time that requests have to end when the server is told to stop, in seconds: half of what containers get before they
+are killed."""

@@ -11,8 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, model_validator
 from pydantic_core import PydanticCustomError
 
-MAX_REASONS = 5
-"""Most mistakes that are told at once: who mends those sees the next ones."""
+from pydantic_hivemind.limits import MAX_REPORTED_MISTAKES
 
 MAX_PLACE_CHARS = 100
 """Longest place of a mistake, in characters: names in it are the caller's own."""
@@ -41,7 +40,7 @@ class StrictModel(BaseModel):
     @classmethod
     def _has_few_fields(cls, fields: object) -> object:
         known = list(cls.model_fields)
-        if isinstance(fields, dict) and len(fields) > len(known) + MAX_REASONS:  # pyright: ignore[reportUnknownArgumentType]
+        if isinstance(fields, dict) and len(fields) > len(known) + MAX_REPORTED_MISTAKES:  # pyright: ignore[reportUnknownArgumentType]
             raise PydanticCustomError(
                 "too_many_fields", "this takes no fields but {names}", {"names": ", ".join(known) or "none at all"}
             )
@@ -55,8 +54,8 @@ def reasons(errors: Iterable[Mapping[str, Any]]) -> str:
         errors: What pydantic's `errors()` returns. What was sent is not told, since it may be a secret.
     """
     found = list(errors)
-    told = [_reason(error) for error in found[:MAX_REASONS]]
-    if len(found) > MAX_REASONS:
+    told = [_reason(error) for error in found[:MAX_REPORTED_MISTAKES]]
+    if len(found) > MAX_REPORTED_MISTAKES:
         told.append("and more")
     return "; ".join(told)
 

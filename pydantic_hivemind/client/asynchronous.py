@@ -8,9 +8,10 @@ from typing import TypeVar
 import httpx
 from typing_extensions import Self
 
-from pydantic_hivemind.client.exchange import TIMEOUT, Ask, Steps, check, request, unreachable
+from pydantic_hivemind.client.exchange import Ask, Steps, check, request, unreachable
 from pydantic_hivemind.client.operations import Operations
 from pydantic_hivemind.client.workspaces import Issued
+from pydantic_hivemind.limits import CLIENT_SECONDS
 
 Result = TypeVar("Result")
 
@@ -32,7 +33,7 @@ class AsyncHivemindClient(Operations):
     def __init__(self, url: str, token: str, *, http: httpx.AsyncClient | None = None) -> None:
         self._url = url
         self._token = token
-        self._http = http or httpx.AsyncClient(timeout=TIMEOUT)
+        self._http = http or httpx.AsyncClient(timeout=CLIENT_SECONDS)
         self._is_mine = http is None
 
     async def __aenter__(self) -> Self:

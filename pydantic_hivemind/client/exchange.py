@@ -25,9 +25,6 @@ PAGE_ITEMS = 1000
 MAX_PAGES = 10_000
 """Maximum number of pages of one list: ten million items. A server that always names another page is none of ours."""
 
-TIMEOUT = 60.0
-"""Seconds to wait for a response: the first search of a large workspace takes a while."""
-
 _TOKEN = re.compile(r"[!-~]+")
 
 Result = TypeVar("Result")

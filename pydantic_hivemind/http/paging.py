@@ -14,15 +14,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from fastapi import Depends, Query
 
 from pydantic_hivemind.errors import InvalidOption
-
-PAGE_ITEMS = 200
-"""Items of a page, if nothing else is said."""
-
-MAX_PAGE_ITEMS = 1000
-"""Most items of a page: some 300 KB of stats."""
-
-MAX_CURSOR_CHARS = 32768
-"""Longest cursor: the longest path, each byte escaped, in base64."""
+from pydantic_hivemind.limits import MAX_CURSOR_CHARS, MAX_PAGE_ITEMS, PAGE_ITEMS
 
 Item = TypeVar("Item")
 

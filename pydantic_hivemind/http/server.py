@@ -15,15 +15,12 @@ from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.http.app import create_app
 from pydantic_hivemind.http.connections import BoundedConnection
 from pydantic_hivemind.http.metrics import LOG
-from pydantic_hivemind.limits import HEAD_SECONDS
+from pydantic_hivemind.limits import HEAD_SECONDS, SHUTDOWN_SECONDS
 from pydantic_hivemind.tokens import Tokens
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 """One that no well-known service uses."""
-
-END_SECONDS = 5
-"""Seconds that requests have to end when the server is told to: half of those after which containers are killed."""
 
 OPTIONS: dict[str, Any] = {
     # Not its log of requests: the addresses in it have names of files and what was looked for.
@@ -34,7 +31,7 @@ OPTIONS: dict[str, Any] = {
     "timeout_keep_alive": HEAD_SECONDS,
     # There are none here, and their connections would be counted by nobody.
     "ws": "none",
-    "timeout_graceful_shutdown": END_SECONDS,
+    "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
 }
 """For uvicorn."""
 

@@ -6,15 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from pydantic_hivemind.base.values import Change, File, OnConflict, PromotionReport, Stat
 from pydantic_hivemind.errors import HivemindError, InvalidOption, NotText, PromotionConflict, ScopeGone
+from pydantic_hivemind.limits import MAX_TOOL_ERROR_CHARS, MAX_TOOL_RESULT_BYTES
 from pydantic_hivemind.mcp.resources import uri_of
 from pydantic_hivemind.rendering.error_statuses import remote_text
 from pydantic_hivemind.rendering.patches import of_change, printable
-
-MAX_TEXT = 40_000
-"""Most bytes of UTF-8 that a tool tells, about 10,000 tokens in any script: there Claude Code warns of long results."""
-
-MAX_ERROR = 2000
-"""Most characters of an error, which may repeat what it was given."""
 
 
 def of_file(file: File, own: str, offset: int, column: int, limit: int) -> str:
@@ -44,7 +39,7 @@ def of_file(file: File, own: str, offset: int, column: int, limit: int) -> str:
     if column > 1 and column > (length := len(asked[0]) if asked else 0):
         raise InvalidOption(f"line {offset} of {path!r} has {length} characters, so character {column} does not exist")
     told = [printable(f"{path}: version {file.stat.version}, {len(lines)} lines{_about(file.stat, own)}")]
-    room = MAX_TEXT - _size(told[0])
+    room = MAX_TOOL_RESULT_BYTES - _size(told[0])
     following, place = offset + len(asked), 1
     for number, line in enumerate(asked, offset):
         before = f"{number:6}\t"
@@ -76,7 +71,7 @@ def of_changes(changes: Sequence[Change]) -> str:
     filled = {change.path.rpartition("/")[0] for change in changes}
     told: list[str] = []
     left: list[str] = []
-    room = MAX_TEXT
+    room = MAX_TOOL_RESULT_BYTES
     for change in changes:
         if change.kind == "directory" and change.path in filled:
             continue
@@ -123,7 +118,7 @@ def of_error(error: HivemindError) -> str:
     if isinstance(error, ScopeGone):
         return "this workspace was deleted with everything in it; tell the user, who can connect another one"
     text = remote_text(error)
-    return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]} [...]"
+    return text if len(text) <= MAX_TOOL_ERROR_CHARS else f"{text[:MAX_TOOL_ERROR_CHARS]} [...]"
 
 
 def _about(stat: Stat, own: str) -> str:
@@ -141,7 +136,7 @@ def _begin(line: str, room: int) -> str:
     return line.encode()[: room - 1].decode(errors="ignore")
 
 
-def _fitting(lines: list[str], advice: str, room: int = MAX_TEXT) -> str:
+def _fitting(lines: list[str], advice: str, room: int = MAX_TOOL_RESULT_BYTES) -> str:
     """As many of the lines as there is room for, and what to do about the others."""
     lines = [printable(line) for line in lines]
     for index, line in enumerate(lines):

@@ -22,8 +22,9 @@ from pydantic_hivemind.base.validation import StrictModel, TextList
 from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.limits import MAX_TOOL_HITS
 from pydantic_hivemind.mcp import texts
-from pydantic_hivemind.rendering.hits import MAX_HITS, annotated, as_text
+from pydantic_hivemind.rendering.hits import annotated, as_text
 from pydantic_hivemind.tokens import Action
 
 NOTES = f"{MEMORY}/main"
@@ -61,7 +62,7 @@ class Search(Call):
     """
 
     query: str = Field(description="What to look for: a question, or some words.")
-    limit: int = Field(10, ge=1, le=MAX_HITS, description="Most passages.")
+    limit: int = Field(10, ge=1, le=MAX_TOOL_HITS, description="Most passages.")
     under: str = Field("/", description="Only in this directory or file.")
     tags: TextList = Field([], description="Only in files that have one of these tags.")
 

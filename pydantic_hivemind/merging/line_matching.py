@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from difflib import Match, SequenceMatcher
 from itertools import accumulate
 
-MOST_STEPS = 2_000_000
-"""Maximum number of comparison steps for two versions. They take 0.3 s (150 ns each, measured), and a merge compares a
-few times while it may block writers. Scattered changes in 100,000 lines stay below it; the worst case is a regular
-pattern: every second line changed, of 2,300 lines or more."""
+from pydantic_hivemind.limits import MAX_MERGE_STEPS
 
 
 class TooManyChanges(Exception):
@@ -33,7 +30,7 @@ class LineMatcher(SequenceMatcher[str]):
         places: dict[str, list[int]] | None = vars(self).get("b2j")
         alike = Counter(b) if places is None else {line: len(found) for line, found in places.items()}
         self._steps = list(accumulate((1 + alike.get(line, 0) for line in a), initial=0))
-        self._left = MOST_STEPS
+        self._left = MAX_MERGE_STEPS
 
     def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
         """Return the longest match, as `difflib` does."""

@@ -16,10 +16,6 @@ from pydantic_hivemind.merging.line_matching import LineMatcher
 DEEPEST = 60
 """Maximum columns of indentation that are distinguished; each level is a level of recursion."""
 
-MOST_UNITED = 100_000
-"""Maximum number of lines, of all sides, in a region that both changed: about a second of work, which may block
-writers."""
-
 _KINDS = 8
 _LABELLED, _PLAIN, _LISTED, _LAZY, _FENCED = range(5)
 """What a line is, the farther out the less, among those that are indented alike. Headings are farther out than all."""

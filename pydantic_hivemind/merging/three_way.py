@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, cast
 from merge3 import Merge3
 
 from pydantic_hivemind.base.values import OnConflict
+from pydantic_hivemind.limits import MAX_UNITED_LINES
 from pydantic_hivemind.merging.line_matching import LineMatcher, TooManyChanges
-from pydantic_hivemind.merging.markdown_union import MOST_UNITED, append, cuts, union
+from pydantic_hivemind.merging.markdown_union import append, cuts, union
 from pydantic_hivemind.merging.operation_log import is_journal, merge_journals
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _merged(
     matcher = cast("type[SequenceMatcherProtocol[str]]", LineMatcher)
     merged = base[:start]
     conflict = False
-    left = MOST_UNITED
+    left = MAX_UNITED_LINES
     for region in Merge3(parts[0], parts[1], parts[2], sequence_matcher=matcher).merge_regions():
         if region[0] == "conflict":
             places = (region[1:3], region[3:5], region[5:7])

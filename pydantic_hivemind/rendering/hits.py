@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pydantic_hivemind.base.values import Hit, Hits
+from pydantic_hivemind.limits import MAX_SEARCH_RESULT_CHARS
 from pydantic_hivemind.rendering.patches import printable
-
-MAX_SHOWN = 4000
-"""Maximum length of a search result, in characters, about 1,000 tokens: that of the harness's `search_memory`."""
-
-MAX_HITS = 50
-"""Maximum number of passages of a search: more would not fit into the result."""
 
 WORDS_ONLY = "(The meaning could not be looked for just now. Other words may find more.)"
 """Note added to a result for which the embedder failed."""
@@ -28,7 +23,7 @@ def annotated(answer: str, found: Hits) -> str:
 def as_text(hits: Sequence[Hit], own: str) -> str:
     """Return hits as text for a model; hits of other scopes than its own name their scope."""
     parts: list[str] = []
-    room = MAX_SHOWN
+    room = MAX_SEARCH_RESULT_CHARS
     for hit in hits:
         first, last = hit.lines
         lines = f"{first}" if first == last else f"{first}-{last}"

@@ -13,15 +13,13 @@ from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.paths import is_below
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.ledger.overlay import Head
+from pydantic_hivemind.limits import MAX_FILTER_DEPTH
 
 Scalar = str | int | float | bool
 Condition = Callable[[Head], bool]
 
 KEYS = ("path", "collection", "version", "modified_at", "size")
 """Keys of a `where`, besides `tag:NAME`, which is true for files with that tag."""
-
-DEEPEST = 32
-"""Maximum nesting depth of conditions, bounded by Python's stack."""
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 _OPERATORS = ("$eq", "$ne", *_ORDER, "$in", "$nin")
@@ -74,8 +72,8 @@ def _where(mounts: MountTable, where: object, depth: int = 0) -> Condition:
 
     Such as `{"key": value}`, `{"key": {"$gte": value}}` or `{"$and": [...]}`.
     """
-    if depth > DEEPEST:
-        raise InvalidOption(f"`where` is nested too deeply; {DEEPEST} levels are allowed")
+    if depth > MAX_FILTER_DEPTH:
+        raise InvalidOption(f"`where` is nested too deeply; {MAX_FILTER_DEPTH} levels are allowed")
     if not isinstance(where, Mapping):
         raise InvalidOption('`where` must be a mapping such as {"tag:deploy": True}')
     conditions = [_clause(mounts, key, value, depth) for key, value in cast("Mapping[object, object]", where).items()]

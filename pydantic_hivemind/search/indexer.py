@@ -20,6 +20,7 @@ from pydantic_hivemind.errors import EmbeddingError, HivemindError, ScopeGone, S
 from pydantic_hivemind.ledger import changes_since, chunk_vectors, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.overlay import Chain
+from pydantic_hivemind.limits import MAX_EXACT_BYTES, MAX_INDEXED_CHUNKS, MAX_INDEXES
 from pydantic_hivemind.search import chroma_sync
 from pydantic_hivemind.search.scope_index import ScopeIndex
 from pydantic_hivemind.search.vectors.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
@@ -29,16 +30,6 @@ from pydantic_hivemind.search.worker import Worker
 
 if TYPE_CHECKING:
     from chromadb import Collection
-
-MOST_SCOPES = 1024
-"""Maximum number of scope indexes in memory; that of an empty scope takes about 10 KB."""
-
-MOST_CHUNKS = 200_000
-"""Maximum number of chunks in all indexes; one takes 1.5 to 2 KB with a vector of 256 dimensions."""
-
-EXACT_BYTES = 32 << 20
-"""Maximum size of a scope's vectors that are searched exactly, in bytes: 32,768 vectors of 256 dimensions take 3 ms.
-Those of a larger scope are moved to its collections in the background, and searched there."""
 
 KEEP_PATIENCE = 0.1
 """Seconds that a search, or closing, waits for other writes in order to store new vectors."""
@@ -198,7 +189,7 @@ class Indexer:
                 keep = self._keep(index, chain, patience=KEEP_PATIENCE if keep else 0) and keep
             if not rest:
                 keep = self._keep(index, chain, patience=KEEP_PATIENCE if keep else 0) and keep
-        if index.dense.held_bytes > EXACT_BYTES:
+        if index.dense.held_bytes > MAX_EXACT_BYTES:
             self.touched(chain)
         return keep
 
@@ -249,7 +240,7 @@ class Indexer:
         indexes = [self._index(database, scope_id) for scope_id in chain]
         with self._changing:
             for scope_id in [scope_id for scope_id in self._indexes if scope_id not in chain]:
-                if len(self._indexes) <= MOST_SCOPES and self._chunks <= MOST_CHUNKS:
+                if len(self._indexes) <= MAX_INDEXES and self._chunks <= MAX_INDEXED_CHUNKS:
                     break
                 self._remove(scope_id)
         return indexes
@@ -278,7 +269,7 @@ class Indexer:
     def _is_large(self, scope_id: int) -> bool:
         with self._database.read() as tx:
             count = chunk_vectors.count(tx, scope_id, self.embedder.fingerprint)
-        return count * self.embedder.dimension * np.dtype(np.float32).itemsize > EXACT_BYTES
+        return count * self.embedder.dimension * np.dtype(np.float32).itemsize > MAX_EXACT_BYTES
 
     def _remove(self, scope_id: int) -> None:
         index = self._indexes.pop(scope_id, None)
@@ -344,7 +335,7 @@ class Indexer:
             with self.current(self._database, chain, embed=True) as (_, (index, *_)):
                 pass
             self.embed(index, chain)
-            if index.lasting and index.dense.held_bytes > EXACT_BYTES and index.scope_id not in self._failed:
+            if index.lasting and index.dense.held_bytes > MAX_EXACT_BYTES and index.scope_id not in self._failed:
                 self._move(index, chain)
         except ChromaUnavailable as error:
             _log.warning("a scope is searched without its collections: %s", error)

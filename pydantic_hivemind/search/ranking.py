@@ -15,6 +15,7 @@ from pydantic_hivemind.errors import EmbeddingError
 from pydantic_hivemind.ledger import chunk_vectors, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.overlay import Chain, View
+from pydantic_hivemind.limits import MAX_QUERY_CHARS
 from pydantic_hivemind.search import chroma_sync
 from pydantic_hivemind.search.filters import Condition
 from pydantic_hivemind.search.fusion import CANDIDATES, Fused, fuse
@@ -25,10 +26,6 @@ from pydantic_hivemind.search.text.terms import terms
 from pydantic_hivemind.search.vectors.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
 from pydantic_hivemind.search.vectors.embedding import Vectors
 from pydantic_hivemind.search.vectors.exact import Place
-
-EMBEDDED_CHARACTERS = 8192
-"""Number of characters of a query that are embedded: services reject more than 8,192 tokens, and one vector cannot
-represent more."""
 
 WIDEST = 4096
 """Maximum number of neighbours requested from a collection before all vectors of the wanted files are compared
@@ -69,7 +66,7 @@ class Search:
             return Hits(self._newest())
         vector: Vectors | None = None
         try:
-            vector = self.indexer.embedder.embed_query(query[:EMBEDDED_CHARACTERS])
+            vector = self.indexer.embedder.embed_query(query[:MAX_QUERY_CHARS])
             found = self._answer(query, vector, embed=True)
         except EmbeddingError as error:
             self.indexer.note(error)

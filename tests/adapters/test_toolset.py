@@ -18,7 +18,8 @@ from scripted_model import EVERYTHING, call, script, scripted_model
 
 from pydantic_hivemind import Hivemind, HivemindBackend, HivemindSearch, HivemindToolset, Scope
 from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgentDeps
-from pydantic_hivemind.rendering.hits import MAX_SHOWN, WORDS_ONLY
+from pydantic_hivemind.limits import MAX_SEARCH_RESULT_CHARS
+from pydantic_hivemind.rendering.hits import WORDS_ONLY
 
 pytestmark = pytest.mark.anyio
 
@@ -196,7 +197,7 @@ async def test_not_more_is_shown_than_a_model_should_read(scope: Scope) -> None:
     for number in range(60):
         scope.write_text(f"/{number}.md", f"Tea number {number}. " + "It is green and it is hot. " * 25)
     (told,) = await use(HivemindToolset(scope), call("search_memory", query="green tea", limit=50))
-    assert MAX_SHOWN * 0.9 < len(told) < MAX_SHOWN + 200
+    assert MAX_SEARCH_RESULT_CHARS * 0.9 < len(told) < MAX_SEARCH_RESULT_CHARS + 200
     *_, last, more = told.split("\n\n")
     assert last.endswith(" [...]")
     assert (

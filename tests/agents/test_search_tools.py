@@ -128,7 +128,7 @@ async def test_paths_with_colons(make_agent: MakeAgent, ada: Scope) -> None:
 async def test_more_matches_than_a_model_can_use(
     make_agent: MakeAgent, ada: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_tools, "MAX_MATCHES", 50)
+    monkeypatch.setattr(file_tools, "MAX_GREP_MATCHES", 50)
     fill(ada)
     shown = await answers(make_agent(), ada, [call("grep", pattern="o", output_mode="count")])
     assert "More than 50 lines match 'o'; search for something rarer, or in fewer files." in shown

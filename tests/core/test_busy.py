@@ -23,7 +23,7 @@ TIMEOUT = 1
 @pytest.fixture
 def hive(place, monkeypatch):
     for module in (sqlite, postgresql):
-        monkeypatch.setattr(module, "BUSY_TIMEOUT", TIMEOUT)
+        monkeypatch.setattr(module, "BUSY_SECONDS", TIMEOUT)
     with opened(place) as hive:
         yield hive
 

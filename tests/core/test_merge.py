@@ -36,7 +36,7 @@ def test_versions_that_differ_in_many_places_are_a_conflict(union):
 
 @pytest.mark.parametrize("union", [False, True])
 def test_what_is_appended_is_all_that_is_compared(monkeypatch, union):
-    monkeypatch.setattr(line_matching, "MOST_STEPS", 10)
+    monkeypatch.setattr(line_matching, "MAX_MERGE_STEPS", 10)
     same = "\n".join(["- same"] * 1000) + "\n"
     merged = merge(MEMORY, same.encode(), (same + "- ours\n").encode(), same.encode() + b"- theirs\n", union=union)
     assert merged.compared
@@ -45,7 +45,7 @@ def test_what_is_appended_is_all_that_is_compared(monkeypatch, union):
 
 
 def test_additions_of_too_many_lines_are_a_conflict(monkeypatch):
-    monkeypatch.setattr(merging, "MOST_UNITED", 3)
+    monkeypatch.setattr(merging, "MAX_UNITED_LINES", 3)
     assert merge(MEMORY, b"", b"a\nb\n", b"c\n", union=True).data == b"a\nb\nc\n"
     assert not merge(MEMORY, b"", b"a\nb\n", b"c\nd\n", union=True).compared
 

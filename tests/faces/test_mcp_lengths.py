@@ -6,8 +6,8 @@ import re
 import pytest
 from mcp import Client
 
+from pydantic_hivemind.limits import MAX_TOOL_RESULT_BYTES
 from pydantic_hivemind.mcp import create_server
-from pydantic_hivemind.mcp.texts import MAX_TEXT
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ async def read_on(client, path):
     while more:
         place = {name: int(number) for name, number in re.findall(r"(offset|column)=(\d+)", more)}
         page = await tell(client, "read", path=path, **place)
-        assert len(page.encode()) < MAX_TEXT + 200
+        assert len(page.encode()) < MAX_TOOL_RESULT_BYTES + 200
         _, *told = page.split("\n")
         more = told.pop() if told[-1].startswith("(") else ""
         pages += 1
@@ -70,7 +70,7 @@ async def test_what_does_not_fit_is_read_on(run, text):
     async with Client(create_server(run)) as client:
         read, pages = await read_on(client, "/f")
     assert read == text
-    assert pages <= len(text.encode()) / MAX_TEXT * 1.3 + 1
+    assert pages <= len(text.encode()) / MAX_TOOL_RESULT_BYTES * 1.3 + 1
 
 
 async def test_a_place_in_a_line(run):
@@ -83,18 +83,18 @@ async def test_a_place_in_a_line(run):
 
 
 async def test_no_more_is_told_than_a_model_should_read(run):
-    many, most = 300, MAX_TEXT + 200
+    many, most = 300, MAX_TOOL_RESULT_BYTES + 200
     for number in range(many):
         run.write_text(f"/files/{number:03}-{'n' * 150}", "text")
     async with Client(create_server(run, can=ALL)) as client:
         for told in (await tell(client, "list", path="/files"), await tell(client, "diff")):
-            assert MAX_TEXT * 0.9 < len(told) < most
+            assert MAX_TOOL_RESULT_BYTES * 0.9 < len(told) < most
         told = (await tell(client, "list", path="/files")).splitlines()
         assert told[-1] == f"({many - len(told) + 1} more; list a directory, or give a narrower glob.)"
         told = await tell(client, "promote")
-        assert MAX_TEXT * 0.9 < len(told) < most
+        assert MAX_TOOL_RESULT_BYTES * 0.9 < len(told) < most
         assert told.endswith("more; promote some paths only.)")
-        long = "x" * MAX_TEXT
+        long = "x" * MAX_TOOL_RESULT_BYTES
         for refused in (
             await client.call_tool("hivemind_remember", {"content": "x", "file": long}),
             await client.call_tool("hivemind_list", {long: "x"}),

@@ -20,7 +20,7 @@ def writer(hive, url):
     root.write_text("/f", "x")
     with connect(url, autocommit=True) as writer:
         writer.execute("SET search_path = hivemind")
-        postgresql.PostgresDriver(url).begin_write(writer.cursor(), root._row.chain, postgresql.BUSY_TIMEOUT)
+        postgresql.PostgresDriver(url).begin_write(writer.cursor(), root._row.chain, postgresql.BUSY_SECONDS)
         writer.execute("UPDATE versions SET data = 'half'")
         yield writer
 
@@ -57,7 +57,7 @@ def test_the_same_tree_waits_its_turn(held, writer):
 
 
 def test_who_waits_too_long_is_told(url, held, monkeypatch):
-    monkeypatch.setattr(postgresql, "BUSY_TIMEOUT", 1)
+    monkeypatch.setattr(postgresql, "BUSY_SECONDS", 1)
     with opened(url) as impatient, pytest.raises(errors.StoreBusy, match="try again"):
         impatient.scope("held").write_text("/g", "y")
     assert not held.exists("/g")
@@ -66,7 +66,7 @@ def test_who_waits_too_long_is_told(url, held, monkeypatch):
 def test_who_stops_in_the_middle_loses_the_turn(hive, url, monkeypatch):
     """As a process that is paused, or whose host is gone."""
     scope = hive.scope("a")
-    monkeypatch.setattr(postgresql, "BUSY_TIMEOUT", 1)
+    monkeypatch.setattr(postgresql, "BUSY_SECONDS", 1)
     with opened(url) as paused, pytest.raises(errors.StoreUnreachable), paused._database.write(scope._row.chain):
         scope.write_text("/f", "x")
     assert scope.read_text("/f") == "x"

@@ -91,3 +91,38 @@ def runtime_imports(tree: ast.Module) -> set[str]:
 
     visit(tree)
     return found
+
+
+NO_CALLERS_LIMITS = {
+    "MAX_ATTEMPTS": "retries that only end when another write succeeds each time",
+    "MAX_BYTES": "what a run remembers of its reads, beyond which it merges less",
+    "MAX_COUNT": "of the syntax of `re`",
+    "MAX_DEPTH": "of a migration, which does not change with the limits",
+    "MAX_ENTRIES": "of pydantic-ai-harness' own log",
+    "MAX_JSON_DATA": "above which a client sends a file in another form",
+    "MAX_NESTED": "of objects that a run's scope is looked for in",
+    "MAX_PAGES": "where a client takes a server for broken",
+    "MAX_PLACE_CHARS": "of one mistake in a response",
+    "MAX_READS": "what a run remembers of its reads, beyond which it merges less",
+    "MAX_REASON_CHARS": "of one mistake in a response",
+    "MAX_SHOWN_CHARS": "of a line that upstream's `grep` shortens itself",
+    "MAX_SPAN_STEPS": "beyond which lines are shown without what matched in them",
+    "MAX_TAGS_CHARS": "above which a client sends tags in another form",
+    "MAX_VERSION": "of the database",
+    "MIN_SECRET_BYTES": "of secrets that the package makes itself",
+    "MOST_COMPLETIONS": "of names that a shell shows",
+    "MOST_VALUES": "of one SQL statement",
+}
+"""Constants that look like limits and that no caller meets."""
+
+
+def test_limits_are_in_one_module():
+    found = set()
+    for path in modules(PACKAGE):
+        if path != PACKAGE / "limits.py":
+            for node in ast.parse(path.read_text()).body:
+                targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+                found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    limits = {name for name in found if name.startswith(("MAX_", "MIN_", "MOST_", "LEAST_"))}
+    assert limits - set(NO_CALLERS_LIMITS) == set()
+    assert set(NO_CALLERS_LIMITS) <= limits, "a reason for a constant that is gone"

@@ -38,7 +38,7 @@ def add_and_collect(directory, expected):
 
 def search_for(directory, queries):
     """Find in each case a passage that has the query in it."""
-    indexer.EXACT_BYTES = SMALL
+    indexer.MAX_EXACT_BYTES = SMALL
     with Hivemind.open(directory) as hive:
         scope = hive.scope("a")
         for query in queries:
@@ -47,7 +47,7 @@ def search_for(directory, queries):
 
 def index_on(directory):
     """Check what the process before has left, and go on until killed."""
-    indexer.EXACT_BYTES = SMALL
+    indexer.MAX_EXACT_BYTES = SMALL
     with Hivemind.open(directory) as hive:
         scope = hive.scope("a")
         files = {stat.path for stat in scope.glob("**")}
@@ -65,7 +65,7 @@ def index_on(directory):
 
 def fork_while_searching(directory, queries):
     """Fork again and again while others search, in collections."""
-    indexer.EXACT_BYTES = SMALL
+    indexer.MAX_EXACT_BYTES = SMALL
     with Hivemind.open(directory) as hive:
         scope = hive.scope("a")
         scope.search("x")

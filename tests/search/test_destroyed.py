@@ -115,7 +115,7 @@ def test_a_scope_that_is_destroyed_before_it_has_collections(tmp_path, monkeypat
             return opened(shelf, scope_id, lasting=lasting)
 
         monkeypatch.setattr(ChromaShelf, "open", open)
-        monkeypatch.setattr(indexer, "EXACT_BYTES", 0)
+        monkeypatch.setattr(indexer, "MAX_EXACT_BYTES", 0)
         with pytest.raises(LookupError, match="destroyed"):
             scope.collection("/")
         assert os.listdir(tmp_path / "collections") == []

@@ -172,7 +172,7 @@ def test_threads_that_write_and_search(hive):
     assert errors == []
 
 
-@pytest.mark.parametrize("bound", ["MOST_SCOPES", "MOST_CHUNKS"])
+@pytest.mark.parametrize("bound", ["MAX_INDEXES", "MAX_INDEXED_CHUNKS"])
 def test_few_scopes_are_kept_in_memory(hive, monkeypatch, bound):
     from pydantic_hivemind.search import indexer
 
@@ -195,7 +195,7 @@ def test_few_scopes_are_kept_in_memory(hive, monkeypatch, bound):
 def test_a_parent_of_more_passages_than_are_kept_is_read_once(hive, monkeypatch):
     from pydantic_hivemind.search import indexer
 
-    monkeypatch.setattr(indexer, "MOST_CHUNKS", 4)
+    monkeypatch.setattr(indexer, "MAX_INDEXED_CHUNKS", 4)
     project = hive.scope("project")
     for number in range(6):
         project.write_text(f"/{number}.md", f"Boat number {number}.\n")

@@ -85,7 +85,7 @@ def test_the_background_tries_until_others_are_done(tmp_path):
 
 def test_what_is_only_in_memory_stays_there(tmp_path, monkeypatch):
     """Collections do not give vectors back, with which few files among many are compared."""
-    monkeypatch.setattr(indexer, "EXACT_BYTES", SMALL)
+    monkeypatch.setattr(indexer, "MAX_EXACT_BYTES", SMALL)
     with Hivemind.open(tmp_path, durability="normal") as hive:
         scope = hive.scope("a")
         fill(scope)

@@ -24,7 +24,7 @@ TOPICS = ["sailing", "baking", "chess", "gardening", "astronomy", "plumbing", "o
 @pytest.fixture
 def small(monkeypatch):
     """A scope is large from a dozen vectors on."""
-    monkeypatch.setattr(indexer, "EXACT_BYTES", SMALL)
+    monkeypatch.setattr(indexer, "MAX_EXACT_BYTES", SMALL)
 
 
 def fill(scope, count=60):
@@ -203,7 +203,7 @@ def test_collections_that_another_process_has(tmp_path, small):
 
 def test_collections_that_another_process_had_meanwhile(tmp_path, small, monkeypatch):
     """They are kept: what that process did to them is right."""
-    monkeypatch.setattr(chroma_pool, "MOST_OPEN", 0)
+    monkeypatch.setattr(chroma_pool, "MAX_OPEN_COLLECTIONS", 0)
     with Hivemind.open(tmp_path) as hive:
         scope = hive.scope("a")
         fill(scope, 40)

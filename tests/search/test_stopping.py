@@ -27,7 +27,7 @@ def noting(*arguments):
     time.sleep(0.05)
 
 ScopeChroma.add = noting
-indexer.EXACT_BYTES = {small}
+indexer.MAX_EXACT_BYTES = {small}
 hive = Hivemind.open({path!r}, durability="normal")
 hive.scope("a").search("x")
 while len(added) < 12:
@@ -41,7 +41,7 @@ PASSAGES = 20
 @pytest.fixture
 def added(monkeypatch):
     """The ids of the records that are added."""
-    monkeypatch.setattr(indexer, "EXACT_BYTES", SMALL)
+    monkeypatch.setattr(indexer, "MAX_EXACT_BYTES", SMALL)
     add, ids = ScopeChroma.add, []
 
     def noting(chroma, collection, records):

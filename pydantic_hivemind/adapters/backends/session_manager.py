@@ -31,11 +31,9 @@ from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.hive.hivemind import Hivemind, remove_expired
 from pydantic_hivemind.hive.internals import watched
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.limits import IDLE_SECONDS
 
 __all__ = ["Session", "SessionLimitExceeded", "SessionManager"]
-
-IDLE_TIMEOUT = 3600
-"""Seconds without use after which a session may be removed: the default of pydantic-ai-backends."""
 
 RENEWAL = 0.25
 """Fraction of the idle timeout after which a use is written to the ledger, so that few operations pay for it.
@@ -67,7 +65,7 @@ class Session(HivemindBackend):
     """
 
     def __init__(
-        self, parent: Scope | AsyncScope, session_id: str | None = None, *, idle_timeout: int = IDLE_TIMEOUT
+        self, parent: Scope | AsyncScope, session_id: str | None = None, *, idle_timeout: int = IDLE_SECONDS
     ) -> None:
         self.session_id = uuid.uuid4().hex if session_id is None else session_id
         self.idle_timeout = idle_timeout
@@ -252,7 +250,7 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         hive: Hivemind | AsyncHivemind,
         parent: Scope | AsyncScope | str,
         *,
-        default_idle_timeout: int = IDLE_TIMEOUT,
+        default_idle_timeout: int = IDLE_SECONDS,
         max_sessions: int | None = None,
         on_release: Callable[[str], None] | None = None,
     ) -> None:

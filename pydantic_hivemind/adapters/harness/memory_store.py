@@ -27,6 +27,7 @@ from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.cas_files import Notebook, Operation
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.hive.utf8 import decoded, encoded
+from pydantic_hivemind.limits import MAX_METADATA_CHARS
 from pydantic_hivemind.merging.operation_log import is_journal
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 ROOT = f"{MEMORY}/"
 """Directory in the scope to which the harness's paths are relative."""
-
-MAX_METADATA_CHARS = 4096
-"""Maximum length of a write's metadata, in characters of JSON: the limit of the harness's own stores."""
 
 _NAME = re.compile(r"(?!\.?$)(?!.*\.\.)[A-Za-z0-9_.-]{1,200}")
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")

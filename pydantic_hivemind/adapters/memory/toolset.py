@@ -21,7 +21,8 @@ from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, 
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.rendering.hits import MAX_HITS, annotated, as_text
+from pydantic_hivemind.limits import MAX_TOOL_HITS
+from pydantic_hivemind.rendering.hits import annotated, as_text
 
 INSTRUCTIONS = (
     "`search_memory` finds what was kept, in this run and in earlier ones, by you and by those who share it with you: "
@@ -83,7 +84,7 @@ class HivemindToolset(FunctionToolset[Any]):
         self,
         ctx: RunContext[Any],
         query: str,
-        limit: Annotated[int, Field(ge=1, le=MAX_HITS)] = 10,
+        limit: Annotated[int, Field(ge=1, le=MAX_TOOL_HITS)] = 10,
         under: str = "/",
         tags: list[str] | None = None,
     ) -> str:

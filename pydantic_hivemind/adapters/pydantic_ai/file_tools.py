@@ -19,9 +19,7 @@ from pydantic_hivemind.adapters.pydantic_ai.search_views import CommandView, Mat
 from pydantic_hivemind.adapters.pydantic_ai.workspace_search import WorkspaceSearch, search_of
 from pydantic_hivemind.base.matching.regex_classes import regex_problem
 from pydantic_hivemind.errors import HivemindError, InvalidPattern
-
-MAX_MATCHES = 50_000
-"""Most lines that are handed to upstream's `grep`, which formats them on the event loop: 30 ms for as many."""
+from pydantic_hivemind.limits import MAX_GREP_MATCHES
 
 MAX_SHOWN_CHARS = 200
 """Characters of a line that are handed to it; it shows 100."""
@@ -75,8 +73,8 @@ async def _grep(call: ToolCall, search: WorkspaceSearch) -> Any:
         return f"Error: {error}"
     if call.argument("output_mode") == "files_with_matches":
         found = [(file, lines[:1]) for file, lines in found]
-    if sum(len(lines) for _, lines in found) > MAX_MATCHES:
-        return f"More than {MAX_MATCHES} lines match '{pattern}'; search for something rarer, or in fewer files."
+    if sum(len(lines) for _, lines in found) > MAX_GREP_MATCHES:
+        return f"More than {MAX_GREP_MATCHES} lines match '{pattern}'; search for something rarer, or in fewer files."
     if search.lower is None and any(":" in file for file, _ in found):
         # Upstream takes a command's output apart at colons.
         return await _grep_files(call, search, pattern, found)

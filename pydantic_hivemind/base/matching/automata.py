@@ -18,15 +18,13 @@ from typing import Any, Protocol, cast
 from pydantic_hivemind.base.matching.characters import CharSet, byte_class
 from pydantic_hivemind.base.matching.expressions import Choice, Edge, Expression, Node, Repeat, Sequence
 from pydantic_hivemind.errors import InvalidPattern
+from pydantic_hivemind.limits import MAX_AUTOMATON_BYTES
 
 BASE_BYTES = 2 << 20
 """Memory that RE2 may use for the smallest automaton, in bytes."""
 
 BYTES_PER_STATE = 4 << 10
 """More of it for each place in the pattern, in bytes."""
-
-MAX_BYTES = 32 << 20
-"""Most memory that RE2 may use for one automaton, in bytes."""
 
 
 class Span(Protocol):
@@ -51,7 +49,7 @@ class Automaton(Protocol):
 
 def memory_for(expression: Expression) -> int:
     """Return how much memory an automaton of an expression may use, in bytes."""
-    return min(BASE_BYTES + BYTES_PER_STATE * expression.cost.states, MAX_BYTES)
+    return min(BASE_BYTES + BYTES_PER_STATE * expression.cost.states, MAX_AUTOMATON_BYTES)
 
 
 def ascii_automaton(expression: Expression) -> Automaton:

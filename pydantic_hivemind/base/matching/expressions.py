@@ -8,10 +8,7 @@ from functools import cached_property
 
 from pydantic_hivemind.base.matching.characters import CharSet
 from pydantic_hivemind.errors import InvalidPattern
-from pydantic_hivemind.limits import MAX_PATTERN_CLASSES, MAX_PATTERN_PARTS
-
-MAX_STATES = 20_000
-"""Most places of a pattern of any kind, with its counted repeats written out."""
+from pydantic_hivemind.limits import MAX_PATTERN_CLASSES, MAX_PATTERN_PARTS, MAX_PATTERN_STATES
 
 
 @dataclass(frozen=True)
@@ -74,9 +71,9 @@ class Expression:
         self.root = root
         self.newlines = newlines
         self.cost = cost_of(root)
-        if self.cost.wide > MAX_PATTERN_PARTS or self.cost.states > MAX_STATES:
+        if self.cost.wide > MAX_PATTERN_PARTS or self.cost.states > MAX_PATTERN_STATES:
             wide = self.cost.wide > MAX_PATTERN_PARTS
-            size, limit = (self.cost.wide, MAX_PATTERN_PARTS) if wide else (self.cost.states, MAX_STATES)
+            size, limit = (self.cost.wide, MAX_PATTERN_PARTS) if wide else (self.cost.states, MAX_PATTERN_STATES)
             raise InvalidPattern(
                 f"the pattern is too large to search for: with its counted repeats and alternatives written out it has "
                 f"{_rounded(size)} parts, and at most {limit:,} are possible; use smaller counts, * or + instead of "

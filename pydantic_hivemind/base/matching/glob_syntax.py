@@ -7,10 +7,7 @@ from collections.abc import Sequence as Many
 from pydantic_hivemind.base.matching.characters import CharSet
 from pydantic_hivemind.base.matching.expressions import EMPTY, Choice, Node, Repeat, Sequence
 from pydantic_hivemind.errors import InvalidPattern
-from pydantic_hivemind.limits import MAX_GLOB_ALTERNATIVES
-
-MAX_WRITTEN_OUT = 200_000
-"""Most characters of those."""
+from pydantic_hivemind.limits import MAX_GLOB_ALTERNATIVES, MAX_GLOB_CHARS
 
 _POSIX = {
     "alnum": ("09", "AZ", "az"),
@@ -61,7 +58,7 @@ def _expanded(pattern: str) -> list[str]:
         size = 0
         for text in bracex.iexpand(pattern, keep_escapes=True, limit=MAX_GLOB_ALTERNATIVES):
             size += len(text)
-            if size > MAX_WRITTEN_OUT:
+            if size > MAX_GLOB_CHARS:
                 break
             expanded.append(text)
         else:
@@ -71,7 +68,7 @@ def _expanded(pattern: str) -> list[str]:
     except RecursionError:
         raise InvalidPattern("the glob has too many braces in one another; search with several globs") from None
     raise InvalidPattern(
-        f"the glob stands for too many others: at most {MAX_GLOB_ALTERNATIVES}, of {MAX_WRITTEN_OUT} characters "
+        f"the glob stands for too many others: at most {MAX_GLOB_ALTERNATIVES}, of {MAX_GLOB_CHARS} characters "
         "together; search with several globs"
     )
 

@@ -32,6 +32,7 @@ from pydantic_hivemind.http.access import (
 )
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute, look_at_token
+from pydantic_hivemind.limits import MAX_STAT_CHARS
 
 
 class _AnyText(Convertor[str]):
@@ -55,9 +56,6 @@ CHUNK_BYTES = 1 << 18
 
 SPOOL_BYTES = 1 << 20
 """Largest body that is kept in memory while it comes in."""
-
-MAX_STAT_CHARS = 2048
-"""Longest stat that comes with a file: proxies take heads of 4 KB, and tags alone can have many times as much."""
 
 _TYPE = "application/octet-stream"
 _BINARY = {_TYPE: {"schema": {"type": "string", "format": "binary"}}}

@@ -16,11 +16,9 @@ from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, page_of
+from pydantic_hivemind.limits import MAX_SEARCH_HITS
 
 router = APIRouter(tags=["finding"], route_class=TokenRoute)
-
-MAX_HITS = 1000
-"""Most passages of one search."""
 
 DEGRADED = "Hivemind-Degraded"
 """The header that says why a search used the lexical ranking only."""
@@ -41,7 +39,7 @@ class Search(Asked):
     """What to look for; without a query the filters decide alone, and what changed last comes first."""
 
     query: str | None = None
-    limit: int = Field(10, ge=1, le=MAX_HITS, description="Most passages.")
+    limit: int = Field(10, ge=1, le=MAX_SEARCH_HITS, description="Most passages.")
     under: str = Field("/", description="Only in this file or directory.")
     tags: TextList | None = Field(None, description="Only in files that have one of these.")
     where: dict[str, Any] | None = Field(

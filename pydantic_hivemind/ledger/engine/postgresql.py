@@ -28,16 +28,13 @@ from pydantic_hivemind.errors import (
 from pydantic_hivemind.ledger.engine.driver import Cursor
 from pydantic_hivemind.ledger.engine.write_queue import Line
 from pydantic_hivemind.ledger.schema import metadata
+from pydantic_hivemind.limits import BUSY_SECONDS
 
 SCHEMA = "hivemind"
 """The schema that the tables are in, so that a database may have others beside them."""
 
 LOCK_SPACE = 0x48564D44 << 32
 """The advisory locks of a hive are this and above: "HVMD", and the number of a root scope."""
-
-BUSY_TIMEOUT = 60
-"""Seconds to wait for other writes of the same tree, as with SQLite, and longest pause in one: a process that stops
-in the middle, or a host that is gone, must not keep the others waiting for good."""
 
 INTERRUPT_TIMEOUT = 5.0
 """Seconds to wait for the server to take note that a statement is to be stopped; it takes a new connection."""
@@ -60,7 +57,7 @@ class PostgresDriver:
 
     def __init__(self, url: str) -> None:
         self._psycopg = _psycopg()
-        self.patience: float = BUSY_TIMEOUT
+        self.patience: float = BUSY_SECONDS
         # Parameters are given by name, as to SQLite.
         self.dialect: Dialect = PGDialect_psycopg()
         self.engine: Engine = create_engine(

@@ -28,6 +28,7 @@ from pydantic_hivemind.errors import (
 )
 from pydantic_hivemind.ledger.engine.driver import Cursor
 from pydantic_hivemind.ledger.engine.write_queue import Line, Turn
+from pydantic_hivemind.limits import BUSY_SECONDS
 
 Durability = Literal["full", "normal"]
 """`full`: an acknowledged write survives a power cut. `normal`: it survives the end of the process, however
@@ -39,9 +40,6 @@ BEGIN_WRITE = "BEGIN IMMEDIATE"
 
 APPLICATION_ID = 0x48564D44
 """Marks the file as ours in SQLite's header ("HVMD"), so that another program's database is not touched."""
-
-BUSY_TIMEOUT = 60.0
-"""Seconds to wait for other processes' writes. One takes a millisecond; this is for thousands queueing."""
 
 SPREAD = (("heads", "heads", "1000000 1000 1"), ("heads", "ix_heads_parent", "1000000 1000 20 1"))
 """For SQLite's planner: rows in all, then per value of each further column of the index. Knowing nothing, it
@@ -66,7 +64,7 @@ class SqliteDriver:
             raise InvalidOption(f"unknown durability {durability!r}; use one of {', '.join(get_args(Durability))}")
         self._directory = directory
         self._durability = durability
-        self.patience = BUSY_TIMEOUT
+        self.patience: float = BUSY_SECONDS
         # Threads wait here; SQLite's own waiting is polling, in which some starve.
         self._line = Line()
         # Parameters by name, as every other driver can take them too.

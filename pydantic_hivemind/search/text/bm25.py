@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pydantic_hivemind.limits import MAX_QUERY_TERMS
 from pydantic_hivemind.search.text.terms import terms
 
 K1 = 1.2
@@ -35,9 +36,6 @@ and counts only where it occurs."""
 FEW = 1 / 64
 """Maximum share of rows with a word for which only the rows around its occurrences are visited: faster than visiting
 all rows, ten times with 100 occurrences in 100,000 rows, and equal with 2,000."""
-
-MOST_TERMS = 64
-"""Maximum number of query words, the rarest first, which bounds the cost of a pasted page."""
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -67,7 +65,7 @@ class Statistics:
 
     def informative(self) -> list[tuple[str, float]]:
         """Return the informative words with their inverse document frequency as in BM25, in nats."""
-        rarest = sorted(self.documents, key=self.documents.__getitem__)[:MOST_TERMS]
+        rarest = sorted(self.documents, key=self.documents.__getitem__)[:MAX_QUERY_TERMS]
         return [(term, math.log1p((self.chunks - (n := self.documents[term]) + 0.5) / (n + 0.5))) for term in rarest]
 
 

@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-MOST_CHARACTERS = 1000
-"""Maximum length of a chunk, in characters. Small sentence embedders read 256 tokens, about this much English, and
-ignore the rest; embedders that average words blur longer texts."""
+from pydantic_hivemind.limits import MAX_CHUNK_CHARS
 
 TITLE_CHARACTERS = 60
 """A shorter paragraph that does not end a sentence is a title of what follows; and a line that ends its sentence before
@@ -161,7 +159,7 @@ def _introduces(block: str) -> bool:
     last = text[text.rfind("\n") + 1 :]
     if _HEADING.match(last):
         return True
-    if len(text) > MOST_CHARACTERS or _RECORD.match(text) or not any(map(str.isalnum, last)):
+    if len(text) > MAX_CHUNK_CHARS or _RECORD.match(text) or not any(map(str.isalnum, last)):
         return False
     if text.endswith(":"):
         return True
@@ -175,14 +173,14 @@ def _pack(text: str, cuts: Sequence[Callable[[str], list[str]]]) -> Iterator[str
     """
     chunk = ""
     for part in cuts[0](text):
-        if chunk and len(chunk) + len(part) > MOST_CHARACTERS:
+        if chunk and len(chunk) + len(part) > MAX_CHUNK_CHARS:
             yield chunk
             chunk = ""
-        if len(part) > MOST_CHARACTERS:
+        if len(part) > MAX_CHUNK_CHARS:
             yield from _pack(part, cuts[1:])
             continue
         chunk += part
-        if len(chunk) >= MOST_CHARACTERS // 2 and crc32(part.encode("utf-8", "replace")) % _CUT_ONE_IN == 0:
+        if len(chunk) >= MAX_CHUNK_CHARS // 2 and crc32(part.encode("utf-8", "replace")) % _CUT_ONE_IN == 0:
             yield chunk
             chunk = ""
     if chunk:
@@ -190,7 +188,7 @@ def _pack(text: str, cuts: Sequence[Callable[[str], list[str]]]) -> Iterator[str
 
 
 def _slices(text: str) -> list[str]:
-    return [text[start : start + MOST_CHARACTERS] for start in range(0, len(text), MOST_CHARACTERS)]
+    return [text[start : start + MAX_CHUNK_CHARS] for start in range(0, len(text), MAX_CHUNK_CHARS)]
 
 
 _CUTS = (_lines, _SENTENCE.findall, _WORD.findall, _slices)

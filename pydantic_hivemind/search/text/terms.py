@@ -10,8 +10,7 @@ from typing import Any
 
 import snowballstemmer
 
-MOST_TERM_CHARACTERS = 64
-"""Maximum length of a term, in characters. Longer ones are not words (keys, encoded data), and are truncated."""
+from pydantic_hivemind.limits import MAX_TERM_CHARS
 
 _CACHED_STEMS = 1 << 16
 """Number of words whose stems are cached, about 10 MB; the stemmer takes 2 us a word in C and 35 us in Python."""
@@ -76,7 +75,7 @@ def _terms(text: str) -> tuple[str, ...]:
     for run, word in _TERM.findall(_fold(text)):
         if word:
             if word not in STOP_WORDS:
-                found.append(_stem(word[:MOST_TERM_CHARACTERS]))
+                found.append(_stem(word[:MAX_TERM_CHARS]))
         else:
             found.extend(run)
             found.extend(run[start : start + 2] for start in range(len(run) - 1))

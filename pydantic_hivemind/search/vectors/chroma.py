@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pydantic_hivemind.limits import MIN_FREE_BYTES
 from pydantic_hivemind.search.vectors.embedding import Embedder, Vectors
 
 if TYPE_CHECKING:
@@ -39,10 +40,6 @@ PAGE = 5_000
 
 PATHS = 500
 """Paths in one query, each of which takes a variable."""
-
-LOW_SPACE = 256 << 20
-"""Free disk space below which Chroma is not used, in bytes, because it hangs on a full disk. Between two checks it
-writes one batch; at worst the index file grows by a fifth, which is 200 MB at a million vectors."""
 
 KEPT_INDEXES = 4_096
 """Indexes that one Chroma client keeps loaded, in 64 shards. The default, a fifth of RLIMIT_NOFILE, gives wrong results
@@ -239,7 +236,7 @@ _processes: list[int] = []
 def is_low(directory: Path) -> bool:
     """Return whether the disk has too little space to call Chroma."""
     space = os.statvfs(directory)
-    return space.f_bavail * space.f_frsize < LOW_SPACE
+    return space.f_bavail * space.f_frsize < MIN_FREE_BYTES
 
 
 def collection_name(mount: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic_hivemind.base import fork_safety
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.store_permissions import make_directory
+from pydantic_hivemind.limits import MAX_OPEN_COLLECTIONS
 from pydantic_hivemind.search.vectors import chroma_directories
 from pydantic_hivemind.search.vectors.chroma import (
     HNSW,
@@ -34,10 +35,6 @@ from pydantic_hivemind.search.vectors.embedding import Embedder
 
 LAYOUT = 2
 """Number of the format of records: chunks, ids and metadata. Directories of an older format are rebuilt."""
-
-MOST_OPEN = 16
-"""Number of unused Chroma clients that are kept open. One with three collections takes 25 file descriptors and 15 MB
-besides its vectors, and 20 ms to open again."""
 
 DESCRIPTORS_EACH = 48
 """File descriptors that the process must have for each open Chroma client: with a limit of 1,024, at most 21 are open,
@@ -205,7 +202,7 @@ def made_by_another(path: Path) -> str | None:
 
 
 def _most() -> int:
-    return min(MOST_OPEN, _most_in_use())
+    return min(MAX_OPEN_COLLECTIONS, _most_in_use())
 
 
 def _most_in_use() -> int:

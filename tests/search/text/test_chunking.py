@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pydantic_hivemind.search.text.chunking import MOST_CHARACTERS, headings, split
+from pydantic_hivemind.limits import MAX_CHUNK_CHARS
+from pydantic_hivemind.search.text.chunking import headings, split
 
 MARKDOWN = """# Acme
 
@@ -70,7 +71,7 @@ def test_chunks_join_back_to_the_text_and_know_their_lines(text):
 @settings(deadline=None)
 @given(texts)
 def test_no_chunk_is_too_long(text):
-    assert all(len(chunk.text) <= MOST_CHARACTERS for chunk in split(text))
+    assert all(len(chunk.text) <= MAX_CHUNK_CHARS for chunk in split(text))
 
 
 @settings(deadline=None)
@@ -145,7 +146,7 @@ def test_long_lines_are_cut_at_the_ends_of_sentences_or_words():
     assert all(chunk.text.endswith("ends. ") for chunk in sentences)
     words = split("supercalifragilistic " * 200)
     assert all(chunk.text.endswith("listic ") for chunk in words)
-    assert len(split("x" * 10 * MOST_CHARACTERS)) <= 20
+    assert len(split("x" * 10 * MAX_CHUNK_CHARS)) <= 20
 
 
 def test_headings_are_known_below_them_and_code_has_none():

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pydantic_hivemind.search.text.terms import MOST_TERM_CHARACTERS, terms
+from pydantic_hivemind.limits import MAX_TERM_CHARS
+from pydantic_hivemind.search.text.terms import terms
 
 
 def same(one: str, other: str) -> bool:
@@ -48,10 +49,10 @@ def test_vowel_signs_do_not_cut_words():
 @settings(deadline=None)
 @given(st.text())
 def test_any_text_has_terms_of_bounded_length(text):
-    assert all(0 < len(term) <= MOST_TERM_CHARACTERS for term in terms(text))
+    assert all(0 < len(term) <= MAX_TERM_CHARS for term in terms(text))
 
 
 def test_long_texts_and_lone_surrogates():
     assert len(terms("word " * 50_000)) == 50_000
-    assert terms("x" * 100_000) == ("x" * MOST_TERM_CHARACTERS,)
+    assert terms("x" * 100_000) == ("x" * MAX_TERM_CHARS,)
     assert terms("\ud800 deploy \x00") == terms("deploy")

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from index_workload import EMBEDDER, SIZE, check, points, take
 
-from pydantic_hivemind.search.vectors.chroma import HNSW, LOW_SPACE, ChromaUnavailable
+from pydantic_hivemind.limits import MIN_FREE_BYTES
+from pydantic_hivemind.search.vectors.chroma import HNSW, ChromaUnavailable
 from pydantic_hivemind.search.vectors.chroma_directories import CONTENT, LOCK, MARKER
 from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
 
@@ -243,7 +244,7 @@ def disk(request, tmp_path):
     """A file system of a little more than Chroma needs, or of as many bytes as the test says."""
     directory = tmp_path / "disk"
     directory.mkdir()
-    size = getattr(request, "param", LOW_SPACE + (16 << 20))
+    size = getattr(request, "param", MIN_FREE_BYTES + (16 << 20))
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)]
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small file system is not allowed here")

@@ -159,7 +159,7 @@ def stay_below(root, most):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files as Linux shows them")
 def test_few_are_open_and_those_that_are_not_cost_nothing(root, shelf, records, monkeypatch):
-    monkeypatch.setattr(module, "MOST_OPEN", 3)
+    monkeypatch.setattr(module, "MAX_OPEN_COLLECTIONS", 3)
     for scope_id in range(3):
         fill(shelf, scope_id, records)
     assert len(open_directories(root)) == 3
@@ -174,7 +174,7 @@ def test_few_are_open_and_those_that_are_not_cost_nothing(root, shelf, records, 
 
 
 def test_what_is_in_use_stays_open(shelf, records, monkeypatch):
-    monkeypatch.setattr(module, "MOST_OPEN", 2)
+    monkeypatch.setattr(module, "MAX_OPEN_COLLECTIONS", 2)
     with shelf.open(1, lasting=False) as chroma:
         chroma.add("memory", records("/a", "abc", "x"))
         for scope_id in range(2, 6):
@@ -198,7 +198,7 @@ def test_more_than_the_process_has_descriptors_for_are_refused(shelf, records, m
 
 
 def test_a_collection_that_was_handed_out_keeps_working(shelf, records, monkeypatch):
-    monkeypatch.setattr(module, "MOST_OPEN", 2)
+    monkeypatch.setattr(module, "MAX_OPEN_COLLECTIONS", 2)
     with shelf.open(1, lasting=False) as chroma:
         chroma.add("memory", records("/a", "abc", "x"))
         handle = chroma.handle("memory")
@@ -219,7 +219,7 @@ def test_a_collection_that_was_handed_out_keeps_working(shelf, records, monkeypa
 
 
 def test_threads_that_open_at_once(shelf, records, monkeypatch):
-    monkeypatch.setattr(module, "MOST_OPEN", 4)
+    monkeypatch.setattr(module, "MAX_OPEN_COLLECTIONS", 4)
     start = threading.Barrier(16)
 
     def work(number):
