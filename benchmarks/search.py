@@ -167,7 +167,7 @@ def large(directory: Path, texts: Texts) -> Result:
         scope.search("bring it up to date")
         print(f"indexed {LARGE:,} chunks in {time.perf_counter() - start:.0f} s", file=sys.stderr)
         start = time.perf_counter()
-        while not hive._finder._indexer._indexes[scope._row.chain[0]].released:
+        while not hive._search_service._indexer._indexes[scope._row.chain[0]].released:
             time.sleep(1)
         print(f"and moved them to a collection in {time.perf_counter() - start:.0f} s", file=sys.stderr)
         result = compare(f"search {LARGE:,} chunks", scope, raw, texts, "raw Chroma query")

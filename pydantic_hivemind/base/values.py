@@ -271,7 +271,7 @@ class PromotionReport:
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """Result of a change made through `Notebook`.
+    """Result of a change made through `CasFiles`.
 
     Attributes:
         version: Number of the version that it wrote; `None` for a removal.

@@ -1,4 +1,4 @@
-"""`Notebook`: files of a scope with compare-and-set, idempotent changes, and metadata of versions.
+"""`CasFiles`: files of a scope with compare-and-set, idempotent changes, and metadata of versions.
 
 It is for agents' memory, whose tools read a file, change the text and write it: a retry is recognised by its operation,
 whatever it would write now.
@@ -49,7 +49,7 @@ class Page:
     annotation: Annotation
 
 
-class Notebook:
+class CasFiles:
     """The files of a scope, read through its chain. It is safe to use from any thread."""
 
     __slots__ = ("_database", "_row")

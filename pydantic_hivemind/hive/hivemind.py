@@ -22,7 +22,7 @@ from pydantic_hivemind.ledger import integrity, scope_listing, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE, Durability, SqliteDriver
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.search.service import Finder, check_embedder
+from pydantic_hivemind.search.service import SearchService, check_embedder
 
 if TYPE_CHECKING:
     from pydantic_hivemind.search.vectors.embedding import EmbeddingFunction
@@ -41,10 +41,12 @@ class Hivemind:
     does not answer in time. Every change can also raise `StoreFull` or `StoreReadOnly`.
     """
 
-    def __init__(self, database: Database, mounts: MountTable, finder: Finder, directory: Path | None = None) -> None:
+    def __init__(
+        self, database: Database, mounts: MountTable, search: SearchService, directory: Path | None = None
+    ) -> None:
         self._database = database
         self._mounts = mounts
-        self._finder = finder
+        self._search_service = search
         self._directory = directory
 
     @classmethod
@@ -87,7 +89,7 @@ class Hivemind:
         # is no such user, and then `~` is a character.
         place = Path(os.path.expanduser(directory)).absolute()  # noqa: PTH111
         database = Database(SqliteDriver(place, durability))
-        return cls(database, table, Finder(database, table, place / COLLECTIONS, embedder), place)
+        return cls(database, table, SearchService(database, table, place / COLLECTIONS, embedder), place)
 
     @classmethod
     def connect(cls, url: str, *, mounts: Sequence[Mount] = (), embedder: EmbeddingFunction | None = None) -> Hivemind:
@@ -116,7 +118,7 @@ class Hivemind:
         check_embedder(embedder)
         table = MountTable((*DEFAULT_MOUNTS, *mounts))
         database = Database(PostgresDriver(url))
-        return cls(database, table, Finder(database, table, None, embedder))
+        return cls(database, table, SearchService(database, table, None, embedder))
 
     def __enter__(self) -> Hivemind:
         return self
@@ -128,7 +130,7 @@ class Hivemind:
 
     def close(self) -> None:
         """Close the store after the write in progress. Its scopes raise `StoreClosed` from then on."""
-        self._finder.close()
+        self._search_service.close()
         self._database.close()
 
     def scope(self, name: str, parent: ScopeHandle | str | None = None, *, create: bool = True) -> Scope:
@@ -158,7 +160,7 @@ class Hivemind:
                 if row is None:
                     row, purged = scopes.make(tx, name, chain, session=False, ttl=None)
                 found = self._handle(tx, row)
-            self._finder.forget(purged)
+            self._search_service.forget(purged)
         if found is None:
             raise ScopeNotFound(f"scope {name!r} does not exist; create it with hive.scope(name)")
         if above is not None and found.parent != above:
@@ -197,7 +199,7 @@ class Hivemind:
         with self._database.write(chain) as tx:
             row, purged = scopes.make(tx, name, chain, session=ttl is not None, ttl=ttl)
             made = self._handle(tx, row)
-        self._finder.forget(purged)
+        self._search_service.forget(purged)
         return made
 
     def scopes(
@@ -248,7 +250,7 @@ class Hivemind:
             StoreFull: The disk has too little free space.
         """
         expired = self._remove_expired()
-        self._finder.sweep()
+        self._search_service.sweep()
         if compact:
             self._database.compact()
         return expired
@@ -275,7 +277,7 @@ class Hivemind:
         Raises:
             StoreClosed: The hive is closed.
         """
-        return self._database.size() + self._finder.size()
+        return self._database.size() + self._search_service.size()
 
     def reindex(self, progress: Callable[[int, int], object] | None = None, *, drop_others: bool = True) -> None:
         """Embed every passage of the hive with the current embedder, and delete the vectors of other embedders.
@@ -289,7 +291,7 @@ class Hivemind:
         Raises:
             EmbeddingError: The embedder fails, or other embedders have vectors and `drop_others` is false.
         """
-        self._finder.reindex(progress, drop_others=drop_others)
+        self._search_service.reindex(progress, drop_others=drop_others)
 
     def cleanup(self) -> int:
         """Return the number of expired scopes, and remove them. Deprecated: use `gc(compact=False)`.
@@ -335,7 +337,7 @@ class Hivemind:
                 return 0
         with self._database.write() as tx:
             purged = scopes.purge_expired(tx)
-        self._finder.forget(purged)
+        self._search_service.forget(purged)
         return len(purged)
 
     def _findings(self) -> list[Finding]:
@@ -348,7 +350,7 @@ class Hivemind:
             found.append(Finding("locks", problem, "find it and wait for it or end it; nothing is lost by that"))
         if self._directory is not None:
             found += store_permissions.check(self._directory, LEDGER_FILE)
-        return found + self._finder.check()
+        return found + self._search_service.check()
 
     def _check_is_mine(self, parent: ScopeHandle | None, name: str) -> None:
         if not isinstance(parent, (ScopeHandle, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -357,7 +359,7 @@ class Hivemind:
             raise InvalidScope(f"the parent of {name!r} belongs to another hive; pass a scope of this hive")
 
     def _handle(self, tx: Transaction, row: ScopeRow) -> Scope:
-        return Scope(self._database, self._mounts, self._finder, row, scopes.names(tx, row.chain))
+        return Scope(self._database, self._mounts, self._search_service, row, scopes.names(tx, row.chain))
 
 
 def store_of(hive: Hivemind) -> tuple[Database, Path | None]:

@@ -17,4 +17,4 @@ def mounts_of(scope: Scope) -> MountTable:
 
 def watched(scope: Scope, used: Callable[[], None]) -> Scope:
     """Return a handle of the same scope that calls `used` before each operation, as do handles obtained from it."""
-    return Scope(scope._database.watched(used), scope._mounts, scope._finder, scope._row, scope._names)
+    return Scope(scope._database.watched(used), scope._mounts, scope._search_service, scope._row, scope._names)

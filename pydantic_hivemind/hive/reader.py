@@ -25,12 +25,12 @@ from pydantic_hivemind.hive.utf8 import decoded
 from pydantic_hivemind.ledger import history, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.history import Past
-from pydantic_hivemind.ledger.overlay import Head, View
+from pydantic_hivemind.ledger.overlay import Head, Overlay
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.promotion import plan_reader
 from pydantic_hivemind.promotion.plan import Rules
-from pydantic_hivemind.search.service import Finder
+from pydantic_hivemind.search.service import SearchService
 
 if TYPE_CHECKING:
     from chromadb import Collection
@@ -45,14 +45,19 @@ class ScopeReader(ScopeHandle):
     closed, and `StoreBusy` or `StoreUnreachable` if the database does not answer in time.
     """
 
-    __slots__ = ("_finder", "_mounts")
+    __slots__ = ("_mounts", "_search_service")
 
     def __init__(
-        self, database: Database, mounts: MountTable, finder: Finder, row: ScopeRow, names: tuple[str, ...]
+        self,
+        database: Database,
+        mounts: MountTable,
+        search: SearchService,
+        row: ScopeRow,
+        names: tuple[str, ...],
     ) -> None:
         super().__init__(database, row, names)
         self._mounts = mounts
-        self._finder = finder
+        self._search_service = search
 
     def read(self, path: str) -> File:
         """Return a file's content together with its stat.
@@ -188,7 +193,7 @@ class ScopeReader(ScopeHandle):
         under = normalize(under)
         selected = file_filter(glob, under=under) if glob is not None else None
 
-        def wanted(view: View) -> list[Head]:
+        def wanted(view: Overlay) -> list[Head]:
             found = _files(view, under)
             if not hidden:
                 found = [head for head in found if not is_hidden(head.path, under=under)]
@@ -270,7 +275,7 @@ class ScopeReader(ScopeHandle):
             SearchDegraded: The embedder failed and only the lexical ranking was used; `Hits.degraded` says why.
         """
         depth = None if chain else 1
-        hits = self._finder.search(
+        hits = self._search_service.search(
             self._database,
             self._row.chain[:depth],
             self._names[:depth],
@@ -297,7 +302,7 @@ class ScopeReader(ScopeHandle):
             EmbeddingError: A passage has no vector yet, and the embedder fails.
             StoreError: Chroma cannot be used.
         """
-        return self._finder.collection(self._database, self._row, path)
+        return self._search_service.collection(self._database, self._row, path)
 
     def diff(self, to: ScopeHandle | str | None = None) -> list[Change]:
         """Return the changes that promoting this whole scope would make in its parent or another ancestor, by path.
@@ -313,7 +318,7 @@ class ScopeReader(ScopeHandle):
 
     # -- helpers -------------------------------------------------------------------------------
 
-    def _view(self, path: str) -> View:
+    def _view(self, path: str) -> Overlay:
         with self._database.read() as tx:
             return overlay.entry(tx, self._row.chain, path)
 
@@ -360,7 +365,7 @@ class ScopeReader(ScopeHandle):
             raise ScopeNotFound(f"{name!r} is not an ancestor of {self.name!r}; scope.chain lists the ancestors")
         return self._names.index(name, 1)
 
-    def _no_file(self, view: View, path: str) -> Exception:
+    def _no_file(self, view: Overlay, path: str) -> Exception:
         """Why a file cannot be read: nothing there, a directory, or a file in the way."""
         if path == "/" or view.find(path) is not None:
             return IsADirectory(f"{path!r} is a directory, not a file")
@@ -368,7 +373,7 @@ class ScopeReader(ScopeHandle):
         return PathNotFound(f"file {path!r} does not exist")
 
 
-def _files(view: View, under: str) -> list[Head]:
+def _files(view: Overlay, under: str) -> list[Head]:
     """The visible files under a directory, or the file that `under` is, in no particular order."""
     itself = view.find(under)
     if itself is not None and itself.kind == Kind.FILE:

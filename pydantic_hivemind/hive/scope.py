@@ -89,7 +89,7 @@ class Scope(ScopeWriter):
                 row, purged = scopes.make(tx, name, self._row.chain, session=True, ttl=ttl)
             else:
                 scopes.renew(tx, row, ttl)
-        self._finder.forget(purged)
+        self._search_service.forget(purged)
         return self._child(row)
 
     def session(self, name: str) -> Scope:
@@ -132,7 +132,7 @@ class Scope(ScopeWriter):
         """
         with self._database.write(self._row.chain) as tx:
             destroyed = scopes.destroy(tx, self._row, cascade=cascade)
-        self._finder.forget(destroyed)
+        self._search_service.forget(destroyed)
 
     # -- promotion -----------------------------------------------------------------------------
 
@@ -179,8 +179,8 @@ class Scope(ScopeWriter):
         if dry_run:
             return apply.preview(self._database, promotion)
         report = apply.promote(self._database, promotion, operation_id)
-        self._finder.touched(self._row.chain)
-        self._finder.touched(self._row.chain[level:])
+        self._search_service.touched(self._row.chain)
+        self._search_service.touched(self._row.chain[level:])
         return report
 
     def revert(self, promotion_id: str, *, operation_id: str | None = None) -> list[str]:
@@ -245,4 +245,4 @@ class Scope(ScopeWriter):
         return self._handle(row, (row.name, *self._names))
 
     def _handle(self, row: ScopeRow, names: tuple[str, ...]) -> Scope:
-        return Scope(self._database, self._mounts, self._finder, row, names)
+        return Scope(self._database, self._mounts, self._search_service, row, names)

@@ -15,7 +15,7 @@ from pydantic_hivemind.ledger import files, history, idempotency, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.idempotency import Result
 from pydantic_hivemind.ledger.layer import Cause
-from pydantic_hivemind.ledger.overlay import View
+from pydantic_hivemind.ledger.overlay import Overlay
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.merging.three_way import Merged, merge
 from pydantic_hivemind.promotion import revert
@@ -300,7 +300,7 @@ class ScopeWriter(ScopeReader):
                 # Otherwise whatever reads the path finds out, with the same query.
                 overlay.check_alive(tx, self._row.chain)
             outcome = idempotency.once(tx, self._row.id, operation_id, arguments, lambda: work(tx))
-        self._finder.touched(self._row.chain)
+        self._search_service.touched(self._row.chain)
         return outcome
 
     def _put(
@@ -310,7 +310,7 @@ class ScopeWriter(ScopeReader):
         data: bytes,
         cause: Cause,
         *,
-        view: View | None = None,
+        view: Overlay | None = None,
         tags: str | Sequence[str] | None = None,
         expected_version: int | None = None,
     ) -> Stat:

@@ -19,7 +19,7 @@ from pydantic_hivemind.ledger import layer, merge_bases, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.merge_bases import MergeBase
-from pydantic_hivemind.ledger.overlay import Chain, Head, View
+from pydantic_hivemind.ledger.overlay import Chain, Head, Overlay
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.limits import MAX_FILE_BYTES, MAX_TAG_CHARS, MAX_TAGS
 
@@ -90,7 +90,7 @@ def encode_tags(tags: str | Sequence[str]) -> str:
 def put(
     tx: Transaction,
     chain: Chain,
-    view: View,
+    view: Overlay,
     path: str,
     data: bytes,
     cause: Cause,
@@ -132,7 +132,7 @@ def put(
 def make_dir(
     tx: Transaction,
     chain: Chain,
-    view: View,
+    view: Overlay,
     path: str,
     cause: Cause = MAKE_DIR,
     *,
@@ -188,13 +188,13 @@ def remove(
         layer.drop(tx, own, deletion)
 
 
-def _hiding(view: View, path: str) -> Head | None:
+def _hiding(view: Overlay, path: str) -> Head | None:
     """Return the scope's own entry above a path that hides what lower scopes have there."""
     above = (view.own.get(parent) for parent in ancestors_of(path))
     return next((own for own in above if own is not None and own.blocks), None)
 
 
-def _seen_before(tx: Transaction, scope_id: int, view: View, path: str) -> Head | None:
+def _seen_before(tx: Transaction, scope_id: int, view: Overlay, path: str) -> Head | None:
     """Return the lower file that was seen at a path before the scope removed the directory around it."""
     hidden = view.find(path, above=1) if _hiding(view, path) else None
     if hidden is None or hidden.kind != Kind.FILE:

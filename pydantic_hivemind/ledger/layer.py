@@ -18,7 +18,7 @@ from pydantic_hivemind.base.paths import ancestors_of, below, parent_of
 from pydantic_hivemind.ledger.columns import Key, Number
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
-from pydantic_hivemind.ledger.overlay import Head, View
+from pydantic_hivemind.ledger.overlay import Head, Overlay
 from pydantic_hivemind.ledger.schema import Kind, heads, horizons, merge_bases, versions
 from pydantic_hivemind.limits import KEPT_VERSIONS
 
@@ -155,13 +155,13 @@ def drop_below(tx: Transaction, scope_id: int, directory: str, cause: Cause) -> 
     tx.run(_DELETE_BELOW, span)
 
 
-def make_parents(tx: Transaction, scope_id: int, view: View, path: str, cause: Cause) -> None:
+def make_parents(tx: Transaction, scope_id: int, view: Overlay, path: str, cause: Cause) -> None:
     """Each scope holds every directory above what it holds, so that its layer is a tree by itself."""
     for parent in ancestors_of(path):
         make_directory(tx, scope_id, view, parent, cause)
 
 
-def make_directory(tx: Transaction, scope_id: int, view: View, path: str, cause: Cause) -> None:
+def make_directory(tx: Transaction, scope_id: int, view: Overlay, path: str, cause: Cause) -> None:
     """Make a directory of the scope's own, if it has none there."""
     own = view.own.get(path)
     if own is not None and own.kind == Kind.DIRECTORY:

@@ -18,7 +18,7 @@ from pydantic_hivemind.base.paths import ancestors_of, below, is_below
 from pydantic_hivemind.ledger.columns import Key, Number
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Row, Statement, fill, insert_row, param, slots
-from pydantic_hivemind.ledger.overlay import Chain, Head, View
+from pydantic_hivemind.ledger.overlay import Chain, Head, Overlay
 from pydantic_hivemind.ledger.schema import Kind, merge_bases, versions
 
 
@@ -94,7 +94,7 @@ def inherit(tx: Transaction, scope_id: int, lower: Head) -> None:
         tx.run(_INHERIT, {**values, "from_scope": lower.scope_id, "of_path": lower.path, "origin": lower.origin})
 
 
-def hidden_by(tx: Transaction, chain: Chain, view: View, directory: str) -> set[MergeBase]:
+def hidden_by(tx: Transaction, chain: Chain, view: Overlay, directory: str) -> set[MergeBase]:
     """Return what a scope has seen of a directory that it is about to remove.
 
     Args:
@@ -113,14 +113,14 @@ def store(tx: Transaction, scope_id: int, rows: Iterable[MergeBase]) -> None:
     tx.run_all(_INSERT, [{"scope_id": scope_id, **row._asdict()} for row in sorted(rows)])
 
 
-def seen_inside(view: View, scope_id: int, rows: MergeBases, directory: str) -> set[MergeBase]:
+def seen_inside(view: Overlay, scope_id: int, rows: MergeBases, directory: str) -> set[MergeBase]:
     """Return what a scope has seen of the files in a directory, as rows of a head that hides it.
 
     Of what it shows from lower scopes that is the version it shows; of its own files, what they are made of.
     """
     own = view.own
     found: set[tuple[str, int]] = set()
-    for head in View(view.layers[1:]).inside(directory):
+    for head in Overlay(view.layers[1:]).inside(directory):
         if head.kind == Kind.FILE and not _is_covered(own, head.path, directory):
             found.update((head.path, version) for version in (head.version, *made_of(rows, head)))
     for path, head in own.items():

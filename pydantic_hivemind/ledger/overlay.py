@@ -131,7 +131,7 @@ _DATA: Statement[[int]] = Statement(
 )
 
 
-class View:
+class Overlay:
     """What is known of the heads of a chain, nearest scope first, and what they add up to."""
 
     def __init__(self, layers: Sequence[Mapping[str, Head]]) -> None:
@@ -207,14 +207,14 @@ def _is_hidden(path: str, seen: set[str], blocked: set[str]) -> bool:
     return path in seen or (bool(blocked) and not blocked.isdisjoint(ancestors_of(path)))
 
 
-def _view(chain: Chain, rows: Sequence[Row]) -> View:
+def _view(chain: Chain, rows: Sequence[Row]) -> Overlay:
     _check(rows)
     level_of = {scope_id: level for level, scope_id in enumerate(chain)}
     layers: list[dict[str, Head]] = [{} for _ in chain]
     for row in rows:
         if row[1] is not None:
             layers[level_of[row[1]]][row[2]] = Head(*row[1:11])
-    return View(layers)
+    return Overlay(layers)
 
 
 def check_alive(tx: Transaction, chain: Chain) -> None:
@@ -234,14 +234,14 @@ def _check(rows: Sequence[Row]) -> None:
         raise ScopeGone("the ttl of the scope has passed; spawn a new one")
 
 
-def entry(tx: Transaction, chain: Chain, path: str) -> View:
+def entry(tx: Transaction, chain: Chain, path: str) -> Overlay:
     """A view that can `find` a path and its parents."""
     paths = (path, *ancestors_of(path))
     values = fill("scope", chain) | fill("path", paths)
     return _view(chain, tx.rows(_ENTRY, values, len(chain), len(paths)))
 
 
-def file(tx: Transaction, chain: Chain, path: str) -> tuple[View, bytes | None]:
+def file(tx: Transaction, chain: Chain, path: str) -> tuple[Overlay, bytes | None]:
     """As `entry`, and the bytes of the file at the path if there is one."""
     paths = (path, *ancestors_of(path))
     values = fill("scope", chain) | fill("path", paths)
@@ -253,14 +253,14 @@ def file(tx: Transaction, chain: Chain, path: str) -> tuple[View, bytes | None]:
     return view, next(cast(bytes, row[11]) for row in rows if row[1] == head.scope_id and row[2] == path)
 
 
-def children(tx: Transaction, chain: Chain, directory: str) -> View:
+def children(tx: Transaction, chain: Chain, directory: str) -> Overlay:
     """A view of a directory's parents and everything directly in it."""
     paths = (directory, *ancestors_of(directory))
     values = fill("scope", chain) | fill("path", paths) | {"directory": directory}
     return _view(chain, tx.rows(_CHILDREN, values, len(chain), len(paths)))
 
 
-def subtree(tx: Transaction, chain: Chain, directory: str) -> View:
+def subtree(tx: Transaction, chain: Chain, directory: str) -> Overlay:
     """A view of a directory's parents and everything under it."""
     paths = (directory, *ancestors_of(directory))
     low, high = below(directory)
@@ -268,7 +268,7 @@ def subtree(tx: Transaction, chain: Chain, directory: str) -> View:
     return _view(chain, tx.rows(_SUBTREE, values, len(chain), len(paths)))
 
 
-def few(tx: Transaction, chain: Chain, directory: str) -> tuple[View, dict[int, bytes]] | None:
+def few(tx: Transaction, chain: Chain, directory: str) -> tuple[Overlay, dict[int, bytes]] | None:
     """As `subtree`, and the bytes of the files by version; `None` where that is too much for one query."""
     paths = (directory, *ancestors_of(directory))
     low, high = below(directory)

@@ -10,7 +10,7 @@ from pydantic_hivemind.base.paths import ancestors_of, below, parent_of
 from pydantic_hivemind.ledger import merge_bases
 from pydantic_hivemind.ledger.files import encode_tags
 from pydantic_hivemind.ledger.merge_bases import MergeBase, MergeBases
-from pydantic_hivemind.ledger.overlay import Head, View
+from pydantic_hivemind.ledger.overlay import Head, Overlay
 from pydantic_hivemind.ledger.promotion_facts import Facts
 from pydantic_hivemind.ledger.schema import Kind
 
@@ -50,7 +50,7 @@ class Draft:
         self._content: dict[str, tuple[Content, int | None]] = {}
         self._new_bases: dict[str, set[MergeBase]] = {}
         self._numbers = 0
-        self.view = View(self._layers)
+        self.view = Overlay(self._layers)
 
     @property
     def layers(self) -> Sequence[dict[str, Head]]:
@@ -207,10 +207,10 @@ class Draft:
         paths = self._sorted[level]
         return paths[bisect_left(paths, low) : bisect_left(paths, high)]
 
-    def _subtree(self, directory: str) -> View:
+    def _subtree(self, directory: str) -> Overlay:
         """Return a view of a directory's parents and everything under it."""
         places = (directory, *ancestors_of(directory))
-        return View(
+        return Overlay(
             [
                 {path: layer[path] for path in (*places, *self._range(level, directory)) if path in layer}
                 for level, layer in enumerate(self._layers)

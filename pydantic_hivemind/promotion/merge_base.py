@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.ledger import merge_bases
-from pydantic_hivemind.ledger.overlay import Head, View
+from pydantic_hivemind.ledger.overlay import Head, Overlay
 from pydantic_hivemind.ledger.promotion_facts import Facts, FileVersion, file_version
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.promotion.contents import Contents
@@ -15,7 +15,7 @@ from pydantic_hivemind.promotion.contents import Contents
 class Ancestry:
     """Finds merge bases from what heads store, for an ancestor at a level of the chain."""
 
-    def __init__(self, facts: Facts, level: int, view: View, contents: Contents) -> None:
+    def __init__(self, facts: Facts, level: int, view: Overlay, contents: Contents) -> None:
         self._facts = facts
         self._level_of = {scope_id: number for number, scope_id in enumerate(facts.chain)}
         self._level = level

@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.ledger import overlay
 from pydantic_hivemind.ledger.merge_bases import MergeBase
-from pydantic_hivemind.ledger.overlay import Head, View
+from pydantic_hivemind.ledger.overlay import Head, Overlay
 from pydantic_hivemind.ledger.promotion_facts import Facts
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.promotion.contents import Contents
@@ -28,7 +28,7 @@ def release(
         PlanOutdated: A version that is needed was pruned meanwhile.
     """
     own = facts.own
-    above = View((*facts.layers[1:level], *draft.layers))
+    above = Overlay((*facts.layers[1:level], *draft.layers))
     hiding = _still_hiding(own, settled, past_parent=level > 1)
     needed: set[str] = set()
     dropped: list[Head] = []
@@ -77,7 +77,7 @@ def _nearer_bases(facts: Facts, level: int, contents: Contents, head: Head) -> s
     """What a file that goes past some scopes is made of for these, which did not get it."""
     found: set[int] = set()
     for nearer in range(1, level):
-        view = View(facts.layers[nearer:])
+        view = Overlay(facts.layers[nearer:])
         ancestry = Ancestry(facts, nearer, view, contents)
         base = ancestry.base(head, view.find(head.path))
         if base is not None and base.version in ancestry.made_of(head):

@@ -15,7 +15,7 @@ from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.merge_bases import MergeBase
-from pydantic_hivemind.ledger.overlay import Chain, View
+from pydantic_hivemind.ledger.overlay import Chain, Overlay
 from pydantic_hivemind.ledger.schema import Kind
 
 
@@ -159,7 +159,7 @@ def _kept_origin(tx: Transaction, chain: Chain, before: Past) -> int | None:
     return before.origin if is_file else None
 
 
-def _put_back_bases(tx: Transaction, chain: Chain, view: View, before: Past, origin: int | None) -> None:
+def _put_back_bases(tx: Transaction, chain: Chain, view: Overlay, before: Past, origin: int | None) -> None:
     """Note again what a head is made of or hides, which went when it was let go of."""
     path = before.path
     made_of = [MergeBase(path, path, version) for version in history.origins(tx, chain[1:], path, origin)]
@@ -170,6 +170,6 @@ def _put_back_bases(tx: Transaction, chain: Chain, view: View, before: Past, ori
     merge_bases.store(tx, chain[0], made_of)
 
 
-def _holds(view: View, directory: str) -> bool:
+def _holds(view: Overlay, directory: str) -> bool:
     """Whether the scope has anything itself in a directory."""
     return any(directory in ancestors_of(path) for path in view.own)

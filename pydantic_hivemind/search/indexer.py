@@ -24,7 +24,7 @@ from pydantic_hivemind.limits import MAX_EXACT_BYTES, MAX_INDEXED_CHUNKS, MAX_IN
 from pydantic_hivemind.search import chroma_sync
 from pydantic_hivemind.search.scope_index import ScopeIndex
 from pydantic_hivemind.search.vectors.chroma import ChromaNotOpened, ChromaUnavailable, ScopeChroma
-from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaPool
 from pydantic_hivemind.search.vectors.embedding import BATCH, Embedder
 from pydantic_hivemind.search.worker import Worker
 
@@ -43,9 +43,9 @@ _log = logging.getLogger("pydantic_hivemind")
 class Indexer:
     """The indexes of a hive. It is safe to use from several threads; a forked child starts without indexes."""
 
-    def __init__(self, database: Database, mounts: MountTable, embedder: Embedder, shelf: ChromaShelf) -> None:
+    def __init__(self, database: Database, mounts: MountTable, embedder: Embedder, pool: ChromaPool) -> None:
         self.embedder = embedder
-        self.shelf = shelf
+        self.pool = pool
         self.mounts = mounts
         self._database = database
         self._fails = False
@@ -59,7 +59,7 @@ class Indexer:
         self._queued: set[int] = set()
         self._failed: set[int] = set()
         self._worker = Worker()
-        # Before the shelf's: what was begun is closed in good order.
+        # Before the pool's: what was begun is closed in good order.
         weakref.finalize(self, self._worker.stop)
 
     def before_fork(self) -> None:
@@ -117,7 +117,7 @@ class Indexer:
         for scope_id in scope_ids:
             with self._changing:
                 self._remove(scope_id)
-            self.shelf.remove(scope_id)
+            self.pool.remove(scope_id)
 
     def drop(self, index: ScopeIndex) -> None:
         """Drop a damaged index; the next search rebuilds it."""
@@ -130,7 +130,7 @@ class Indexer:
         # Not to be tried again: they may fail each time, or may not have been removed.
         self._failed.add(index.scope_id)
         self.drop(index)
-        self.shelf.discard(index.scope_id)
+        self.pool.discard(index.scope_id)
 
     def collection(self, database: Database, chain: Chain, name: str) -> Collection:
         """Return a collection of a scope, synchronised with the ledger.
@@ -143,7 +143,7 @@ class Indexer:
             with self.current(database, chain[:1], embed=True) as (_, (index,)):
                 pass
             try:
-                with self.shelf.open(chain[0], lasting=index.lasting) as chroma:
+                with self.pool.open(chain[0], lasting=index.lasting) as chroma:
                     self._bring_up(chroma, index, database, chain)
                     return chroma.handle(name)
             except ChromaUnavailable as error:
@@ -231,7 +231,7 @@ class Indexer:
         for index in unkept:
             if not self._keep(index, (index.scope_id,), patience=KEEP_PATIENCE):
                 break
-        self.shelf.close()
+        self.pool.close()
 
     # -- helpers -------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class Indexer:
                 self._indexes.move_to_end(scope_id)
                 return index
         with database.read() as tx:
-            lasting = self.shelf.lasts and not scopes.is_session(tx, scope_id)
+            lasting = self.pool.lasts and not scopes.is_session(tx, scope_id)
         stored = self._stored(scope_id) if lasting else 0
         with self._changing:
             made = ScopeIndex(scope_id, self.mounts, lasting=lasting, stored=stored)
@@ -261,8 +261,8 @@ class Indexer:
     def _stored(self, scope_id: int) -> int:
         """Return the watermark of the collections in which a scope is searched; 0 for a small scope."""
         with suppress(ChromaUnavailable, EmbeddingError):
-            if scope_id not in self._failed and self.shelf.has(scope_id) and self._is_large(scope_id):
-                with self.shelf.open(scope_id, lasting=True) as chroma:
+            if scope_id not in self._failed and self.pool.has(scope_id) and self._is_large(scope_id):
+                with self.pool.open(scope_id, lasting=True) as chroma:
                     return chroma.synced
         return 0
 
@@ -344,7 +344,7 @@ class Indexer:
 
     def _move(self, index: ScopeIndex, chain: Chain) -> None:
         """Move the vectors of a scope to its collections."""
-        with self.shelf.open(chain[0], lasting=True) as chroma:
+        with self.pool.open(chain[0], lasting=True) as chroma:
             if chroma.lasting:
                 try:
                     self._bring_up(chroma, index, self._database, chain)
@@ -359,6 +359,6 @@ class Indexer:
         with database.read() as tx:
             if not scopes.exists(tx, chain[0]):
                 # Who destroyed it may have looked for a directory before there was one.
-                self.shelf.remove(chain[0])
+                self.pool.remove(chain[0])
                 raise ScopeGone("the scope was destroyed; ask the hive for it again")
         chroma_sync.bring_up(chroma, index, database, chain, self.mounts, self.embedder, lambda: self._worker.stopping)

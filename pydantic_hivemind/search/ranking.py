@@ -14,7 +14,7 @@ from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import EmbeddingError
 from pydantic_hivemind.ledger import chunk_vectors, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
-from pydantic_hivemind.ledger.overlay import Chain, View
+from pydantic_hivemind.ledger.overlay import Chain, Overlay
 from pydantic_hivemind.limits import MAX_QUERY_CHARS
 from pydantic_hivemind.search import chroma_sync
 from pydantic_hivemind.search.filters import Condition
@@ -150,7 +150,7 @@ class Search:
 
     def _masks(self, indexes: Sequence[ScopeIndex]) -> list[Callable[[str], bool]]:
         """Return, for each scope, its files that are visible through the chain and pass the filters."""
-        view = View([index.layer for index in indexes])
+        view = Overlay([index.layer for index in indexes])
 
         def mask(scope_id: int) -> Callable[[str], bool]:
             def visible(path: str) -> bool:
@@ -224,7 +224,7 @@ def _nearest(
     if not index.released:
         return near
     try:
-        with indexer.shelf.open(index.scope_id, lasting=True) as chroma:
+        with indexer.pool.open(index.scope_id, lasting=True) as chroma:
             if chroma.synced != index.stored:
                 raise _Changed(index)
             for collection in indexer.mounts.collections:

@@ -1,4 +1,4 @@
-"""`Finder`: the search service of a hive. It imports numpy, the embedder and Chroma on the first search."""
+"""`SearchService`: the search service of a hive. It imports numpy, the embedder and Chroma on the first search."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.search.vectors.embedding import EmbeddingFunction
 
 
-class Finder:
+class SearchService:
     """The search service of a hive."""
 
     def __init__(
@@ -210,11 +210,11 @@ class Finder:
 
     def _made(self) -> Indexer:
         from pydantic_hivemind.search.indexer import Indexer
-        from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
+        from pydantic_hivemind.search.vectors.chroma_pool import ChromaPool
         from pydantic_hivemind.search.vectors.embedding import Embedder, WordLlama
 
         embedder = Embedder(self._embedder or WordLlama())
-        return Indexer(self._database, self._mounts, embedder, ChromaShelf(self._root, embedder, self._mounts))
+        return Indexer(self._database, self._mounts, embedder, ChromaPool(self._root, embedder, self._mounts))
 
 
 def check_embedder(embedder: object) -> None:

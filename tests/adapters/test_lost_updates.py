@@ -12,7 +12,7 @@ from pydantic_ai import Agent, RunContext
 from read_modify_write_agent import MEMORY, Call, agent, lines_of, load, returned, run, scripted, store
 
 from pydantic_hivemind.adapters.backends import run_reads
-from pydantic_hivemind.adapters.backends.run_reads import RunFiles
+from pydantic_hivemind.adapters.backends.run_reads import RunReads
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.errors import MergeConflict, PathNotFound
 from pydantic_hivemind.hive.hivemind import Hivemind
@@ -199,7 +199,7 @@ def test_the_base_is_the_version_that_the_content_was_made_from(scope: Scope) ->
     scope.write_text(MEMORY, "- a\n")
 
     def work() -> None:
-        files = RunFiles(scope)
+        files = RunReads(scope)
         for _ in range(2):
             files.read(MEMORY)
         files.write(MEMORY, b"- a\n\n- 1\n- 2\n- first\n")
@@ -215,7 +215,7 @@ def test_each_read_is_the_base_of_one_write(scope: Scope) -> None:
     scope.write_text("/f", "a\n")
 
     def work() -> None:
-        files = RunFiles(scope)
+        files = RunReads(scope)
         files.read("/f")
         files.write("/f", b"b\n")
         files.read("/f")
@@ -244,7 +244,7 @@ def test_a_read_that_failed_is_no_licence_to_overwrite(hive: Hivemind) -> None:
     session.destroy()
 
     def work() -> None:
-        files = RunFiles(session)
+        files = RunReads(session)
         with pytest.raises(LookupError):
             files.read(MEMORY)
         files.scope = hive.scope("project")  # It works again.
@@ -257,7 +257,7 @@ def test_a_read_that_failed_is_no_licence_to_overwrite(hive: Hivemind) -> None:
 
 def test_absence_is_remembered_too(scope: Scope) -> None:
     def work() -> None:
-        files = RunFiles(scope)
+        files = RunReads(scope)
         with pytest.raises(PathNotFound):
             files.read("/f")
         scope.write_text("/f", "theirs\n")
@@ -273,7 +273,7 @@ def test_what_is_remembered_is_bounded(scope: Scope, monkeypatch: pytest.MonkeyP
     scope.write_text("/small", "x")
     scope.write_text("/big", "x" * 600)
     scope.write_text("/huge", "x" * 6000)
-    files = RunFiles(scope)
+    files = RunReads(scope)
 
     def work() -> None:
         for _ in range(run_reads.MAX_READS + 10):

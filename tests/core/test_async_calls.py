@@ -237,8 +237,8 @@ async def cancel_after(pausable, task):
 
 async def test_a_session_that_nobody_waits_for_is_none(awaited, hive, monkeypatch):
     """Its name is known to nobody."""
-    made = Pausable(hive._finder.forget)
-    monkeypatch.setattr(hive._finder, "forget", made)
+    made = Pausable(hive._search_service.forget)
+    monkeypatch.setattr(hive._search_service, "forget", made)
     task = asyncio.create_task(awaited.spawn())
     await cancel_after(made, task)
     assert await awaited.children() == ()
@@ -246,8 +246,8 @@ async def test_a_session_that_nobody_waits_for_is_none(awaited, hive, monkeypatc
 
 async def test_what_was_there_before_stays(awaited, hive, monkeypatch):
     await awaited.spawn("run")
-    made = Pausable(hive._finder.forget)
-    monkeypatch.setattr(hive._finder, "forget", made)
+    made = Pausable(hive._search_service.forget)
+    monkeypatch.setattr(hive._search_service, "forget", made)
     task = asyncio.create_task(awaited.spawn("run", attach=True))
     await cancel_after(made, task)
     assert [scope.name for scope in await awaited.children()] == ["run"]

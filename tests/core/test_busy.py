@@ -13,7 +13,7 @@ from pydantic_hivemind import errors
 from pydantic_hivemind.ledger import chunk_vectors
 from pydantic_hivemind.ledger.engine import postgresql, sqlite
 from pydantic_hivemind.ledger.engine.database import Database
-from pydantic_hivemind.ledger.engine.write_queue import Line
+from pydantic_hivemind.ledger.engine.write_queue import WriteQueue
 from pydantic_hivemind.search.indexer import KEEP_PATIENCE
 from pydantic_hivemind.search.vectors.embedding import BATCH
 
@@ -71,7 +71,7 @@ def test_a_thread_that_waited_leaves_the_connection_as_it_was(hive):
     """What is left of its time is that of one write; the next one has all of it again."""
     scope = hive.scope("a")
     database = hive._database
-    line = database._driver._line
+    line = database._driver._queue
     with line.within(None):
         thread = threading.Thread(target=scope.write_text, args=("/x", "waited"))
         thread.start()
@@ -83,7 +83,7 @@ def test_a_thread_that_waited_leaves_the_connection_as_it_was(hive):
 
 
 def test_a_line_tells_what_is_left_of_the_time():
-    line = Line()
+    line = WriteQueue()
     with line.within(5) as left:
         assert left == 5
         with pytest.raises(errors.StoreBusy), line.within(0.01):
@@ -114,7 +114,7 @@ def test_a_search_does_not_wait_for_writers(place, hive, monkeypatch):
         for number in range(BATCH + 1):
             scope.write_text(f"/{scope.name}-{number}.md", f"note {number} of {scope.name}")
     assert child.search(under="/") != []
-    database, indexer = parent._database, hive._finder._started()
+    database, indexer = parent._database, hive._search_service._started()
     written, kept_all = threading.Event(), threading.Event()
     indexer._worker.submit(written.wait)
     waited = []

@@ -11,7 +11,7 @@ import pytest
 from old_stores.make import MEMORY, seen
 
 from pydantic_hivemind import Hivemind, errors
-from pydantic_hivemind.hive.cas_files import Notebook, Operation
+from pydantic_hivemind.hive.cas_files import CasFiles, Operation
 from pydantic_hivemind.ledger import chunk_vectors, signing_secrets
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 from pydantic_hivemind.ledger.schema import REVISION
@@ -120,8 +120,8 @@ def test_operations_are_not_done_again(hive, revision):
         ada.write_text("/once.md", "something else\n", operation_id="write-once")
     if revision >= "0003":
         noted = Operation("note-once", "fingerprint")
-        assert Notebook(ada).done(noted).existed is False
-        assert Notebook(ada).read("/noted.md").annotation == ("note-once", '{"by": "ada"}')
+        assert CasFiles(ada).done(noted).existed is False
+        assert CasFiles(ada).read("/noted.md").annotation == ("note-once", '{"by": "ada"}')
 
 
 def test_conversations_and_checkpoints_go_on(hive):

@@ -69,7 +69,7 @@ def fork_while_searching(directory, queries):
     with Hivemind.open(directory) as hive:
         scope = hive.scope("a")
         scope.search("x")
-        assert hive._finder._indexer._indexes[scope._row.chain[0]].released
+        assert hive._search_service._indexer._indexes[scope._row.chain[0]].released
         done = threading.Event()
 
         def search():

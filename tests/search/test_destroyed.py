@@ -10,7 +10,7 @@ import pytest
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.search import indexer
-from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaPool
 
 NEEDLE = "the needle is here"
 
@@ -94,7 +94,7 @@ def test_a_process_that_ended_before_it_removed_them(tmp_path, monkeypatch):
     with Hivemind.open(tmp_path) as hive, monkeypatch.context() as ended:
         scope = fill(hive.scope("a"))
         scope.collection("/")
-        ended.setattr(hive._finder, "forget", lambda scope_ids: None)
+        ended.setattr(hive._search_service, "forget", lambda scope_ids: None)
         scope.destroy()
     assert left(tmp_path)
     with Hivemind.open(tmp_path) as hive:
@@ -107,14 +107,14 @@ def test_a_scope_that_is_destroyed_before_it_has_collections(tmp_path, monkeypat
     with Hivemind.open(tmp_path) as hive, Hivemind.open(tmp_path) as other:
         scope = fill(hive.scope("a"))
         scope.search("needle")
-        opened = ChromaShelf.open
+        opened = ChromaPool.open
 
-        def open(shelf, scope_id, *, lasting):
-            monkeypatch.setattr(ChromaShelf, "open", opened)
+        def open(pool, scope_id, *, lasting):
+            monkeypatch.setattr(ChromaPool, "open", opened)
             other.scope("a").destroy()
-            return opened(shelf, scope_id, lasting=lasting)
+            return opened(pool, scope_id, lasting=lasting)
 
-        monkeypatch.setattr(ChromaShelf, "open", open)
+        monkeypatch.setattr(ChromaPool, "open", open)
         monkeypatch.setattr(indexer, "MAX_EXACT_BYTES", 0)
         with pytest.raises(LookupError, match="destroyed"):
             scope.collection("/")

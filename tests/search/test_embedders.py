@@ -61,7 +61,7 @@ def test_closing_waits_for_one_batch_of_a_slow_embedder(tmp_path):
     hive = Hivemind.open(tmp_path, embedder=slow)
     scope = hive.scope("a")
     scope.search("x")
-    worker = hive._finder._indexer._worker
+    worker = hive._search_service._indexer._worker
     scope.write_text("/notes.md", "".join(f"- Note {number}.\n" for number in range(640)))
     begun.wait()
     hive.close()

@@ -188,7 +188,7 @@ def test_few_scopes_are_kept_in_memory(hive, monkeypatch, bound):
                 "The project is about boats.\n",
                 f"User {number} likes boats.\n",
             }
-    kept = hive._finder._indexer._indexes
+    kept = hive._search_service._indexer._indexes
     assert len(kept) <= 5  # the last one grew after there was room made for it
 
 
@@ -200,7 +200,7 @@ def test_a_parent_of_more_passages_than_are_kept_is_read_once(hive, monkeypatch)
     for number in range(6):
         project.write_text(f"/{number}.md", f"Boat number {number}.\n")
     project.search("boats")
-    kept = hive._finder._indexer._indexes
+    kept = hive._search_service._indexer._indexes
     index = kept[project._row.chain[0]]
     for number in range(3):
         child = project.spawn()
@@ -217,7 +217,7 @@ def test_an_index_that_is_forgotten_while_it_is_used_keeps_its_vectors(tmp_path)
     class Forgetting(WordLlama):
         def __call__(self, input):
             if "The cat sleeps.\n" in input:
-                hive._finder._indexer._indexes.clear()
+                hive._search_service._indexer._indexes.clear()
             return super().__call__(input)
 
     with Hivemind.open(tmp_path, embedder=Forgetting()) as hive:

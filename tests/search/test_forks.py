@@ -9,7 +9,7 @@ import pytest
 from fresh_processes import fork_while_writing, start
 
 from pydantic_hivemind import Session
-from pydantic_hivemind.adapters.backends.run_reads import RunFiles
+from pydantic_hivemind.adapters.backends.run_reads import RunReads
 
 
 def test_forks_while_others_write_and_search(tmp_path):
@@ -23,9 +23,9 @@ def test_forks_while_others_write_and_search(tmp_path):
 @pytest.mark.parametrize("what", ["search", "session", "files", "workspace"])
 def test_locks_that_another_thread_holds(scope, what):
     """They are open in a child, where that thread is not."""
-    session, files, workspace = Session(scope), RunFiles(scope), scope.workspace()
+    session, files, workspace = Session(scope), RunReads(scope), scope.workspace()
     lock, use = {
-        "search": (scope._finder._starting, lambda: scope.search("x")),
+        "search": (scope._search_service._starting, lambda: scope.search("x")),
         "session": (session._starting, session.start),
         "files": (files._lock, files._lock.__enter__),
         "workspace": (workspace._opening, workspace.open),

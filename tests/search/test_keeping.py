@@ -33,11 +33,11 @@ def fill(scope):
 
 def kept(hive, scope):
     with scope._database.read() as tx:
-        return chunk_vectors.hashes(tx, scope._row.chain[0], hive._finder._indexer.embedder.fingerprint)
+        return chunk_vectors.hashes(tx, scope._row.chain[0], hive._search_service._indexer.embedder.fingerprint)
 
 
 def index_of(hive, scope):
-    return hive._finder._indexer._indexes[scope._row.chain[0]]
+    return hive._search_service._indexer._indexes[scope._row.chain[0]]
 
 
 def test_closing_keeps_what_others_were_in_the_way_of(tmp_path):
@@ -98,7 +98,7 @@ def test_what_is_only_in_memory_stays_there(tmp_path, monkeypatch):
                 assert len(index.dense.held()) == FILES
             monkeypatch.setattr("pydantic_hivemind.search.ranking.WIDEST", 0)
             assert [hit.path for hit in scope.search("things", under="/7.md")] == ["/7.md"]
-            assert not hive._finder._indexer._failed
+            assert not hive._search_service._indexer._failed
         while len(index_of(hive, scope).dense.held()) > FILES / 2:
             scope.write_text("/touched.md", f"{time.monotonic()}\n")
             scope.search("x")

@@ -34,7 +34,7 @@ def fill(scope, count=60):
 
 
 def index_of(hive, scope):
-    return hive._finder._indexer._indexes[scope._row.chain[0]]
+    return hive._search_service._indexer._indexes[scope._row.chain[0]]
 
 
 def moved(hive, scope):
@@ -64,9 +64,9 @@ def searched(scope):
 
 
 def exactly(scope):
-    with Hivemind.open(scope._finder._root.parent) as other:
+    with Hivemind.open(scope._search_service._root.parent) as other:
         there = other.scope(scope.name)
-        other._finder._started()._failed.add(scope._row.chain[0])
+        other._search_service._started()._failed.add(scope._row.chain[0])
         return [(hit.path, hit.text, hit.version) for hit in searched(there)]
 
 
@@ -87,7 +87,7 @@ def test_a_large_scope_is_searched_in_its_collections(tmp_path, small):
         assert [hit.path for hit in scope.search("games", under="/chess/10.md")] == ["/chess/10.md"]
         for limit in (1000, 10**30):
             assert len(scope.search("remark", limit=limit)) == 60 - 8 + 2
-        assert hive._finder._indexer._failed == set()
+        assert hive._search_service._indexer._failed == set()
         child = scope.spawn()
         child.remove("/opera")
         assert all("/opera" not in hit.path for hit in child.search("opera singers", limit=100))
@@ -131,7 +131,7 @@ def test_a_small_scope_is_searched_without_its_collections(tmp_path):
         scope = hive.scope("a")
         assert scope.search("kitten")[0].matched == ("dense",)
         assert not index_of(hive, scope).released
-        assert not hive._finder._indexer.shelf._open
+        assert not hive._search_service._indexer.pool._open
         scope.write_text("/b.md", "The dog barks.\n")
         assert scope.collection("/").count() == 2
 
@@ -211,7 +211,7 @@ def test_collections_that_another_process_had_meanwhile(tmp_path, small, monkeyp
         assert run(add_and_collect, tmp_path, 42)
         compare(hive, scope)
         assert index_of(hive, scope).released
-        assert hive._finder._indexer._failed == set()
+        assert hive._search_service._indexer._failed == set()
 
 
 def test_a_search_at_the_moment_collections_are_up_to_date(tmp_path, small, monkeypatch):
@@ -235,7 +235,7 @@ def test_a_search_at_the_moment_collections_are_up_to_date(tmp_path, small, monk
         scope.collection("/")
         searching.join()
         assert [hit.path for hit in found] == ["/new.md"]
-        assert hive._finder._indexer._failed == set()
+        assert hive._search_service._indexer._failed == set()
         compare(hive, scope)
 
 
@@ -263,8 +263,8 @@ def test_chroma_that_fails_while_it_is_searched(tmp_path, small, monkeypatch):
         compare(hive, scope)
         # They are not filled again, only to fail again.
         kept_up = threading.Event()
-        hive._finder._indexer.touched(scope._row.chain)
-        hive._finder._indexer._worker.submit(kept_up.set)
+        hive._search_service._indexer.touched(scope._row.chain)
+        hive._search_service._indexer._worker.submit(kept_up.set)
         kept_up.wait()
         assert not index_of(hive, scope).released
         compare(hive, scope)
@@ -287,7 +287,7 @@ def test_chroma_that_fails_while_it_is_filled(tmp_path, small, monkeypatch):
         for number in range(5):
             scope.write_text("/touched.md", f"{number}\n")
             kept_up = threading.Event()
-            hive._finder._indexer._worker.submit(kept_up.set)
+            hive._search_service._indexer._worker.submit(kept_up.set)
             kept_up.wait()
             scope.search("x")
         assert len(fills) == 1
@@ -307,7 +307,7 @@ def test_chroma_that_cannot_be_opened_for_a_search(tmp_path, small, monkeypatch,
         monkeypatch.setattr(ranking, "_nearest", nearest)
         with monkeypatch.context() as patched:
             if why == "closed":
-                hive._finder.close()
+                hive._search_service.close()
             else:
                 patched.setattr(chroma_pool, "_most_in_use", lambda: 0)
             return nearest(*arguments)
@@ -316,7 +316,7 @@ def test_chroma_that_cannot_be_opened_for_a_search(tmp_path, small, monkeypatch,
         scope = hive.scope("a")
         scope.search("x")
         assert index_of(hive, scope).released
-        hive._finder._indexer.shelf._shut_oldest(down_to=0)
+        hive._search_service._indexer.pool._shut_oldest(down_to=0)
         monkeypatch.setattr(ranking, "_nearest", and_not_opened)
         found.extend(hit.path for hit in scope.search("about chess", limit=5))
     with Hivemind.open(tmp_path) as hive:

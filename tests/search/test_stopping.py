@@ -71,7 +71,7 @@ def test_closing_while_vectors_move(tmp_path, added, monkeypatch):
     with Hivemind.open(tmp_path, durability="normal") as hive:
         scope = hive.scope("a")
         fill(scope)
-        worker = hive._finder._started()._worker
+        worker = hive._search_service._started()._worker
         with monkeypatch.context() as slowly:
             slowly.setattr(ScopeChroma, "add", add)
             scope.search("x")

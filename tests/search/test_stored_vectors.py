@@ -24,7 +24,7 @@ def two(place, monkeypatch):
 
 
 def kept(scope):
-    indexer = scope._finder._indexer
+    indexer = scope._search_service._indexer
     with indexer._database.read() as tx:
         return len(chunk_vectors.hashes(tx, scope._row.chain[0], indexer.embedder.fingerprint))
 
@@ -33,7 +33,7 @@ def test_a_passage_that_is_no_more(two):
     one, _ = two
     one.remove("/a.md")
     one.search("kitten")
-    one._finder._indexer._keep_up(one._row.chain)
+    one._search_service._indexer._keep_up(one._row.chain)
     assert kept(one) == 0
 
 
@@ -45,7 +45,7 @@ def test_a_passage_that_another_process_wrote_again(two):
     other.search()
     other.write_text("/b.md", TEXT)
     other.search("kitten")
-    indexer = one._finder._indexer
+    indexer = one._search_service._indexer
     index = indexer._indexes[one._row.chain[0]]
     indexer.embed(index, one._row.chain)
     assert kept(one) == 1
@@ -70,8 +70,8 @@ def test_a_passage_that_is_written_again_while_vectors_are_made_anew(two, monkey
         return found
 
     monkeypatch.setattr(chunk_vectors, "hashes", then_written)
-    one._finder.reindex(None, drop_others=True)
+    one._search_service.reindex(None, drop_others=True)
     assert kept(one) == 1
     other.remove("/b.md")
-    one._finder.reindex(None, drop_others=True)
+    one._search_service.reindex(None, drop_others=True)
     assert kept(one) == 0

@@ -109,7 +109,7 @@ class _Read:
         return None if task is None or task.done() else task
 
 
-class RunFiles:
+class RunReads:
     """Reads and writes whole files of a scope on behalf of agent runs. It is safe to use from any thread."""
 
     def __init__(self, scope: Scope) -> None:

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
 
-from pydantic_hivemind.adapters.backends.run_reads import ForCaller, RunFiles
+from pydantic_hivemind.adapters.backends.run_reads import ForCaller, RunReads
 from pydantic_hivemind.base.matching.line_search import line_search
 from pydantic_hivemind.base.matching.regex_classes import regex_problem
 from pydantic_hivemind.base.paths import normalize
@@ -40,7 +40,7 @@ class HivemindBackend:
     """
 
     def __init__(self, scope: Scope | AsyncScope) -> None:
-        self._opened = RunFiles(sync_scope(scope))
+        self._opened = RunReads(sync_scope(scope))
 
     @property
     def scope(self) -> Scope:
@@ -53,7 +53,7 @@ class HivemindBackend:
         return self.scope.name
 
     @property
-    def _files(self) -> RunFiles:
+    def _files(self) -> RunReads:
         """The files of the scope. A session creates them on first use."""
         return self._opened
 

@@ -18,7 +18,7 @@ import pydantic_ai_backends
 from pydantic_ai_backends.backends.docker.session import SessionLimitExceeded
 from typing_extensions import Self, Unpack
 
-from pydantic_hivemind.adapters.backends.run_reads import RunFiles
+from pydantic_hivemind.adapters.backends.run_reads import RunReads
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.adapters.scope_names import session_name
 from pydantic_hivemind.base.fork_safety import Lock
@@ -77,7 +77,7 @@ class Session(HivemindBackend):
         self._renew_at = 0.0
         # Between these it ends, by what was last written here; without it another process wrote after that.
         self._ends = (0.0, 0.0)
-        self._started: RunFiles | None = None
+        self._started: RunReads | None = None
         self._starting = Lock()
 
     def __repr__(self) -> str:
@@ -178,13 +178,13 @@ class Session(HivemindBackend):
         await finish(on_thread(self.stop))
 
     @property
-    def _files(self) -> RunFiles:
+    def _files(self) -> RunReads:
         if self._started is None:
             with self._starting:
                 return self._started or self._start()
         return self._started
 
-    def _start(self) -> RunFiles:
+    def _start(self) -> RunReads:
         begun = self._attached_at = time.time()
         try:
             scope = self._parent.spawn(self.name, ttl=self.ttl)
@@ -193,7 +193,7 @@ class Session(HivemindBackend):
             scope = self._parent.spawn(self.name, ttl=self.ttl, attach=True)
         self._wrote_since(begun)
         self._renew_at = time.time() + self.idle_timeout * RENEWAL
-        self._started = RunFiles(watched(scope, partial(self._used, scope)))
+        self._started = RunReads(watched(scope, partial(self._used, scope)))
         return self._started
 
     def _undo_start(self) -> None:

@@ -24,7 +24,7 @@ from pydantic_hivemind.base.values import Mutation
 from pydantic_hivemind.errors import OperationConflict, VersionConflict
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.async_seam import on_thread
-from pydantic_hivemind.hive.cas_files import Notebook, Operation
+from pydantic_hivemind.hive.cas_files import CasFiles, Operation
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.hive.utf8 import decoded, encoded
 from pydantic_hivemind.limits import MAX_METADATA_CHARS
@@ -90,7 +90,7 @@ class HivemindMemoryStore:
         """
         place = _place(path)
         _check_positive("max_chars", max_chars)
-        page = await self._do(lambda scope: Notebook(scope).read(place))
+        page = await self._do(lambda scope: CasFiles(scope).read(place))
         if page is None:
             return None
         text, said = decoded(place, page.data), page.annotation
@@ -108,7 +108,7 @@ class HivemindMemoryStore:
         Raises:
             MemoryOperationConflictError: The operation id was used with other arguments.
         """
-        done = await self._do(lambda scope: Notebook(scope).done(_operation(operation)))
+        done = await self._do(lambda scope: CasFiles(scope).done(_operation(operation)))
         return None if done is None else self._mutation(done)
 
     async def write(
@@ -162,14 +162,14 @@ class HivemindMemoryStore:
             MemoryOperationConflictError: The operation id was used with other arguments.
         """
         change = partial(
-            Notebook.write,
+            CasFiles.write,
             path=_place(path),
             data=encoded(content),
             expected_version=_number(expected_version),
             metadata=_metadata(metadata),
             operation=operation and _operation(operation),
         )
-        return self._mutation(await self._do(lambda scope: change(Notebook(scope))))
+        return self._mutation(await self._do(lambda scope: change(CasFiles(scope))))
 
     async def delete(
         self, path: str, *, expected_version: str | None, operation: MemoryOperation | None = None
@@ -187,12 +187,12 @@ class HivemindMemoryStore:
             MemoryOperationConflictError: The operation id was used with other arguments.
         """
         change = partial(
-            Notebook.remove,
+            CasFiles.remove,
             path=_place(path),
             expected_version=_number(expected_version),
             operation=operation and _operation(operation),
         )
-        return self._mutation(await self._do(lambda scope: change(Notebook(scope))))
+        return self._mutation(await self._do(lambda scope: change(CasFiles(scope))))
 
     async def list_paths(self, prefix: str = "", *, limit: int) -> list[str]:
         """Return the first paths that begin with a prefix, sorted.

@@ -21,7 +21,7 @@ from pydantic_ai.workspaces import (
     WorkspaceUnavailableError,
 )
 
-from pydantic_hivemind.adapters.backends.run_reads import RunFiles, for_caller
+from pydantic_hivemind.adapters.backends.run_reads import RunReads, for_caller
 from pydantic_hivemind.adapters.pydantic_ai.refs import scope_ref
 from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.base.paths import normalize
@@ -39,7 +39,7 @@ class _Environment:
     """A scope that was found or made, and the view that runs have of its files."""
 
     scope: Scope
-    files: RunFiles
+    files: RunReads
 
 
 class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
@@ -218,7 +218,7 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
                 if not self._is_new:
                     scope.stat("/")  # Raises if it is gone.
                 self._ref = self._ref or scope_ref(scope.name)
-                self._environment = _Environment(scope, RunFiles(scope))
+                self._environment = _Environment(scope, RunReads(scope))
             return self._environment
 
     def _undo(self, opened: _Environment) -> None:

@@ -26,7 +26,7 @@ from pydantic_hivemind.errors import (
     StoreUnreachable,
 )
 from pydantic_hivemind.ledger.engine.driver import Cursor
-from pydantic_hivemind.ledger.engine.write_queue import Line
+from pydantic_hivemind.ledger.engine.write_queue import WriteQueue
 from pydantic_hivemind.ledger.schema import metadata
 from pydantic_hivemind.limits import BUSY_SECONDS
 
@@ -39,7 +39,7 @@ LOCK_SPACE = 0x48564D44 << 32
 INTERRUPT_TIMEOUT = 5.0
 """Seconds to wait for the server to take note that a statement is to be stopped; it takes a new connection."""
 
-LINES = 16
+QUEUES = 16
 """Most writes of one process at a time, of different trees. Each has a connection, of which servers allow a hundred."""
 
 
@@ -73,16 +73,16 @@ class PostgresDriver:
     def after_fork(self) -> None:
         """In a forked child: replace the locks, which a thread that is not here may have held."""
         # Threads wait here for other threads of the tree, so that only one of them needs a connection.
-        self._lines = [Line() for _ in range(LINES)]
+        self._queues = [WriteQueue() for _ in range(QUEUES)]
 
     def line(self, chain: Sequence[int] | None, seconds: float | None) -> AbstractContextManager[float | None]:
         """Held for the time of one write to the tree that a chain is in; with `None`, to any."""
-        return self._every_line(seconds) if chain is None else self._lines[_root(chain) % LINES].within(seconds)
+        return self._every_line(seconds) if chain is None else self._queues[_root(chain) % QUEUES].within(seconds)
 
     @contextmanager
     def _every_line(self, seconds: float | None) -> Generator[float | None]:
         with ExitStack() as every:
-            for line in self._lines:
+            for line in self._queues:
                 seconds = every.enter_context(line.within(seconds))
             yield seconds
 

@@ -27,7 +27,7 @@ from pydantic_hivemind.errors import (
     StoreReadOnly,
 )
 from pydantic_hivemind.ledger.engine.driver import Cursor
-from pydantic_hivemind.ledger.engine.write_queue import Line, Turn
+from pydantic_hivemind.ledger.engine.write_queue import Turn, WriteQueue
 from pydantic_hivemind.limits import BUSY_SECONDS
 
 Durability = Literal["full", "normal"]
@@ -66,7 +66,7 @@ class SqliteDriver:
         self._durability = durability
         self.patience: float = BUSY_SECONDS
         # Threads wait here; SQLite's own waiting is polling, in which some starve.
-        self._line = Line()
+        self._queue = WriteQueue()
         # Parameters by name, as every other driver can take them too.
         self.dialect: Dialect = SQLiteDialect_pysqlite(paramstyle="named")
         try:
@@ -86,7 +86,7 @@ class SqliteDriver:
 
     def line(self, chain: Sequence[int] | None, seconds: float | None) -> Turn:  # noqa: ARG002 - there is one writer at a time
         """Held for the time of one write."""
-        return self._line.within(seconds)
+        return self._queue.within(seconds)
 
     def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:  # noqa: ARG002
         """Begin a write: SQLite has one at a time."""
@@ -118,7 +118,7 @@ class SqliteDriver:
 
     def after_fork(self) -> None:
         """In a forked child: replace the locks, which a thread that is not here may have held."""
-        self._line = Line()
+        self._queue = WriteQueue()
 
     def _connected(self, connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
         # The driver opens no transactions by itself: reads need none, writes say BEGIN IMMEDIATE.

@@ -1,4 +1,4 @@
-"""`Line`: the queue in which threads wait to write, before one of them waits for other processes."""
+"""`WriteQueue`: the queue in which threads wait to write, before one of them waits for other processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOK_SECONDS = 0.05
 """Interval in seconds at which a waiting call checks whether it was cancelled."""
 
 
-class Line:
+class WriteQueue:
     """A queue that admits one thread at a time."""
 
     def __init__(self) -> None:

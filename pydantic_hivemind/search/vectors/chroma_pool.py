@@ -48,7 +48,7 @@ class _Open:
     users: int = 0
 
 
-class ChromaShelf:
+class ChromaPool:
     """The Chroma clients of a hive's scopes. Safe for threads, other processes, and forks.
 
     A lasting scope has a directory under `root`. A client is in memory for a session, without a root, and if the
@@ -64,7 +64,7 @@ class ChromaShelf:
         self._open: OrderedDict[int, _Open] = OrderedDict()
         # Also at the end of a process that did not close it.
         weakref.finalize(self, _shut_unused, self._open)
-        _shelves.add(self)
+        _pools.add(self)
 
     @property
     def lasts(self) -> bool:
@@ -233,7 +233,7 @@ def _shut(entry: _Open) -> None:
 _lock = threading.RLock()
 """Held while any Chroma client of the process is opened or closed, and while the process forks."""
 
-_shelves: weakref.WeakSet[ChromaShelf] = weakref.WeakSet()
+_pools: weakref.WeakSet[ChromaPool] = weakref.WeakSet()
 
 
 def _never_freed(inherited: object) -> None:
@@ -252,8 +252,8 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     global _lock  # noqa: PLW0603 - the parent's is held
     _lock = threading.RLock()
-    for shelf in list(_shelves):
-        shelf.forget()
+    for pool in list(_pools):
+        pool.forget()
 
 
 fork_safety.around(_before, _after_in_parent, _after_in_child)

@@ -25,7 +25,7 @@ from index_workload import EMBEDDER, check, points, step, take
 
 from pydantic_hivemind.search.vectors.chroma import HNSW, ChromaUnavailable
 from pydantic_hivemind.search.vectors.chroma_directories import MARKER
-from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaPool
 
 KILLS = 20
 
@@ -33,32 +33,32 @@ KILLS = 20
 def index_until_killed(root, pipe):
     """Follow a log as an index does, closing and opening again."""
     while True:
-        shelf = ChromaShelf(root, EMBEDDER)
+        pool = ChromaPool(root, EMBEDDER)
         for _ in range(4):
-            with shelf.open(1, lasting=True) as chroma:
+            with pool.open(1, lasting=True) as chroma:
                 take(chroma)
             os.write(pipe, b".")
-        shelf.close()
+        pool.close()
 
 
 def index(root, *, synced, until):
     """Index up to a step, finding steps up to `synced` there."""
-    shelf = ChromaShelf(root, EMBEDDER)
-    with shelf.open(1, lasting=True) as chroma:
+    pool = ChromaPool(root, EMBEDDER)
+    with pool.open(1, lasting=True) as chroma:
         check(chroma, synced)
         take(chroma, until=until)
         check(chroma, until)
-    shelf.close()
+    pool.close()
 
 
 def index_on(root):
     """Index one step more than there is, if what is there is right."""
-    shelf = ChromaShelf(root, EMBEDDER)
-    with shelf.open(1, lasting=True) as chroma:
+    pool = ChromaPool(root, EMBEDDER)
+    with pool.open(1, lasting=True) as chroma:
         check(chroma)
         take(chroma)
         check(chroma)
-    shelf.close()
+    pool.close()
 
 
 def kills(root):
@@ -86,14 +86,14 @@ def neighbours(root):
     done, finish = os.pipe()
 
     def own():
-        shelf = ChromaShelf(root, EMBEDDER)
-        with shelf.open(1, lasting=True) as chroma:
+        pool = ChromaPool(root, EMBEDDER)
+        with pool.open(1, lasting=True) as chroma:
             take(chroma, until=2)
             os.write(writer, b".")
             os.read(done, 1)
             check(chroma, 2)
             take(chroma)
-        shelf.close()
+        pool.close()
 
     owner = fork(own)
     os.read(reader, 1)
@@ -109,8 +109,8 @@ def dead_owner(root):
     reader, writer = os.pipe()
 
     def own():
-        shelf = ChromaShelf(root, EMBEDDER)
-        with shelf.open(1, lasting=True) as chroma:
+        pool = ChromaPool(root, EMBEDDER)
+        with pool.open(1, lasting=True) as chroma:
             take(chroma)
             child = os.fork()
             if child:
@@ -130,12 +130,12 @@ def dead_owner(root):
 
 def forks(root):
     """A child of a process that uses Chroma does without, and ends as others do; the parent notices nothing."""
-    shelf = ChromaShelf(root, EMBEDDER)
-    with shelf.open(2, lasting=True) as chroma:
+    pool = ChromaPool(root, EMBEDDER)
+    with pool.open(2, lasting=True) as chroma:
         take(chroma)
-    shelf.close()
-    shelf = ChromaShelf(root, EMBEDDER)
-    with shelf.open(1, lasting=True) as chroma, shelf.open(3, lasting=False) as session:
+    pool.close()
+    pool = ChromaPool(root, EMBEDDER)
+    with pool.open(1, lasting=True) as chroma, pool.open(3, lasting=False) as session:
         take(chroma, until=3)
         take(session)
         handle = chroma.handle("memory")
@@ -143,9 +143,9 @@ def forks(root):
         if not child:
             for use in (
                 lambda: chroma.nearest("memory", step(1)[0].vector, 1),
-                lambda: shelf.open(1, lasting=True).__enter__(),
-                lambda: shelf.open(2, lasting=True).__enter__(),
-                lambda: ChromaShelf(root, EMBEDDER).open(4, lasting=False).__enter__(),
+                lambda: pool.open(1, lasting=True).__enter__(),
+                lambda: pool.open(2, lasting=True).__enter__(),
+                lambda: ChromaPool(root, EMBEDDER).open(4, lasting=False).__enter__(),
             ):
                 try:
                     use()
@@ -158,51 +158,51 @@ def forks(root):
                 pass
             else:
                 os._exit(1)
-            assert not shelf.has(1)
-            assert not shelf.has(2)
-            shelf.discard(1)
+            assert not pool.has(1)
+            assert not pool.has(2)
+            pool.discard(1)
     if not child:
-        shelf.close()
-        del shelf, chroma, session, handle
+        pool.close()
+        del pool, chroma, session, handle
         gc.collect()
         sys.exit(0)  # with all that an interpreter frees at its end
     assert join([child])
-    with shelf.open(1, lasting=True) as chroma:
+    with pool.open(1, lasting=True) as chroma:
         take(chroma)
         check(chroma, 4)
         assert handle.count() == 4 * 40
-    with shelf.open(2, lasting=True) as chroma:
+    with pool.open(2, lasting=True) as chroma:
         check(chroma, 1)
-    shelf.close()
+    pool.close()
 
 
 def forks_of_busy_threads(root):
     """Children are made while other threads open and close; none waits for what they held."""
-    shelf = ChromaShelf(root, EMBEDDER)
+    pool = ChromaPool(root, EMBEDDER)
     done = threading.Event()
 
     def work(first):
         for scope_id in itertools.count(first):
             if done.is_set():
                 return
-            with shelf.open(scope_id % 40, lasting=True) as chroma:
+            with pool.open(scope_id % 40, lasting=True) as chroma:
                 chroma.add("memory", points("/a", 0, 5))
                 assert len(chroma.nearest("memory", step(1)[0].vector, 10)) == 5
 
     def use():
-        shelf.discard(100)
-        assert not shelf.has(1)
-        shelf.close()
+        pool.discard(100)
+        assert not pool.has(1)
+        pool.close()
 
-    with ThreadPoolExecutor(3) as pool:
-        threads = [pool.submit(work, first) for first in (0, 13, 26)]
+    with ThreadPoolExecutor(3) as workers:
+        threads = [workers.submit(work, first) for first in (0, 13, 26)]
         for _ in range(20):
             assert join([fork(use)])
             time.sleep(0.02)
         done.set()
         for thread in threads:
             thread.result()
-    shelf.close()
+    pool.close()
 
 
 def few_descriptors(root):
@@ -221,25 +221,25 @@ def few_descriptors(root):
     assert min(len(ids) for ids in answers) < 105
 
     HNSW["hnsw:sync_threshold"] = 100
-    shelf = ChromaShelf(root / "ours", EMBEDDER)
+    pool = ChromaPool(root / "ours", EMBEDDER)
     for scope_id, lasting in ((1, True), (2, False)):
-        with shelf.open(scope_id, lasting=lasting) as chroma:
+        with pool.open(scope_id, lasting=lasting) as chroma:
             for some in (records[:100], records[100:]):
                 for name in names[:12]:
                     chroma.add(name, some)
             for name in names[:12] * 2:
                 assert len(chroma.nearest(name, records[0].vector, 105)) == 105
-    shelf.discard(1)
+    pool.discard(1)
     for scope_id in range(3, 108):
-        with shelf.open(scope_id, lasting=True) as chroma:
+        with pool.open(scope_id, lasting=True) as chroma:
             chroma.add("memory", points(f"/{scope_id}", 0, 20))
             chroma.synced = scope_id
     for scope_id in range(3, 108, 5):
-        with shelf.open(scope_id, lasting=True) as chroma:
+        with pool.open(scope_id, lasting=True) as chroma:
             assert chroma.synced == scope_id
             found = chroma.nearest("memory", records[0].vector, 105)
             assert sorted(id for id, _ in found) == sorted(f"/{scope_id}#{number}" for number in range(20))
-    shelf.close()
+    pool.close()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import pytest
 from index_workload import EMBEDDER
 
 from pydantic_hivemind.search.vectors.chroma import Record
-from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaPool
 
 
 @pytest.fixture
@@ -32,24 +32,24 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def shelf(root, embedder):
-    shelf = ChromaShelf(root, embedder)
-    yield shelf
-    shelf.close()
+def pool(root, embedder):
+    pool = ChromaPool(root, embedder)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
 def again(root):
-    """Opens further shelves of the same directory, as processes do later."""
-    shelves = []
+    """Opens further pools of the same directory, as processes do later."""
+    pools = []
 
     def open(embedder=EMBEDDER):
-        shelves.append(ChromaShelf(root, embedder))
-        return shelves[-1]
+        pools.append(ChromaPool(root, embedder))
+        return pools[-1]
 
     yield open
-    for shelf in shelves:
-        shelf.close()
+    for pool in pools:
+        pool.close()
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pydantic_hivemind.search.vectors.chroma_directories import CONTENT
 
 
 @pytest.fixture(params=[True, False], ids=["directory", "memory"])
-def chroma(request, shelf):
-    with shelf.open(1, lasting=request.param) as chroma:
+def chroma(request, pool):
+    with pool.open(1, lasting=request.param) as chroma:
         yield chroma
 
 
@@ -91,12 +91,12 @@ def test_any_text_is_stored_as_it_is(chroma, records):
     assert chroma.ids_of("memory", ["/\U0001f642 %_'\""]) == {"/\U0001f642 %_'\"": stored["ids"]}
 
 
-def test_more_records_than_one_answer_of_chroma_can_have(shelf):
+def test_more_records_than_one_answer_of_chroma_can_have(pool):
     """Chroma's own `get` fails for these."""
     files = {f"/{number}": [f"/{number}#{chunk}" for chunk in range(75)] for number in range(450)}
     ids = [(id, path) for path, some in files.items() for id in some]
     vectors = np.random.default_rng(0).normal(size=(len(ids), 2)).astype(np.float32)
-    with shelf.open(1, lasting=False) as chroma:
+    with pool.open(1, lasting=False) as chroma:
         handle = chroma.handle("files")
         for start in range(0, len(ids), 5000):
             some = ids[start : start + 5000]
@@ -170,10 +170,10 @@ def test_a_handle_is_the_collection_with_our_embedder(chroma, records):
     assert chroma.nearest("memory", records("/b", "klm")[0].vector, 1)[0][0] == "mine"
 
 
-def test_other_chroma_tools_can_read_a_closed_scope(chromadb, shelf, records, root):
-    with shelf.open(1, lasting=True) as chroma:
+def test_other_chroma_tools_can_read_a_closed_scope(chromadb, pool, records, root):
+    with pool.open(1, lasting=True) as chroma:
         chroma.add("memory", records("/a", "abc"))
-    shelf.close()
+    pool.close()
     client = chromadb.PersistentClient(root / "1" / CONTENT)
     stored = client.get_collection("memory").get(include=["documents", "metadatas", "embeddings"])
     assert stored["documents"] == ["abc"]
@@ -181,12 +181,12 @@ def test_other_chroma_tools_can_read_a_closed_scope(chromadb, shelf, records, ro
     client.close()
 
 
-def test_settings_around_are_not_ours(shelf, tmp_path, monkeypatch):
+def test_settings_around_are_not_ours(pool, tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("IS_PERSISTENT=maybe\nANONYMIZED_TELEMETRY=true\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANONYMIZED_TELEMETRY", "true")
     monkeypatch.setenv("CHROMA_OTEL_COLLECTION_ENDPOINT", "http://127.0.0.1:1")
-    with shelf.open(1, lasting=True) as chroma:
+    with pool.open(1, lasting=True) as chroma:
         settings = chroma.handle("memory")._client._system.settings
     assert settings.anonymized_telemetry is False
     assert not settings.chroma_otel_collection_endpoint

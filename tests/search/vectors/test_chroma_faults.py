@@ -17,7 +17,7 @@ from index_workload import EMBEDDER, SIZE, check, points, take
 from pydantic_hivemind.limits import MIN_FREE_BYTES
 from pydantic_hivemind.search.vectors.chroma import HNSW, ChromaUnavailable
 from pydantic_hivemind.search.vectors.chroma_directories import CONTENT, LOCK, MARKER
-from pydantic_hivemind.search.vectors.chroma_pool import ChromaShelf
+from pydantic_hivemind.search.vectors.chroma_pool import ChromaPool
 
 INDEX_FILE = "index_metadata.pickle"
 """Written with the others, first when as many records as `sync_threshold` wait for it."""
@@ -73,19 +73,19 @@ def test_threads_that_open_one_directory(chromadb, root):
             break
     assert failed
 
-    shelves, lasting = [], []
+    pools, lasting = [], []
 
     def open_ours():
-        shelf = ChromaShelf(root / "ours", EMBEDDER)
-        shelves.append(shelf)
-        with shelf.open(1, lasting=True) as chroma:
+        pool = ChromaPool(root / "ours", EMBEDDER)
+        pools.append(pool)
+        with pool.open(1, lasting=True) as chroma:
             take(chroma)
             check(chroma, 1)
             lasting.append(chroma.lasting)
 
     at_once(open_ours)
-    for shelf in shelves:
-        shelf.close()
+    for pool in pools:
+        pool.close()
     assert sorted(lasting) == [False] * (THREADS - 1) + [True]
 
 
@@ -106,7 +106,7 @@ def at_once(work):
         thread.join()
 
 
-def test_two_clients_of_chroma_in_memory_share_everything(chromadb, shelf):
+def test_two_clients_of_chroma_in_memory_share_everything(chromadb, pool):
     client = chromadb.EphemeralClient()
     client.create_collection("secret", embedding_function=None)
     other = chromadb.EphemeralClient()
@@ -114,7 +114,7 @@ def test_two_clients_of_chroma_in_memory_share_everything(chromadb, shelf):
     client.delete_collection("secret")
     client.close()
     other.close()
-    with shelf.open(1, lasting=False) as chroma, shelf.open(2, lasting=False) as another:
+    with pool.open(1, lasting=False) as chroma, pool.open(2, lasting=False) as another:
         take(chroma)
         check(another, 0)
         take(another, until=2)
@@ -165,11 +165,11 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize(("harm", "pattern"), DAMAGE, ids=lambda part: getattr(part, "__name__", part))
-def test_damage_between_runs(root, shelf, again, harm, pattern, monkeypatch):
+def test_damage_between_runs(root, pool, again, harm, pattern, monkeypatch):
     monkeypatch.setitem(HNSW, "hnsw:sync_threshold", SIZE)  # so that there are files of all kinds
-    with shelf.open(1, lasting=True) as chroma:
+    with pool.open(1, lasting=True) as chroma:
         take(chroma, until=3)
-    shelf.close()
+    pool.close()
     paths = [root] if pattern == "." else list(root.glob(pattern))
     assert paths
     for path in paths:
@@ -204,36 +204,36 @@ def test_torn_files_of_chroma(chromadb, tmp_path, harm):
 
 def test_a_marker_that_says_something_else(root, again):
     for told in ("[]", "1", "{}", '{"stamp": 1}', "null", '"stamp, synced, files"'):
-        shelf = again()
-        with shelf.open(1, lasting=True) as chroma:
+        pool = again()
+        with pool.open(1, lasting=True) as chroma:
             assert chroma.synced == 0
             chroma.synced = 5
-        shelf.close()
+        pool.close()
         (root / "1" / MARKER).write_text(told)
-        assert not shelf.has(1)
+        assert not pool.has(1)
 
 
-def test_a_directory_that_vanishes_while_it_is_open(root, shelf):
+def test_a_directory_that_vanishes_while_it_is_open(root, pool):
     for _ in range(2):
-        with shelf.open(1, lasting=True) as chroma:
+        with pool.open(1, lasting=True) as chroma:
             take(chroma)
         shutil.rmtree(root)
-        with pytest.raises(ChromaUnavailable), shelf.open(1, lasting=True) as chroma:
+        with pytest.raises(ChromaUnavailable), pool.open(1, lasting=True) as chroma:
             take(chroma)
-        with shelf.open(1, lasting=True) as chroma:
+        with pool.open(1, lasting=True) as chroma:
             check(chroma, 0)
 
 
-def test_a_copy_is_not_believed(root, tmp_path, shelf):
+def test_a_copy_is_not_believed(root, tmp_path, pool):
     """It may have been made while files changed."""
-    with shelf.open(1, lasting=True) as chroma:
+    with pool.open(1, lasting=True) as chroma:
         take(chroma)
-    shelf.close()
+    pool.close()
     shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copy)
-    shelf = ChromaShelf(tmp_path / "copy", EMBEDDER)
-    with shelf.open(1, lasting=True) as chroma:
+    pool = ChromaPool(tmp_path / "copy", EMBEDDER)
+    with pool.open(1, lasting=True) as chroma:
         check(chroma, 0)
-    shelf.close()
+    pool.close()
 
 
 # -- disks -------------------------------------------------------------------------------------
@@ -295,25 +295,25 @@ def test_chroma_on_a_disk_that_fills_up(disk):
 
 def test_a_disk_that_fills_up(disk):
     ballast = disk / "ballast"
-    shelf = ChromaShelf(disk / "chroma", EMBEDDER)
-    with shelf.open(1, lasting=True) as chroma:
+    pool = ChromaPool(disk / "chroma", EMBEDDER)
+    with pool.open(1, lasting=True) as chroma:
         take(chroma)
     ballast.write_bytes(bytes(16 << 20))
-    with shelf.open(1, lasting=True) as chroma:
+    with pool.open(1, lasting=True) as chroma:
         with pytest.raises(ChromaUnavailable, match="almost full"):
             take(chroma)
         with pytest.raises(ChromaUnavailable, match="almost full"):
             check(chroma)
-    with shelf.open(2, lasting=True) as chroma:  # in memory
+    with pool.open(2, lasting=True) as chroma:  # in memory
         take(chroma)
         check(chroma, 1)
     assert not (disk / "chroma" / "2").exists()
     ballast.unlink()
-    with shelf.open(1, lasting=True) as chroma:
+    with pool.open(1, lasting=True) as chroma:
         check(chroma, 1)
         take(chroma)
         check(chroma, 2)
-    shelf.close()
+    pool.close()
 
 
 def test_few_writes_wait_for_the_index_files(chromadb, disk):
@@ -321,8 +321,8 @@ def test_few_writes_wait_for_the_index_files(chromadb, disk):
     records = points("/many", 0, 980)
     client = chromadb.PersistentClient(disk / "raw")
     raw = client.create_collection("memory", embedding_function=None)
-    shelf = ChromaShelf(disk / "chroma", EMBEDDER)
-    with shelf.open(1, lasting=True) as chroma:
+    pool = ChromaPool(disk / "chroma", EMBEDDER)
+    with pool.open(1, lasting=True) as chroma:
         for start in range(0, len(records), 20):
             some = records[start : start + 20]
             raw.upsert(ids=[record.id for record in some], embeddings=[record.vector for record in some])
@@ -330,7 +330,7 @@ def test_few_writes_wait_for_the_index_files(chromadb, disk):
         assert not list((disk / "raw").rglob(INDEX_FILE))
         assert len(list((disk / "chroma").rglob(INDEX_FILE))) == 1
     client.close()
-    shelf.close()
+    pool.close()
 
 
 def test_a_store_that_cannot_be_written(disk, tmp_path):
@@ -340,14 +340,14 @@ def test_a_store_that_cannot_be_written(disk, tmp_path):
     subprocess.run(["mount", "-o", "remount,ro,bind", str(seen)], check=True)
     try:
         for directory in (disk, seen):
-            shelf = ChromaShelf(directory / "chroma", EMBEDDER)
+            pool = ChromaPool(directory / "chroma", EMBEDDER)
             for scope_id in (1, 2):
-                with shelf.open(scope_id, lasting=True) as chroma:
+                with pool.open(scope_id, lasting=True) as chroma:
                     check(chroma, 0)
                     take(chroma)
                     check(chroma, 1)
-            shelf.close()
-        shelf.discard(1)
+            pool.close()
+        pool.discard(1)
         assert (disk / "chroma" / "1" / MARKER).exists()
     finally:
         subprocess.run(["umount", "-l", str(seen)], check=True)
