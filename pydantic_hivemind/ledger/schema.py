@@ -55,7 +55,7 @@ __all__ = [
     "versions",
 ]
 
-REVISION = "0007"
+REVISION = "0008"
 """The alembic revision that this code reads and writes."""
 
 

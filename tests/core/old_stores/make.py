@@ -8,6 +8,8 @@ with `git archive`:
 A new revision of the ledger adds a file of the one before it. None is ever removed: live stores may be as old.
 """
 
+import contextlib
+import importlib
 import json
 import lzma
 import sys
@@ -88,29 +90,33 @@ def fill_messages(scope):
         checkpoints.save(Snapshot(f"cp-{turn}", f"turn {turn}", turn, messages, len(messages), MOMENT, {"turn": turn}))
 
 
+def _module(*names):
+    """Return the first of some modules that this revision's code has: they were renamed later."""
+    for name in names:
+        with contextlib.suppress(ModuleNotFoundError):
+            return importlib.import_module(f"pydantic_hivemind.{name}")
+    raise ModuleNotFoundError(names)
+
+
 def fill_rest(hive, scope, directory):
     """What later revisions added."""
     if schema.REVISION >= "0002":
-        from pydantic_hivemind.ledger import vectors
-
+        vectors = _module("ledger.chunk_vectors", "ledger.vectors")
         with hive._database.write() as tx:
             vectors.store(tx, scope._row.id, "an embedder", {bytes(16): bytes(64)})
     if schema.REVISION >= "0003":
-        from pydantic_hivemind.notebooks import Notebook, Operation
-
-        noted = Operation("note-once", "fingerprint")
-        Notebook(scope).write("/noted.md", b"noted\n", expected_version=0, metadata='{"by": "ada"}', operation=noted)
+        notes = _module("hive.cas_files", "notebooks")
+        files = notes.CasFiles if hasattr(notes, "CasFiles") else notes.Notebook
+        noted = notes.Operation("note-once", "fingerprint")
+        files(scope).write("/noted.md", b"noted\n", expected_version=0, metadata='{"by": "ada"}', operation=noted)
         assert scope.search("how long does the build take?")
     if schema.REVISION >= "0004":
-        from pydantic_hivemind.auth import Tokens
-
-        tokens = Tokens(hive, secret=bytes(32))
+        tokens = _module("tokens", "auth").Tokens(hive, secret=bytes(32))
         made = tokens.create(scope, can=["read", "admin"], ttl=10 * 365 * 24 * 3600.0)
         by = {"by": tokens.verify(made)} if schema.REVISION >= "0006" else {}
         tokens.create(scope, can=["read"], ttl=9 * 365 * 24 * 3600.0, **by)
     if schema.REVISION >= "0005":
-        from pydantic_hivemind.ledger import secrets
-
+        secrets = _module("ledger.signing_secrets", "ledger.secrets")
         with hive._database.write() as tx:
             secrets.store(tx, "a secret", bytes(32))
 
