@@ -1,4 +1,4 @@
-"""PostgreSQL plans every statement for a scope of some hundred rows, whatever its statistics say of the few it knows."""
+"""PostgreSQL plans every statement for a scope of a hundred rows, whatever its statistics say of those it knows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ TABLES = ("heads", "versions", "merge_bases", "checkpoints", "messages", "turns"
 def upgrade() -> None:
     """Set what `ANALYZE` keeps of `scope_id`.
 
-    Where it lists the most common values and there are fewer scopes than the list is long, PostgreSQL takes a scope that
-    is not in it, such as a run's, for one without rows: it then reads all rows of the scope for each path of a promotion.
+    Where it lists the most common values and there are fewer scopes than the list is long, PostgreSQL takes a scope
+    that is not in it, such as a run's, for one without rows: it then reads all rows of the scope for each path of a
+    promotion.
     """
     if op.get_context().dialect.name == "postgresql":
         for table in TABLES:
