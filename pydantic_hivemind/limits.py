@@ -51,6 +51,7 @@ __all__ = [
     "MAX_PATTERN_STATES",
     "MAX_QUERY_CHARS",
     "MAX_QUERY_TERMS",
+    "MAX_READ_CHARS",
     "MAX_REPORTED_MISTAKES",
     "MAX_SCOPE_NAME_CHARS",
     "MAX_SEARCH_HITS",
@@ -99,6 +100,10 @@ MAX_TAG_CHARS = 128
 MAX_INDEXED_BYTES = 1 << 20
 """Maximum size of a file that is indexed for search, in bytes, if its mount sets no other limit. A megabyte of text is
 a book; larger files are data or logs."""
+
+MAX_READ_CHARS = 200_000
+"""Maximum number of characters that an agent's `read_file` returns, about 50,000 tokens. The answer says where to read
+on."""
 
 KEPT_VERSIONS = 20
 """Number of versions kept of each path of a scope, in addition to the versions that live children started from."""

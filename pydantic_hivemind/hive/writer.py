@@ -99,9 +99,11 @@ class ScopeWriter(ScopeReader):
     ) -> Edited:
         """Replace text in a file in one transaction, so that two concurrent edits both take effect.
 
+        The file keeps its line ends: what replaces a text has those that are there.
+
         Args:
             path: Path of the file.
-            old: The text to replace, exactly as in the file.
+            old: The text to replace, as in the file or else with other line ends. Empty text is that of an empty file.
             new: The replacement.
             replace_all: Whether to replace every occurrence; otherwise there must be exactly one.
             expected_version: Edit only if this is the visible version.

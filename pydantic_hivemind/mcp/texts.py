@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pydantic_hivemind.base.text_content import readable
 from pydantic_hivemind.base.values import Change, File, OnConflict, PromotionReport, Stat
 from pydantic_hivemind.errors import HivemindError, InvalidOption, NotText, PromotionConflict, ScopeGone
 from pydantic_hivemind.limits import MAX_TOOL_ERROR_CHARS, MAX_TOOL_RESULT_BYTES
@@ -23,14 +24,14 @@ def of_file(file: File, own: str, offset: int, column: int, limit: int) -> str:
         limit: Most lines.
 
     Raises:
-        NotText: It is no text.
+        NotText: It is binary.
         InvalidOption: It has no such line, or the line no such character.
     """
     path = file.stat.path
-    try:
-        lines = file.text.split("\n")
-    except UnicodeDecodeError:
-        raise NotText(f"{path!r} is not UTF-8 text; its bytes are the resource {uri_of(path)}") from None
+    text = readable(file.data)
+    if text is None:
+        raise NotText(f"{path!r} is binary, not text; its bytes are the resource {uri_of(path)}")
+    lines = text.text.split("\n")
     if not lines[-1]:
         lines.pop()
     asked = lines[offset - 1 : offset - 1 + limit]
@@ -38,8 +39,9 @@ def of_file(file: File, own: str, offset: int, column: int, limit: int) -> str:
         raise InvalidOption(f"{path!r} has {len(lines)} lines, so line {offset} does not exist")
     if column > 1 and column > (length := len(asked[0]) if asked else 0):
         raise InvalidOption(f"line {offset} of {path!r} has {length} characters, so character {column} does not exist")
+    notes = [text.note] if text.note else []
     told = [printable(f"{path}: version {file.stat.version}, {len(lines)} lines{_about(file.stat, own)}")]
-    room = MAX_TOOL_RESULT_BYTES - _size(told[0])
+    room = MAX_TOOL_RESULT_BYTES - sum(map(_size, [*told, *notes]))
     following, place = offset + len(asked), 1
     for number, line in enumerate(asked, offset):
         before = f"{number:6}\t"
@@ -55,7 +57,7 @@ def of_file(file: File, own: str, offset: int, column: int, limit: int) -> str:
         room -= _size(shown)
     if following <= len(lines):
         told.append(f"(There is more: read on with offset={following}{f', column={place}' if place > 1 else ''}.)")
-    return "\n".join(told)
+    return "\n".join([*told, *notes])
 
 
 def of_listing(stats: Iterable[Stat], own: str) -> str:

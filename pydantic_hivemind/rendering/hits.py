@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic_hivemind.base.text_content import NOT_UTF8, REPLACED
 from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.limits import MAX_SEARCH_RESULT_CHARS
 from pydantic_hivemind.rendering.patches import printable
@@ -16,8 +17,11 @@ _LEAST_SHOWN = 40
 
 
 def annotated(answer: str, found: Hits) -> str:
-    """Return a result with a note if the embedder failed."""
-    return answer if found.degraded is None else f"{answer}\n\n{WORDS_ONLY}"
+    """Return a result with notes if the embedder failed, or if some of the text could not be decoded."""
+    notes = [WORDS_ONLY] if found.degraded is not None else []
+    if REPLACED in answer:
+        notes.append(NOT_UTF8)
+    return "\n\n".join([answer, *notes])
 
 
 def as_text(hits: Sequence[Hit], own: str) -> str:

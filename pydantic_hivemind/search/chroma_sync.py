@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.base.text_content import searched_text
 from pydantic_hivemind.errors import StoreClosed
 from pydantic_hivemind.ledger import changes_since, chunk_vectors, overlay
 from pydantic_hivemind.ledger.engine.database import Database
@@ -166,7 +167,7 @@ class _Work:
         with self._database.read() as tx:
             for document in documents:
                 with suppress(KeyError):
-                    texts[document.head.path] = overlay.content(tx, document.head).decode()
+                    texts[document.head.path] = searched_text(overlay.content(tx, document.head)) or ""
         return texts
 
     def _records(self, added: Mapping[str, tuple[Document, Passage]], texts: Mapping[str, str]) -> list[Record]:

@@ -10,6 +10,7 @@ from functools import cache
 from itertools import islice
 from typing import NamedTuple
 
+from pydantic_hivemind.base.text_content import searched_text
 from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import EmbeddingError
 from pydantic_hivemind.ledger import chunk_vectors, overlay
@@ -170,7 +171,7 @@ class Search:
     ) -> list[Hit]:
         documents = {fused.key[:2]: indexes[fused.key.level].documents[fused.key.path] for fused in found}
         heads = list({document.head.version: document.head for document in documents.values()}.values())
-        texts = {head.version: data.decode() for head, data in overlay.contents(tx, heads)}
+        texts = {head.version: searched_text(data) or "" for head, data in overlay.contents(tx, heads)}
         hits: list[Hit] = []
         for fused in found:
             document = documents[fused.key[:2]]

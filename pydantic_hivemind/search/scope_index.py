@@ -8,6 +8,7 @@ from threading import Lock, RLock
 from typing import NamedTuple
 
 from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.base.text_content import searched_text
 from pydantic_hivemind.ledger import changes_since, overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.overlay import Head
@@ -142,7 +143,7 @@ class ScopeIndex:
         )
 
     def _take(self, head: Head, data: bytes) -> None:
-        text = _text_of(data)
+        text = searched_text(data)
         start = 0
         chunks: list[Chunk] = []
         passages: list[Passage] = []
@@ -179,13 +180,3 @@ class ScopeIndex:
             self.pending.pop(hash, None)
             self.unkept.discard(hash)
             self.dropped.add(hash)
-
-
-def _text_of(data: bytes) -> str | None:
-    """Return the text of a file; `None` for a binary one."""
-    if b"\0" in data:
-        return None
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return None

@@ -16,6 +16,8 @@ from scripted_model import EVERYTHING, call, script, scripted_model
 
 harness = pytest.importorskip("pydantic_ai_harness.memory")
 
+from pydantic_ai.exceptions import ToolFailed  # noqa: E402
+
 from pydantic_hivemind import Hivemind, HivemindBackend, HivemindMemoryStore, Scope  # noqa: E402
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent  # noqa: E402
 from pydantic_hivemind.errors import IsADirectory, NotADirectory, NotText, ScopeGone, StoreClosed  # noqa: E402
@@ -150,9 +152,22 @@ async def test_text_is_kept_exactly_where_pydantic_deep_keeps_it(scope: Scope, s
     assert scope.read(f"/.deep/memory/{NOTES}").stat.tags == ("kept",)
     with pytest.raises(NotText):
         await store.write(NOTES, "\ud800", expected_version=None)
-    scope.write_bytes("/.deep/memory/main/photo", b"\xff")
-    with pytest.raises(NotText):
+    scope.write_bytes("/.deep/memory/main/photo", b"\0\xff")
+    with pytest.raises(NotText, match="binary"):
         await store.read("main/photo", max_chars=1)
+
+
+async def test_what_is_not_utf8_is_read_and_not_changed(scope: Scope, store: HivemindMemoryStore) -> None:
+    scope.write_bytes("/.deep/memory/main/MEMORY.md", b"caf\xe9")
+    file = await store.read(NOTES, max_chars=100)
+    assert file.content == "caf\ufffd"
+    with pytest.raises(NotText, match="not UTF-8 text") as caught:
+        await store.write(NOTES, f"{file.content}\n- more", expected_version=file.version)
+    # The tools of the harness tell the model.
+    assert isinstance(caught.value, ToolFailed)
+    assert scope.read_bytes("/.deep/memory/main/MEMORY.md") == b"caf\xe9"
+    await store.delete(NOTES, expected_version=file.version)
+    assert await store.read(NOTES, max_chars=100) is None
 
 
 async def test_a_path_through_a_file_is_refused(store: HivemindMemoryStore) -> None:

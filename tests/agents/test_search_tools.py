@@ -81,17 +81,17 @@ async def test_the_answers_are_those_of_upstreams_tools(
     fill(ada)
     calls = [call("grep", **arguments) for arguments in GREPS] + [call("glob", **arguments) for arguments in GLOBS]
     used: list[str] = []
-    for name, replacement in list(file_tools._REPLACEMENTS.items()):
+    for name, replacement in list(file_tools._SEARCHES.items()):
 
         async def counted(made: Any, search: Any, name: str = name, replacement: Any = replacement) -> Any:
             used.append(name)
             return await replacement(made, search)
 
-        monkeypatch.setitem(file_tools._REPLACEMENTS, name, counted)
+        monkeypatch.setitem(file_tools._SEARCHES, name, counted)
     ours = await answers(make_agent(), ada, calls)
     assert used.count("grep") == len(GREPS)
     assert used.count("glob") == len(GLOBS)
-    monkeypatch.setattr(file_tools, "_REPLACEMENTS", {})
+    monkeypatch.setattr(file_tools, "_SEARCHES", {})
     theirs = await answers(make_agent(), ada, calls)
     # Upstream looks at directories last to first, and Hivemind by path.
     assert sorted(ours.split("\n")) == sorted(theirs.split("\n"))

@@ -231,12 +231,12 @@ async def test_changes_are_shown_and_promoted(run, project):
 
 async def test_errors_are_told_so_that_a_model_can_do_better(hive, run):
     run.write_text("/f", "same same")
-    run.write_bytes("/b", b"\xff\xfe")
+    run.write_bytes("/b", b"\xff\0")
     async with Client(create_server(run, can=ALL)) as client:
         for tool, arguments, told in (
             ("read", {"path": "/nope"}, "file '/nope' does not exist"),
             ("read", {"path": "/"}, "'/' is a directory, not a file"),
-            ("read", {"path": "/b"}, "'/b' is not UTF-8 text; its bytes are the resource hivemind:///b"),
+            ("read", {"path": "/b"}, "'/b' is binary, not text; its bytes are the resource hivemind:///b"),
             ("read", {"path": "/f", "offset": 0}, "offset: Input should be greater than or equal to 1"),
             ("read", {}, "path: Field required"),
             ("edit", {"path": "/f", "old": "same", "new": "x"}, "the text to replace occurs 2 times in '/f'"),

@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeVar
 from typing_extensions import ParamSpec
 
 from pydantic_hivemind.base.fork_safety import Lock
+from pydantic_hivemind.base.line_ends import with_line_ends_of
 from pydantic_hivemind.base.paths import normalize
+from pydantic_hivemind.base.text_content import REPLACED, encoding_of
 from pydantic_hivemind.base.values import File, Stat
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.hive.utf8 import check_editable
 
 if TYPE_CHECKING:
     from pydantic_ai import RunContext
@@ -133,13 +136,22 @@ class RunReads:
     def write(self, path: str, data: bytes) -> Stat:
         """Write a file as `Scope.write_bytes`, or as `Scope.merge` if the run has read the path since its last write.
 
+        What a call makes of a text that it has read keeps the line ends: the tools of the ecosystem split a text at
+        line feeds alone, and add lines without carriage returns.
+
         Raises:
             MergeConflict: The file changed in the same lines since the run read it.
+            NotText: The text was made from a file that is not UTF-8, and has lost what could not be decoded.
         """
         path = normalize(path)
         read = self._take(path, data)
         if read is None:
             return self.scope.write_bytes(path, data)
+        if read.task is not None and read.task is _caller():
+            if REPLACED.encode() in data and encoding_of(data) == "utf-8" != encoding_of(read.data):
+                self._add(read)
+                check_editable(path, read.data)
+            data = with_line_ends_of(read.data, data)
         try:
             stat = self.scope.merge(path, data, base=read.file)
         except HivemindError:

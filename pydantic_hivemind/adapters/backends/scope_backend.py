@@ -25,6 +25,8 @@ from pydantic_hivemind.errors import (
 )
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.hive.utf8 import read_for_models
+from pydantic_hivemind.rendering.numbered_lines import numbered
 
 _is_dir = attrgetter("is_dir")
 
@@ -91,6 +93,9 @@ class HivemindBackend:
     def read(self, path: str, offset: int = 0, limit: int = 2000) -> str:
         """Return some lines of a text file with their numbers, or a text that begins with `Error: `.
 
+        The text is decoded for a model, with line feeds alone at line ends and no byte order mark, and at most
+        `MAX_READ_CHARS` of it are returned; what follows the lines says what was left out.
+
         Args:
             path: Path of the file.
             offset: Number of lines to skip.
@@ -98,19 +103,11 @@ class HivemindBackend:
         """
         try:
             path = _checked(path)
-            data = self.scope.read_bytes(path)
-            lines = data.decode().split("\n")
+            return numbered(read_for_models(path, self.scope.read_bytes(path)), offset, limit)
+        except NotText:
+            return f"Error: File '{path}' is binary; read it as bytes instead"
         except HivemindError as error:
             return f"Error: {_reason(error, path)}"
-        except UnicodeDecodeError:
-            return f"Error: File '{path}' is binary; read it as bytes instead"
-        if offset >= len(lines):
-            return f"Error: Offset {offset} exceeds file length ({len(lines)} lines)"
-        end = min(offset + limit, len(lines))
-        numbered = "\n".join([f"{index + 1:>6}\t{lines[index]}" for index in range(offset, end)])
-        if end < len(lines):
-            return f"{numbered}\n\n... ({len(lines) - end} more lines)"
-        return numbered
 
     @ForCaller
     def write(self, path: str, content: str | bytes) -> WriteResult:
@@ -128,7 +125,7 @@ class HivemindBackend:
 
         Args:
             path: Path of the file.
-            old_string: The text to replace, exactly as in the file.
+            old_string: The text to replace, as in the file or with other line ends.
             new_string: The replacement.
             replace_all: Whether to replace every occurrence; otherwise there must be exactly one.
         """
@@ -136,8 +133,8 @@ class HivemindBackend:
             path = _checked(path)
             edited = self.scope.edit(path, old_string, new_string, replace_all=replace_all)
             self._files.changed(path)
-        except NotText:
-            return EditResult(error=f"File '{path}' is binary and cannot be edited as text")
+        except NotText as error:
+            return EditResult(error=str(error))
         except EditError as error:
             if error.occurrences == 0:
                 return EditResult(error=f"String '{old_string}' not found in file")

@@ -21,12 +21,20 @@ from pydantic_hivemind.adapters.harness.passages import Passages, passages
 from pydantic_hivemind.adapters.pydantic_deep.run_scope import scope_of_run
 from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.values import Mutation
-from pydantic_hivemind.errors import OperationConflict, VersionConflict
+from pydantic_hivemind.errors import (
+    FileTooLarge,
+    IsADirectory,
+    NotADirectory,
+    NotText,
+    OperationConflict,
+    PathError,
+    VersionConflict,
+)
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.cas_files import CasFiles, Operation
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.hive.utf8 import decoded, encoded
+from pydantic_hivemind.hive.utf8 import encoded, read_for_models
 from pydantic_hivemind.limits import MAX_METADATA_CHARS
 from pydantic_hivemind.merging.operation_log import is_journal
 
@@ -39,6 +47,9 @@ ROOT = f"{MEMORY}/"
 
 _NAME = re.compile(r"(?!\.?$)(?!.*\.\.)[A-Za-z0-9_.-]{1,200}")
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
+
+_INEXACT = "-not-utf8"
+"""End of the version of a file that could not be decoded exactly: what is made from its text must not replace it."""
 
 Result = TypeVar("Result")
 
@@ -86,17 +97,18 @@ class HivemindMemoryStore:
 
         Raises:
             ValueError: The path is not valid in memory, or `max_chars` is not positive.
-            NotText: The file is not UTF-8 text.
+            NotText: The file is binary.
         """
         place = _place(path)
         _check_positive("max_chars", max_chars)
         page = await self._do(lambda scope: CasFiles(scope).read(place))
         if page is None:
             return None
-        text, said = decoded(place, page.data), page.annotation
+        text, is_exact = _text(place, page.data)
+        said = page.annotation
         file: MemoryFile = self._harness.MemoryFile(
             content=text[:max_chars],
-            version=str(page.version),
+            version=str(page.version) if is_exact else f"{page.version}{_INEXACT}",
             operation_id=said.operation_id,
             truncated=len(text) > max_chars,
         )
@@ -124,7 +136,8 @@ class HivemindMemoryStore:
 
         Raises:
             ValueError: The path is not valid in memory.
-            NotText: The content contains a lone surrogate.
+            NotText: The content contains a lone surrogate, or the file is not UTF-8: what could not be decoded would
+                be lost.
             FileTooLarge: The content exceeds `MAX_FILE_BYTES`.
             IsADirectory, NotADirectory: The path is a directory, or a parent of it is a file.
             MemoryConflictError: The file is at another version.
@@ -161,9 +174,12 @@ class HivemindMemoryStore:
             MemoryConflictError: The file is at another version.
             MemoryOperationConflictError: The operation id was used with other arguments.
         """
+        place = _place(path)
+        if expected_version is not None and expected_version.endswith(_INEXACT):
+            raise _for_tools(NotText(f"{place!r} is not UTF-8 text; it cannot be changed, only removed or replaced"))
         change = partial(
             CasFiles.write,
-            path=_place(path),
+            path=place,
             data=encoded(content),
             expected_version=_number(expected_version),
             metadata=_metadata(metadata),
@@ -189,7 +205,7 @@ class HivemindMemoryStore:
         change = partial(
             CasFiles.remove,
             path=_place(path),
-            expected_version=_number(expected_version),
+            expected_version=_number(expected_version and expected_version.removesuffix(_INEXACT)),
             operation=operation and _operation(operation),
         )
         return self._mutation(await self._do(lambda scope: change(CasFiles(scope))))
@@ -264,6 +280,8 @@ class HivemindMemoryStore:
             yield
         except VersionConflict as error:
             raise self._harness.MemoryConflictError(str(error)) from error
+        except (IsADirectory, NotADirectory, NotText, FileTooLarge) as error:
+            raise _for_tools(error) from error
         except OperationConflict as error:
             raise self._harness.MemoryOperationConflictError(
                 "the operation id was used before with other arguments; use a new one"
@@ -283,6 +301,24 @@ def _harness() -> Any:
             "install it, or pydantic-deep 0.3.48 or later, which brings it along"
         ) from None
     return memory
+
+
+def _text(place: str, data: bytes) -> tuple[str, bool]:
+    """Return a file's text, and whether it is exactly that: of what is not UTF-8, as far as it can be decoded."""
+    try:
+        return data.decode(), True
+    except UnicodeDecodeError:
+        return read_for_models(place, data).text, False
+
+
+def _for_tools(error: PathError) -> PathError:
+    """Return an error that the tools of the harness tell the model, where others end the run."""
+    from pydantic_ai.exceptions import ToolFailed
+
+    kind = type(error)
+    made: Any = type(kind.__name__, (kind, ToolFailed), {"__module__": kind.__module__})(str(error))
+    made.message = str(error)
+    return made
 
 
 # -- paths: those that the harness takes, and any beginning of one -------------------------------

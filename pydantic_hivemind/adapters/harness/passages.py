@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from pydantic_hivemind.base.text_content import searched_text
 from pydantic_hivemind.base.values import Hit
 from pydantic_hivemind.errors import NotADirectory, PathNotFound
 from pydantic_hivemind.hive.scope import Scope
@@ -42,7 +43,7 @@ def passages(
         files = [stat for stat in scope.list_dir(directory) if not stat.is_dir and wanted(stat.path)]
     except (PathNotFound, NotADirectory):
         files = []
-    texts = {stat.path: scope.read_bytes(stat.path).decode(errors="replace") for stat in files if stat.size > length}
+    texts = {stat.path: searched_text(scope.read_bytes(stat.path)) or "" for stat in files if stat.size > length}
     long = {path: text for path, text in texts.items() if len(text) > length}
     asked = limit + 1
     while True:

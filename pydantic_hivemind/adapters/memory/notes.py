@@ -83,17 +83,19 @@ async def add_in_branch(branch: Branch, path: str, note: str) -> bool:
 
 
 def extended(text: str, note: str) -> str:
-    """Return a text with a note appended, or unchanged if it contains the note.
+    """Return a text with a note appended, with the line ends of the text, or unchanged if it contains the note.
 
     A single line becomes a list item, several lines a separate paragraph.
     """
-    note = note.strip()
+    note = note.replace("\r\n", "\n").strip()
     one_line = "\n" not in note
     if one_line and not _MARKDOWN.match(note):
         note = f"- {note}"
-    if f"\n{note}\n" in f"\n{text}\n":
+    plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    if f"\n{note}\n" in f"\n{plain}\n":
         return text
-    if text and not text.endswith("\n"):
-        text += "\n"
-    gap = "" if one_line or not text or text.endswith("\n\n") else "\n"
-    return f"{text}{gap}{note}\n"
+    end = "\n" if plain and not plain.endswith("\n") else ""
+    gap = "" if one_line or not plain or plain.endswith("\n\n") else "\n"
+    added = f"{end}{gap}{note}\n"
+    last = text.rfind("\n")
+    return text + (added.replace("\n", "\r\n") if last > 0 and text[last - 1] == "\r" else added)

@@ -16,6 +16,7 @@ from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionTools
 from pydantic_hivemind.adapters.memory.notes import add, add_in_branch, file_name
 from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch, RunScope, scope_of_run
 from pydantic_hivemind.base.mounts import MEMORY
+from pydantic_hivemind.base.text_content import searched_text
 from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, InvalidTag, PathError
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
@@ -181,6 +182,6 @@ def _failure(error: Exception) -> str:
 async def _is_in(branch: Branch, hit: Hit) -> bool:
     """Return whether a branch still contains a passage that was found in the scope below it."""
     try:
-        return hit.text.encode() in await branch.read(hit.path)
+        return hit.text in (searched_text(await branch.read(hit.path)) or "")
     except OSError:
         return False

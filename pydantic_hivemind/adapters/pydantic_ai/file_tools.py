@@ -2,65 +2,62 @@
 
 The tools of pydantic-ai-backends run `re` on the event loop. They stay as they are, names, schemas, approvals,
 permission rules and the texts of their answers: only their call gets another workspace, in which Hivemind's own search
-has been made already, on a thread and in linear time. Tools that read and edit can be replaced here in the same way.
+has been made already, on a thread and in linear time. Those that read and edit are in `text_tools`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pydantic_ai import RunContext
 from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
-from pydantic_ai.workspaces import CommandResult, Workspace, WorkspaceBackend
+from pydantic_ai.workspaces import CommandResult, Workspace
 
-from pydantic_hivemind.adapters.pydantic_ai.search_views import CommandView, MatchesView
+from pydantic_hivemind.adapters.pydantic_ai import text_tools
+from pydantic_hivemind.adapters.pydantic_ai.tool_calls import SeenFiles, ToolCall
+from pydantic_hivemind.adapters.pydantic_ai.underlying import underlying_scope
 from pydantic_hivemind.adapters.pydantic_ai.workspace_search import WorkspaceSearch, search_of
+from pydantic_hivemind.adapters.pydantic_ai.workspace_views import CommandView, MatchesView
 from pydantic_hivemind.base.matching.regex_classes import regex_problem
+from pydantic_hivemind.base.text_content import NOT_UTF8, REPLACED
 from pydantic_hivemind.errors import HivemindError, InvalidPattern
 from pydantic_hivemind.limits import MAX_GREP_MATCHES
+
+MEMORY_TOOLS = "memory"
+"""Id of the toolset with which pydantic-deep's agents read and write memory."""
 
 MAX_SHOWN_CHARS = 200
 """Characters of a line that are handed to it; it shows 100."""
 
 
-@dataclass(frozen=True)
-class ToolCall:
-    """A call of a tool that is made in another way."""
-
-    toolset: FileTools
-    name: str
-    args: dict[str, Any]
-    ctx: RunContext[Any]
-    tool: ToolsetTool[Any]
-
-    def argument(self, name: str) -> Any:
-        """An argument, or what it is if it is left out."""
-        properties: dict[str, Any] = self.tool.tool_def.parameters_json_schema["properties"]
-        return self.args.get(name, properties[name].get("default"))
-
-    async def upstream(self, workspace: WorkspaceBackend, **changed: Any) -> Any:
-        """Call upstream's tool with another workspace, and some other arguments."""
-        ctx = replace(self.ctx, workspace=Workspace(workspace))
-        return await self.toolset.wrapped.call_tool(self.name, {**self.args, **changed}, ctx, self.tool)
+def _nothing_seen() -> WeakKeyDictionary[Workspace, SeenFiles]:
+    return WeakKeyDictionary()
 
 
 @dataclass
 class FileTools(WrapperToolset[Any]):
     """The tools of an agent, of which some are called in Hivemind's way if the run works in a scope."""
 
+    seen: WeakKeyDictionary[Workspace, SeenFiles] = field(default_factory=_nothing_seen, repr=False, compare=False)
+
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
         """Call a tool."""
-        replacement = _REPLACEMENTS.get(name)
-        if replacement is None or not _PARAMETERS[name] <= tool.tool_def.parameters_json_schema["properties"].keys():
+        call = ToolCall(self.wrapped, name, tool_args, ctx, tool, self.seen)
+        if underlying_scope(ctx.workspace) is None:
             return await super().call_tool(name, tool_args, ctx, tool)
-        search = search_of(ctx.workspace)
-        if search is None:
-            return await super().call_tool(name, tool_args, ctx, tool)
-        return await replacement(ToolCall(self, name, tool_args, ctx, tool), search)
+        if tool.tool_def.toolset_id == MEMORY_TOOLS:
+            return await text_tools.of_memory(call)
+        if _PARAMETERS.get(name, _OTHER) <= tool.tool_def.parameters_json_schema["properties"].keys():
+            if name in _SEARCHES and (search := search_of(ctx.workspace)) is not None:
+                return await _SEARCHES[name](call, search)
+            if name in _TEXT_TOOLS:
+                return await _TEXT_TOOLS[name](call)
+        return await super().call_tool(name, tool_args, ctx, tool)
 
 
 async def _grep(call: ToolCall, search: WorkspaceSearch) -> Any:
@@ -81,7 +78,8 @@ async def _grep(call: ToolCall, search: WorkspaceSearch) -> Any:
     output = "".join(f"{file}:{n}:{line[:MAX_SHOWN_CHARS]}\n" for file, lines in found for n, line in lines)
     # A lower workspace prints relative paths, of which upstream tells which are hidden; here that is done.
     changed = {} if search.lower is not None else {"ignore_hidden": False}
-    return await call.upstream(CommandView(search, output, CommandResult(exit_code=1, stdout="", stderr="")), **changed)
+    view = CommandView(search, output, CommandResult(exit_code=1, stdout="", stderr=""))
+    return _noted(await call.upstream(view, **changed))
 
 
 async def _grep_files(
@@ -90,7 +88,12 @@ async def _grep_files(
     view = MatchesView(search, dict(found))
     answer = await call.upstream(view, pattern=view.ANYTHING, glob_pattern=None, ignore_hidden=False)
     is_answer = isinstance(answer, str) and not answer.startswith("Error")
-    return answer.replace(f"'{view.ANYTHING}'", f"'{pattern}'", 1) if is_answer else answer
+    return _noted(answer.replace(f"'{view.ANYTHING}'", f"'{pattern}'", 1) if is_answer else answer)
+
+
+def _noted(answer: Any) -> Any:
+    """Return an answer with a note if some of it could not be decoded."""
+    return f"{answer}\n{NOT_UTF8}" if isinstance(answer, str) and REPLACED in answer else answer
 
 
 async def _glob(call: ToolCall, search: WorkspaceSearch) -> Any:
@@ -105,9 +108,30 @@ async def _glob(call: ToolCall, search: WorkspaceSearch) -> Any:
     return await call.upstream(CommandView(search, output, CommandResult(exit_code=0, stdout="", stderr="")))
 
 
-_REPLACEMENTS: dict[str, Callable[[ToolCall, WorkspaceSearch], Awaitable[Any]]] = {"grep": _grep, "glob": _glob}
+_SEARCHES: dict[str, Callable[[ToolCall, WorkspaceSearch], Awaitable[Any]]] = {"grep": _grep, "glob": _glob}
+_TEXT_TOOLS: dict[str, Callable[[ToolCall], Awaitable[Any]]] = {
+    "read_file": text_tools.read_file,
+    "write_file": text_tools.write_file,
+    "edit_file": text_tools.edit_file,
+    "hashline_edit": text_tools.hashline_edit,
+}
 _PARAMETERS = {
     "grep": {"pattern", "path", "glob_pattern", "output_mode", "ignore_hidden"},
     "glob": {"pattern", "path"},
+    "read_file": {"path", "offset", "limit"},
+    "write_file": {"path", "content"},
+    "edit_file": {"path", "old_string", "new_string", "replace_all"},
+    "hashline_edit": {
+        "path",
+        "start_line",
+        "start_hash",
+        "new_content",
+        "end_line",
+        "end_hash",
+        "insert_after",
+    },
 }
 """What upstream's tools take: a tool of the same name that takes something else is another one."""
+
+_OTHER = {"\0"}
+"""What no tool takes."""

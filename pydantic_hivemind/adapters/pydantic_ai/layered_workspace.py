@@ -21,7 +21,9 @@ from pydantic_ai.workspaces import (
 )
 
 from pydantic_hivemind.adapters.pydantic_ai.refs import join_refs
+from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace
 from pydantic_hivemind.base.paths import is_below
+from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.internals import mounts_of
 from pydantic_hivemind.hive.scope import Scope
 
@@ -89,6 +91,20 @@ class LayeredWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         """Write a file, creating parent directories as needed."""
         _, kept = await self._kept(path)
         await (self._lower.write_bytes(path, data) if kept is None else self._upper.write_bytes(kept, data))
+
+    async def change(self, path: str, work: Callable[[bytes], bytes]) -> bytes:
+        """Replace a file's content by what `work` makes of it on a thread, as `ScopeWorkspace.change`, and return it.
+
+        Raises:
+            StoreBusy: Others changed the file at each of many attempts.
+            OSError: The file cannot be read or written.
+        """
+        _, kept = await self._kept(path)
+        if kept is not None and isinstance(self.upper, ScopeWorkspace):
+            return await self.upper.change(kept, work)
+        data = await on_thread(work, await self.read_bytes(path))
+        await self.write_bytes(path, data)
+        return data
 
     async def make_dir(self, path: str) -> None:
         """Create a directory and its parents; an existing directory is left unchanged."""

@@ -26,12 +26,15 @@ from pydantic_hivemind.adapters.pydantic_ai.refs import scope_ref
 from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Stat
-from pydantic_hivemind.errors import ScopeNotFound, StoreClosed
+from pydantic_hivemind.errors import ScopeNotFound, StoreBusy, StoreClosed, VersionConflict
 from pydantic_hivemind.hive.async_scope import AsyncScope, read_few, read_file, sync_scope
 from pydantic_hivemind.hive.async_seam import on_thread, perform
 from pydantic_hivemind.hive.scope import Scope
 
 Result = TypeVar("Result")
+
+MAX_ATTEMPTS = 100
+"""Maximum number of attempts to change a file: each fails only because another write succeeded in between."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,38 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
             FileTooLarge: The content exceeds `MAX_FILE_BYTES`.
         """
         await self._write(lambda opened: opened.files.write(path, data))
+
+    async def change(self, path: str, work: Callable[[bytes], bytes]) -> bytes:
+        """Replace a file's content by what is made of it, so that concurrent changes all take effect, and return it.
+
+        Args:
+            path: Path of the file.
+            work: Called on a thread with the content, and again if the file has changed meanwhile.
+
+        Raises:
+            StoreBusy: Others changed the file at each of many attempts.
+            InvalidPath: The path is not valid.
+            PathNotFound: No such file exists.
+            IsADirectory: The path is a directory.
+            NotADirectory: A parent of the path is a file.
+            FileTooLarge: The new content exceeds `MAX_FILE_BYTES`.
+        """
+        opened = await self._opened()
+
+        def change() -> bytes:
+            for _ in range(MAX_ATTEMPTS):
+                before = opened.scope.read(path)
+                data = work(before.data)
+                try:
+                    opened.scope.write_bytes(path, data, expected_version=before.stat.version)
+                except VersionConflict:
+                    continue
+                opened.files.changed(path)
+                return data
+            raise StoreBusy(f"others changed {path!r} at each of {MAX_ATTEMPTS} attempts; try again")
+
+        with _unavailable_if_gone():
+            return await on_thread(for_caller(change))
 
     async def stat(self, path: str) -> FileEntry:
         """Return the metadata of a file or directory.

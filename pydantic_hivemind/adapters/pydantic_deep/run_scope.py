@@ -15,7 +15,7 @@ from pydantic_hivemind.hive.scope import Scope
 
 if TYPE_CHECKING:
     from pydantic_ai import RunContext
-    from pydantic_ai.workspaces import Workspace, WorkspaceBackend
+    from pydantic_ai.workspaces import Workspace
 
 MAX_NESTED = 100
 """Maximum number of backends in each other, such as those of forks of forks, in which a scope is looked for."""
@@ -56,7 +56,7 @@ def scope_of_run(ctx: RunContext[Any]) -> RunScope:
         UserError: The run has no scope.
     """
     workspace = getattr(ctx, "workspace", None)
-    found = _of_workspace(workspace) if workspace is not None and workspace.attached else None
+    found = _of_workspace(workspace) if workspace is not None else None
     found = found or _of_backend(getattr(ctx.deps, "backend", None))
     if found is None:
         raise UserError(
@@ -66,24 +66,14 @@ def scope_of_run(ctx: RunContext[Any]) -> RunScope:
 
 
 def _of_workspace(workspace: Workspace) -> RunScope | None:
-    from pydantic_ai.workspaces import Workspace
+    from pydantic_hivemind.adapters.pydantic_ai.underlying import underlying_scope
 
-    from pydantic_hivemind.adapters.pydantic_ai.layered_workspace import LayeredWorkspace
-    from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace
-
-    branch = None
-    backend: WorkspaceBackend = workspace.backend
-    for _ in range(MAX_NESTED):
-        if isinstance(backend, LayeredWorkspace):
-            backend = backend.upper
-        if isinstance(backend, ScopeWorkspace):
-            return RunScope(backend.open, branch, workspace.read_only)
-        # What a branch of a fork works in has a parent.
-        parent = getattr(backend, "parent", None)
-        if not isinstance(parent, Workspace):
-            return None
-        backend, branch = parent.backend, Branch(workspace.read_bytes, workspace.write_bytes)
-    return None
+    found = underlying_scope(workspace)
+    if found is None:
+        return None
+    scope, is_branch = found
+    branch = Branch(workspace.read_bytes, workspace.write_bytes) if is_branch else None
+    return RunScope(scope.open, branch, workspace.read_only)
 
 
 def _of_backend(backend: Any) -> RunScope | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
@@ -18,6 +17,7 @@ from pydantic_hivemind.base.matching.automata import (
 )
 from pydantic_hivemind.base.matching.expressions import Expression
 from pydantic_hivemind.base.matching.regex_syntax import parse
+from pydantic_hivemind.base.text_content import may_be_utf16, searchable
 from pydantic_hivemind.errors import InvalidPattern
 from pydantic_hivemind.limits import MAX_GREP_CPU_SECONDS, MAX_PATTERN_CHARS, PATTERN_CACHE_BYTES
 
@@ -77,7 +77,7 @@ class LineSearch:
             InvalidPattern: It takes too long.
         """
         budget.check()
-        if self._needed not in data and not data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        if self._needed not in data and not may_be_utf16(data):
             return []
         text = searchable(data)
         if text is None:
@@ -195,30 +195,6 @@ def check_length(pattern: str) -> None:
         raise InvalidPattern(
             f"a pattern has at most {MAX_PATTERN_CHARS} characters, and this one has {len(pattern)}; use a shorter one"
         )
-
-
-def searchable(data: bytes) -> bytes | None:
-    """Return a file as UTF-8 with lines that end in a newline alone, and no mark at its start; `None` if it is binary.
-
-    What is not UTF-8 is decoded as far as that goes.
-    """
-    if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            text = _decoded(data)
-            if text is None:
-                return None
-            data = text.encode(errors="replace")
-    data = data.removeprefix(BOM_UTF8)
-    # One byte is found ten times as fast as two.
-    return data.replace(b"\r\n", b"\n") if b"\r" in data else data
-
-
-def _decoded(data: bytes) -> str | None:
-    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        return data.decode("utf-16", errors="replace")
-    return None if b"\0" in data else data.decode(errors="replace")
 
 
 def _as_bytes(literal: str) -> bytes | None:
