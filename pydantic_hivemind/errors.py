@@ -33,6 +33,7 @@
     |-- RemoteError                 (ConnectionError)    a server cannot be reached, or is not a Hivemind server
     `-- StoreError                  failed because of the store as a whole
         |-- StoreClosed             (ValueError)
+        |-- StoreNotOpen            (LookupError)        an unpickled scope's store is not open in the process
         |-- StoreFull               (OSError, ENOSPC)
         |-- StoreReadOnly           (PermissionError)
         |-- StoreBusy               (TimeoutError)
@@ -88,6 +89,7 @@ __all__ = [
     "StoreClosed",
     "StoreError",
     "StoreFull",
+    "StoreNotOpen",
     "StoreReadOnly",
     "StoreUnreachable",
     "VersionConflict",
@@ -273,6 +275,10 @@ class StoreError(HivemindError):
 
 class StoreClosed(StoreError, ValueError):
     """The hive is closed."""
+
+
+class StoreNotOpen(StoreError, LookupError):
+    """The store of an unpickled object is not open in this process, and nothing registered opens it."""
 
 
 class StoreFull(StoreError, OSError):

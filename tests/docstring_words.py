@@ -49,6 +49,7 @@ RAISE_NOTHING = {
     "client.asynchronous.AsyncHivemindClient.close",
     "client.blocking.HivemindClient.close",
     "hive.hivemind.Hivemind.close",
+    "hive.hivemind.Hivemind.register",
     "hive.scope.Scope.checkpoints",
     "http.app.create_app",
     "mcp.http_app.create_app",

@@ -74,6 +74,7 @@ class AsyncHivemind:
 
     open = staticmethod(_opening(Hivemind.open))
     connect = staticmethod(_opening(Hivemind.connect))
+    register = staticmethod(Hivemind.register)
 
     async def __aenter__(self) -> AsyncHivemind:
         return self

@@ -12,10 +12,11 @@ from types import NoneType, TracebackType
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind.base import store_permissions
-from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS, Mount, MountTable
+from pydantic_hivemind.base.mounts import Mount, MountTable
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
+from pydantic_hivemind.hive import open_hives, store_mounts
 from pydantic_hivemind.hive.handle import ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import integrity, scope_listing, scopes
@@ -48,6 +49,7 @@ class Hivemind:
         self._mounts = mounts
         self._search_service = search
         self._directory = directory
+        open_hives.add(self)
 
     @classmethod
     def open(
@@ -55,7 +57,7 @@ class Hivemind:
         directory: str | Path,
         *,
         durability: Durability = "full",
-        mounts: Sequence[Mount] = (),
+        mounts: Sequence[Mount] | None = None,
         embedder: EmbeddingFunction | None = None,
     ) -> Hivemind:
         """Open the store in a directory, creating it if needed. Several processes may have it open.
@@ -65,7 +67,8 @@ class Hivemind:
             durability: `full`: acknowledged writes survive a power failure. `normal`: they survive the end of the
                 process, and writes are about ten times as fast.
             mounts: Which paths belong to which collection, and which files are indexed. They are added to
-                `DEFAULT_MOUNTS`; one of the same prefix replaces the default.
+                `DEFAULT_MOUNTS`; one of the same prefix replaces the default. The store records them, and has them
+                when it is opened without this argument; an empty list removes them.
             embedder: Function that turns a list of texts into vectors, such as an embedding function of Chroma. The
                 default works offline and takes 0.05 ms a passage.
 
@@ -84,15 +87,18 @@ class Hivemind:
             raise InvalidOption(
                 "`Hivemind.open` needs a directory, not a URL; open a database with `Hivemind.connect(url)`"
             )
-        table = MountTable((*DEFAULT_MOUNTS, *mounts))
         # Absolute: the process may change its directory while the store is open. `Path.expanduser` fails where there
         # is no such user, and then `~` is a character.
         place = Path(os.path.expanduser(directory)).absolute()  # noqa: PTH111
+        declared = store_mounts.checked(mounts)
         database = Database(SqliteDriver(place, durability))
+        table = store_mounts.of_store(database, declared)
         return cls(database, table, SearchService(database, table, place / COLLECTIONS, embedder), place)
 
     @classmethod
-    def connect(cls, url: str, *, mounts: Sequence[Mount] = (), embedder: EmbeddingFunction | None = None) -> Hivemind:
+    def connect(
+        cls, url: str, *, mounts: Sequence[Mount] | None = None, embedder: EmbeddingFunction | None = None
+    ) -> Hivemind:
         """Open the store in a PostgreSQL database, creating it if needed. Several hosts may have it open.
 
         The store uses a schema of its own, `hivemind`, so the database may hold other tables. Each process keeps the
@@ -116,9 +122,21 @@ class Hivemind:
         from pydantic_hivemind.ledger.engine.postgresql import PostgresDriver
 
         check_embedder(embedder)
-        table = MountTable((*DEFAULT_MOUNTS, *mounts))
+        declared = store_mounts.checked(mounts)
         database = Database(PostgresDriver(url))
+        table = store_mounts.of_store(database, declared)
         return cls(database, table, SearchService(database, table, None, embedder))
+
+    @staticmethod
+    def register(opener: Callable[[], Hivemind]) -> None:
+        """Tell this process how to open a store that an unpickled scope needs and that is not open.
+
+        Without it, an embedded store is opened from its directory.
+
+        Args:
+            opener: Returns a hive; called when a scope is unpickled whose store is not open. Pass one for each store.
+        """
+        open_hives.register(opener)
 
     def __enter__(self) -> Hivemind:
         return self

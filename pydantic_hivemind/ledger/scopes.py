@@ -63,6 +63,10 @@ _CHILDREN = Statement(
 )
 
 
+_INCARNATION = Statement(lambda: select(scopes.c.incarnation).where(scopes.c.id == param("id"), _ALIVE))
+_OF_INCARNATION = Statement(
+    lambda: select(*_COLUMNS).where(scopes.c.id == param("id"), scopes.c.incarnation == param("incarnation"), _ALIVE)
+)
 _SESSION_OF = Statement(lambda: select(scopes.c.id, scopes.c.session).where(scopes.c.id == param("id")))
 _ALL = Statement(lambda: select(*_COLUMNS).where(_ALIVE).order_by(scopes.c.id))
 
@@ -213,6 +217,24 @@ def is_session(tx: Transaction, scope_id: int) -> bool:
 def was_below(tx: Transaction, scope_id: int, name: str, moment: float) -> bool:
     """Whether a scope of that name, which is there still, read through another one at a moment."""
     return any(scope_id in _row(row).chain[1:] for row in tx.rows(_MADE_BEFORE, {"name": name, "moment": moment}))
+
+
+def incarnation(tx: Transaction, scope_id: int) -> int:
+    """Return the random number of a scope that no other of its id or name has.
+
+    Raises:
+        ScopeGone: It is not there any more.
+    """
+    rows = tx.rows(_INCARNATION, {"id": scope_id, "now": time.time()})
+    if not rows:
+        raise ScopeGone(_GONE)
+    return cast(int, rows[0][0])
+
+
+def find_incarnation(tx: Transaction, scope_id: int, incarnation: int) -> ScopeRow | None:
+    """Return the live scope of that id, unless it is another one that got the id later."""
+    rows = tx.rows(_OF_INCARNATION, {"id": scope_id, "incarnation": incarnation, "now": time.time()})
+    return _row(rows[0]) if rows else None
 
 
 def exists(tx: Transaction, scope_id: int) -> bool:

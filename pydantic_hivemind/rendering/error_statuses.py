@@ -100,6 +100,7 @@ ANSWERS: dict[type[HivemindError], Answer] = {
     errors.RemoteError: _store(HTTPStatus.BAD_GATEWAY, "another server could not be reached; try again later"),
     errors.StoreError: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; see its log"),
     errors.StoreClosed: _store(HTTPStatus.SERVICE_UNAVAILABLE, "the store is closed; try again later"),
+    errors.StoreNotOpen: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; see its log"),
     errors.StoreFull: _store(
         HTTPStatus.INSUFFICIENT_STORAGE, "the server's disk is full; no acknowledged write is lost"
     ),

@@ -59,6 +59,10 @@ class HivemindBackend:
         """The files of the scope. A session creates them on first use."""
         return self._opened
 
+    def __reduce__(self) -> tuple[type[HivemindBackend], tuple[Scope]]:
+        """Pickle the scope alone: what runs have read is of this process, and so is a session's end."""
+        return HivemindBackend, (self.scope,)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.scope!r})"
 

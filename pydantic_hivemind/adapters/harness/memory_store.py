@@ -78,6 +78,10 @@ class HivemindMemoryStore:
             (lambda: sync_scope(scope)) if isinstance(scope, Scope | AsyncScope) else scope
         )
 
+    def __reduce__(self) -> tuple[type[HivemindMemoryStore], tuple[Scope]]:
+        """Pickle the scope alone."""
+        return HivemindMemoryStore, (self._scope(),)
+
     @classmethod
     def of_run(cls, ctx: RunContext[Any]) -> HivemindMemoryStore:
         """Return the store of a run's scope.

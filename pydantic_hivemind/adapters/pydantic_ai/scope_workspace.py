@@ -71,6 +71,10 @@ class ScopeWorkspace(WorkspaceBackend, SupportsFilesystem, SupportsRealpath):
         self._waiting = 0
         self._is_used = False
 
+    def __reduce__(self) -> tuple[type[ScopeWorkspace], tuple[Scope]]:
+        """Pickle the scope alone."""
+        return ScopeWorkspace, (self.open(),)
+
     @property
     def ref(self) -> WorkspaceRef | None:
         """Ref of the scope; `None` until a new session is created."""

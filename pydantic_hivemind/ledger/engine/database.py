@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib import resources
+from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
@@ -215,6 +216,11 @@ class Database:
         """The same database, calling `used` before each transaction."""
         return _WatchedDatabase(self, used)
 
+    @property
+    def directory(self) -> Path | None:
+        """Where the database's file is; `None` if a server has it."""
+        return self._driver.directory
+
     def damage(self) -> list[str]:
         """What the database itself finds wrong with what it stored."""
         with self.read() as tx:
@@ -304,6 +310,10 @@ class _WatchedDatabase(Database):
     def write(self, chain: Sequence[int] = (), *, patience: float | None = None) -> Transaction:
         self._used()
         return self._database.write(chain, patience=patience)
+
+    @property
+    def directory(self) -> Path | None:
+        return self._database.directory
 
     def may_read_on_loop(self, size: int = 0) -> bool:
         return self._database.may_read_on_loop(size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Engine, PoolProxiedConnection
@@ -20,6 +21,9 @@ class Driver(Protocol):
 
     engine: Engine
     dialect: Dialect
+
+    directory: Path | None
+    """Where the database's file is; `None` if a server has it."""
 
     patience: float
     """Seconds that a write waits for others before it fails."""

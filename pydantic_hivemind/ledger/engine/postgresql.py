@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -53,6 +54,7 @@ class PostgresDriver:
 
     # It goes over a network, and waits where another session has locked a table, as to compact it does.
     loop_read_bytes: int | None = None
+    directory: Path | None = None
     begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
     def __init__(self, url: str) -> None:

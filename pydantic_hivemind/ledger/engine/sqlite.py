@@ -62,6 +62,7 @@ class SqliteDriver:
     def __init__(self, directory: Path, durability: Durability) -> None:
         if durability not in get_args(Durability):
             raise InvalidOption(f"unknown durability {durability!r}; use one of {', '.join(get_args(Durability))}")
+        self.directory: Path | None = directory
         self._directory = directory
         self._durability = durability
         self.patience: float = BUSY_SECONDS
