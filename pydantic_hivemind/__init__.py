@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS as DEFAULT_MOUNTS
     from pydantic_hivemind.base.mounts import Mount as Mount
     from pydantic_hivemind.base.values import Change as Change
+    from pydantic_hivemind.base.values import Changes as Changes
     from pydantic_hivemind.base.values import Conflict as Conflict
     from pydantic_hivemind.base.values import Edited as Edited
     from pydantic_hivemind.base.values import File as File
@@ -50,6 +51,7 @@ _HOMES = {
     "AsyncHivemind": "hive.async_hivemind",
     "AsyncScope": "hive.async_scope",
     "Change": "base.values",
+    "Changes": "base.values",
     "Checkpoints": "messages.checkpoints",
     "Conflict": "base.values",
     "Conversation": "messages.conversations",
@@ -85,6 +87,7 @@ __all__ = [
     "AsyncHivemind",
     "AsyncScope",
     "Change",
+    "Changes",
     "Checkpoints",
     "Conflict",
     "Conversation",

@@ -22,22 +22,36 @@ class Mount:
         union: Whether a merge keeps the additions of both sides, as for notes that grow by appending.
         indexed_bytes: Size limit of a text file that is indexed for search, in bytes; 0 indexes nothing. Binary files
             are never indexed.
+        promotes: Whether its files travel with a promotion. If not, they stay behind, unless `also=` of the promotion
+            names them.
     """
 
     prefix: str
     collection: str
     union: bool = False
     indexed_bytes: int = MAX_INDEXED_BYTES
+    promotes: bool = True
 
+
+_FOR_COMMANDS: tuple[Mount, ...] = (
+    Mount("/uploads", "uploads", promotes=False),
+    Mount("/.deep/monitors", "evicted", indexed_bytes=0, promotes=False),
+    Mount("/.pydantic-ai-harness", "evicted", indexed_bytes=0, promotes=False),
+    Mount("/.pydantic-deep", "evicted", indexed_bytes=0, promotes=False),
+)
+"""Directories that commands read or write, so that they are on the host where a scope is layered over a workspace:
+what users upload, logs of monitors, spilled tool output and logs of shell jobs, and pydantic-deep's own records."""
 
 DEFAULT_MOUNTS: tuple[Mount, ...] = (
     Mount(MEMORY, "memory", union=True),
     Mount("/plans", "plans"),
-    Mount("/large_tool_results", "evicted", indexed_bytes=0),
-    Mount("/.deep/large_tool_results", "evicted", indexed_bytes=0),
+    Mount("/large_tool_results", "evicted", indexed_bytes=0, promotes=False),
+    Mount("/.deep/large_tool_results", "evicted", indexed_bytes=0, promotes=False),
+    *_FOR_COMMANDS,
     Mount("/", "files"),
 )
-"""Mounts for the directories in which both lines of pydantic-deep keep memory, plans and evicted tool results."""
+"""Mounts for the directories in which both lines of pydantic-deep and its harness keep memory, plans, evicted and
+spilled tool results, uploads and logs. Of these, memory and plans travel with a promotion."""
 
 
 class MountTable:
@@ -45,12 +59,16 @@ class MountTable:
 
     def __init__(self, mounts: Sequence[Mount] = DEFAULT_MOUNTS) -> None:
         table = {"/": Mount("/", "files")}
+        kept = set[str]()
         for mount in mounts:
             prefix = normalize(mount.prefix)
             table[prefix] = replace(mount, prefix=prefix)
+            if not any(mount is default for default in _FOR_COMMANDS):
+                kept.add(prefix)
         self._mounts = tuple(sorted(table.values(), key=lambda mount: len(mount.prefix), reverse=True))
         self.collections = tuple(dict.fromkeys(mount.collection for mount in self._mounts))
-        prefixes = sorted(table.keys() - {"/"})
+        # Those that stay in the scope where it is layered over a workspace with files of its own.
+        prefixes = sorted(kept - {"/"})
         self.outermost = tuple(
             prefix for prefix in prefixes if not any(is_below(prefix, other) for other in prefixes if other != prefix)
         )

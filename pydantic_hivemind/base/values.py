@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, SupportsIndex, overload
 
@@ -224,6 +224,23 @@ class Change:
     outcome: ChangeOutcome = "applied"
 
 
+class Changes(list[Change]):
+    """What `Scope.diff` returns: the changes that a promotion would make, by path.
+
+    Attributes:
+        left_behind: Changed paths that would stay behind, as their mount does not travel.
+    """
+
+    def __init__(self, changes: Iterable[Change] = (), left_behind: Sequence[str] = ()) -> None:
+        super().__init__(changes)
+        self.left_behind = tuple(left_behind)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As a list of changes."""
+        return handler.generate_schema(list[Change])
+
+
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """A path that both sides changed; a side without a file is `None`.
@@ -256,6 +273,7 @@ class PromotionReport:
         skipped: Paths that were filtered out, or are identical on both sides already.
         conflicts: Paths that both sides changed. They were settled by `on_conflict`; with `fail` they are the reason
             why nothing was promoted.
+        left_behind: Changed paths that stayed in the source, as their mount does not travel; `also=` takes them along.
     """
 
     id: str
@@ -267,6 +285,7 @@ class PromotionReport:
     deleted: tuple[str, ...]
     skipped: tuple[str, ...]
     conflicts: tuple[Conflict, ...]
+    left_behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlencode
 from pydantic_hivemind.base.json_values import to_base64
 from pydantic_hivemind.base.values import (
     Change,
+    Changes,
     Edited,
     File,
     Hit,
@@ -29,6 +30,7 @@ from pydantic_hivemind.client.exchange import (
     address,
     change,
     every,
+    every_and_rest,
     headers_of,
     many,
     nothing,
@@ -190,13 +192,14 @@ def history(path: str) -> Steps[list[Version]]:
     return (yield from every(Version, "history", path=path))
 
 
-def diff(to: str | None = None) -> Steps[list[Change]]:
+def diff(to: str | None = None) -> Steps[Changes]:
     """Return the changes that promoting the workspace would make in its parent or another ancestor, by path.
 
     Raises:
         ScopeNotFound: The workspace has no parent, or `to` is not one of its ancestors.
     """
-    return (yield from every(Change, "diff", to=to))
+    changes, left_behind = yield from every_and_rest(Change, "diff", to=to)
+    return Changes(changes, left_behind)
 
 
 # -- changing ----------------------------------------------------------------------------------

@@ -116,13 +116,24 @@ def every(kind: type[Result], what: str, **params: object) -> Steps[list[Result]
     Raises:
         RemoteError: A response holds something else.
     """
+    return (yield from every_and_rest(kind, what, **params))[0]
+
+
+def every_and_rest(kind: type[Result], what: str, **params: object) -> Steps[tuple[list[Result], list[str]]]:
+    """Return the values of every page, and the paths that are left behind.
+
+    Raises:
+        RemoteError: A response holds something else.
+    """
     wanted = {name: value for name, value in params.items() if value is not None} | {"limit": PAGE_ITEMS}
     found: list[Result] = []
+    left_behind: list[str] = []
     for _ in range(MAX_PAGES):
         page = parse(_Page[kind], (yield Ask("GET", what, wanted)).content)
         found += page.items
+        left_behind += page.left_behind
         if page.next is None:
-            return found
+            return found, left_behind
         wanted["cursor"] = page.next
     raise RemoteError(f"the server returned {MAX_PAGES} pages and names another one; check the address")
 
@@ -194,6 +205,7 @@ def check(answer: httpx.Response) -> httpx.Response:
 class _Page(Generic[Result]):
     items: list[Result]
     next: str | None
+    left_behind: list[str] = field(default_factory=list[str])
 
 
 def address(path: str) -> str:

@@ -14,6 +14,7 @@ def promote(
     *,
     tags: str | Sequence[str] | None = None,
     paths: str | Sequence[str] | None = None,
+    also: str | Sequence[str] | None = None,
     on_conflict: OnConflict = "fail",
     dry_run: bool = False,
     operation_id: str | None = None,
@@ -27,11 +28,15 @@ def promote(
         InvalidOption: `on_conflict` is not one of its values, or `strategy` is passed.
         InvalidTag: A tag is not text, or a merged file would have too many tags.
         InvalidPattern: One of `paths` is not a valid glob.
+        InvalidPath: One of `also` is not a valid path.
         FileTooLarge: A merged file would exceed `MAX_FILE_BYTES`.
         OperationConflict: The operation id was used for something else.
     """
     check_on_conflict(on_conflict, strategy)
     asked = {"to": to, "tags": strings(tags), "paths": strings(paths), "on_conflict": on_conflict, "dry_run": dry_run}
+    if also is not None:
+        # Servers of before know no such field.
+        asked["also"] = strings(also)
     return one(PromotionReport, (yield change("promote", asked, None, operation_id)))
 
 

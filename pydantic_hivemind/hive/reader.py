@@ -12,7 +12,7 @@ from pydantic_hivemind.base.matching.globs import file_filter, glob_matcher, is_
 from pydantic_hivemind.base.matching.line_search import Budget, line_search
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.paths import normalize
-from pydantic_hivemind.base.values import Change, File, Hits, Match, Stat, Version
+from pydantic_hivemind.base.values import Changes, File, Hits, Match, Stat, Version
 from pydantic_hivemind.errors import (
     InvalidOption,
     IsADirectory,
@@ -28,6 +28,7 @@ from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.overlay import Head, Overlay
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
+from pydantic_hivemind.merging.operation_log import is_journal
 from pydantic_hivemind.promotion import plan_reader
 from pydantic_hivemind.promotion.plan import Rules
 from pydantic_hivemind.search.service import SearchService
@@ -126,7 +127,7 @@ class ScopeReader(ScopeHandle):
         return self._stat_of(head)
 
     def list_dir(self, path: str = "/") -> list[Stat]:
-        """Return the entries of a directory, sorted by name.
+        """Return the entries of a directory, sorted by name. Operation logs of memory are in no list.
 
         Raises:
             InvalidPath: The path is not valid.
@@ -137,7 +138,7 @@ class ScopeReader(ScopeHandle):
         with self._database.read() as tx:
             view = overlay.children(tx, self._row.chain, path)
         view.check_directory(path)
-        return [self._stat_of(head) for head in sorted(view.inside(path), key=_path)]
+        return [self._stat_of(head) for head in sorted(view.inside(path), key=_path) if not is_journal(head.path)]
 
     def glob(self, pattern: str, under: str = "/", *, hidden: bool = True) -> list[Stat]:
         """Return the files whose path matches a glob, sorted by path.
@@ -238,7 +239,13 @@ class ScopeReader(ScopeHandle):
             raise InvalidOption(f"`limit` must be a number of entries, 1 or more, not {limit!r}")
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
-            return [self._version_of(tx, past) for past in history.recent(tx, self._row.chain, limit)]
+            wanted = limit
+            while True:
+                found = history.recent(tx, self._row.chain, wanted)
+                shown = [past for past in found if not is_journal(past.path)][:limit]
+                if len(shown) == limit or len(found) < wanted:
+                    return [self._version_of(tx, past) for past in shown]
+                wanted *= 2
 
     def search(
         self,
@@ -304,11 +311,14 @@ class ScopeReader(ScopeHandle):
         """
         return self._search_service.collection(self._database, self._row, path)
 
-    def diff(self, to: ScopeHandle | str | None = None) -> list[Change]:
+    def diff(self, to: ScopeHandle | str | None = None) -> Changes:
         """Return the changes that promoting this whole scope would make in its parent or another ancestor, by path.
 
         Args:
             to: The ancestor or its name; if omitted, the parent.
+
+        Returns:
+            A list, whose `left_behind` names what would stay in this scope.
 
         Raises:
             ScopeNotFound: The scope has no parent, or `to` is not one of its ancestors.
@@ -374,9 +384,8 @@ class ScopeReader(ScopeHandle):
 
 
 def _files(view: Overlay, under: str) -> list[Head]:
-    """The visible files under a directory, or the file that `under` is, in no particular order."""
+    """The visible files under a directory, or the file that `under` is, in no particular order; no operation logs."""
     itself = view.find(under)
-    if itself is not None and itself.kind == Kind.FILE:
-        return [itself]
     file = Kind.FILE
-    return [head for head in view.inside(under) if head.kind == file]
+    found = [itself] if itself is not None and itself.kind == file else view.inside(under)
+    return [head for head in found if head.kind == file and not is_journal(head.path)]

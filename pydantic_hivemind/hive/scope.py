@@ -142,6 +142,7 @@ class Scope(ScopeWriter):
         *,
         tags: str | Sequence[str] | None = None,
         paths: str | Sequence[str] | None = None,
+        also: str | Sequence[str] | None = None,
         on_conflict: OnConflict = "fail",
         dry_run: bool = False,
         operation_id: str | None = None,
@@ -152,10 +153,14 @@ class Scope(ScopeWriter):
         Afterwards this scope reads the promoted paths through from the parent. The plan is computed without holding a
         lock, and a dry run never delays writes.
 
+        What is under a mount with `promotes=False` (uploads, evicted tool results) stays in this scope, whatever `tags`
+        and `paths` say, and the report names it; `also` takes it along. Operation logs of memory never travel.
+
         Args:
             to: The ancestor or its name; if omitted, the parent.
             tags: Promote only files that have one of these tags.
             paths: Promote only paths that match one of these globs, or are in one of these directories.
+            also: Files and directories to take along of what a mount leaves behind, with everything in them. No globs.
             on_conflict: What to do where both sides changed the same lines: `fail` promotes nothing, `keep_target`
                 keeps the ancestor's side, and `take_source` takes this scope's side.
             dry_run: Return the report and change nothing.
@@ -168,12 +173,13 @@ class Scope(ScopeWriter):
             InvalidOption: `on_conflict` is not one of its values, or `strategy` is passed.
             InvalidTag: A tag is not text, or a merged file would have too many tags.
             InvalidPattern: One of `paths` is not a valid glob.
+            InvalidPath: One of `also` is not a valid path.
             FileTooLarge: A merged file would exceed `MAX_FILE_BYTES`.
             OperationConflict: The operation id was used for something else.
         """
         check_on_conflict(on_conflict, strategy)
         level = self._level_of(to)
-        rules = Rules(self._mounts, on_conflict, Selection.of(tags, paths))
+        rules = Rules(self._mounts, on_conflict, Selection.of(tags, paths, also))
         # Not the operation id: another scope may use the same one for its promotion.
         promotion = apply.Promotion(uuid.uuid4().hex, self._row, level, self._names[level], rules)
         if dry_run:

@@ -19,8 +19,8 @@ class Asked(StrictModel):
     """What is asked: a field that nobody knows is a mistake."""
 
 
-def page_of(value: type[object]) -> type[Shape]:
-    """Return the model of a page of such values."""
+def page_of(value: type[object], **more: Any) -> type[Shape]:
+    """Return the model of a page of such values, with more fields as for `pydantic.create_model`."""
     make = cast(Any, create_model)
     return make(
         f"PageOf{value.__name__}",
@@ -28,4 +28,5 @@ def page_of(value: type[object]) -> type[Shape]:
         __doc__="Some of the items, and where the next ones are: give `next` as `cursor`; `null` after the last.",
         items=(cast(Any, list)[value], ...),
         next=(str | None, ...),
+        **more,
     )

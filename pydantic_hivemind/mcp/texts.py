@@ -68,8 +68,11 @@ def of_listing(stats: Iterable[Stat], own: str) -> str:
     )
 
 
-def of_changes(changes: Sequence[Change]) -> str:
-    """A patch, without directories that come with their files; what does not fit into what is shown is only named."""
+def of_changes(changes: Sequence[Change], left_behind: Sequence[str] = ()) -> str:
+    """A patch, without directories that come with their files; what does not fit into what is shown is only named.
+
+    Then what stays behind.
+    """
     filled = {change.path.rpartition("/")[0] for change in changes}
     told: list[str] = []
     left: list[str] = []
@@ -84,6 +87,7 @@ def of_changes(changes: Sequence[Change]) -> str:
         else:
             advice = "" if change.kind == "deleted" else ", read the file"
             left.append(f"({change.kind}: {change.path}; its patch does not fit here{advice})")
+    left += [f"(stays here when promoted: {path})" for path in left_behind]
     return "".join(told) + _fitting(left, "promote or read some of it first", room)
 
 
@@ -94,6 +98,7 @@ def of_report(report: PromotionReport, on_conflict: OnConflict) -> str:
         "merged": report.merged,
         "deleted": report.deleted,
         "skipped": report.skipped,
+        "left behind": report.left_behind,
         "conflict" if on_conflict == "fail" else f"conflict, settled by `{on_conflict}`": tuple(
             conflict.path for conflict in report.conflicts
         ),

@@ -187,7 +187,8 @@ class Diff(Call):
 
     def run(self, scope: Scope) -> str:
         """Compare."""
-        return texts.of_changes(scope.diff()) or "Nothing was changed."
+        changes = scope.diff()
+        return texts.of_changes(changes, changes.left_behind) or "Nothing was changed."
 
 
 class Promote(Call):
@@ -201,6 +202,11 @@ class Promote(Call):
 
     tags: TextList = Field([], description="Only files that have one of these tags.")
     paths: TextList = Field([], description="Only what is in one of these directories, or matches one of these globs.")
+    also: TextList = Field(
+        [],
+        description="Files and directories to take along that stay behind otherwise, such as `/uploads`: only ask for "
+        "this if the user wants everybody to have them.",
+    )
     on_conflict: OnConflict = Field(
         "fail", description="Where both sides changed the same: fail, keep_target (what is inherited) or take_source."
     )
@@ -211,7 +217,11 @@ class Promote(Call):
     def run(self, scope: Scope) -> str:
         """Promote."""
         report = scope.promote(
-            tags=self.tags or None, paths=self.paths or None, on_conflict=self.on_conflict, dry_run=self.dry_run
+            tags=self.tags or None,
+            paths=self.paths or None,
+            also=self.also or None,
+            on_conflict=self.on_conflict,
+            dry_run=self.dry_run,
         )
         return texts.of_report(report, self.on_conflict)
 

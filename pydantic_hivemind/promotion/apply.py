@@ -55,7 +55,8 @@ class Promotion:
         """What tells a retry from another promotion."""
         selection = self.rules.selection
         tags = None if selection.tags is None else sorted(selection.tags)
-        return "promote", self.target, tags, selection.paths, self.rules.on_conflict
+        also = (list(selection.also),) if selection.also else ()
+        return "promote", self.target, tags, selection.paths, self.rules.on_conflict, *also
 
 
 def preview(database: Database, promotion: Promotion) -> PromotionReport:

@@ -9,20 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic_hivemind.base.mounts import MountTable
-from pydantic_hivemind.base.paths import ancestors_of
+from pydantic_hivemind.base.paths import ancestors_of, parent_of
 from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.ledger import overlay
 from pydantic_hivemind.ledger.files import check_size
 from pydantic_hivemind.ledger.overlay import Head
 from pydantic_hivemind.ledger.promotion_facts import Facts, FileVersion, file_version
 from pydantic_hivemind.ledger.schema import Kind
+from pydantic_hivemind.merging.operation_log import is_journal
 from pydantic_hivemind.merging.three_way import Merged, merge, merge_tags
 from pydantic_hivemind.promotion.contents import Contents
 from pydantic_hivemind.promotion.draft import Content, Draft
 from pydantic_hivemind.promotion.merge_base import Ancestry
 from pydantic_hivemind.promotion.release import release
 from pydantic_hivemind.promotion.selection import Selection
-from pydantic_hivemind.promotion.steps import Clash, MakeDirectory, Plan, Remove, Skip, Step, TakeFile
+from pydantic_hivemind.promotion.steps import Clash, LeaveBehind, MakeDirectory, Plan, Remove, Skip, Step, TakeFile
 
 EVERYTHING = Selection()
 
@@ -73,28 +74,62 @@ class _Planner:
         self._rules = rules
         self._ancestry = Ancestry(facts, level, self.draft.view, contents)
         self._opaque = {head.path: head for head in facts.own if head.opaque}
+        self._bare = self._directories_left_empty()
 
     def decide(self) -> set[str]:
         """Decide on everything that is selected; the paths that are settled by that."""
         own, settled = self._facts.own, set[str]()
         for start in range(0, len(own), BATCH):
             batch = own[start : start + BATCH]
-            taken = {head.path for head in batch if self._rules.selection.takes(head)}
+            taken = {head.path for head in batch if self._takes(head)}
             self._fetch([head for head in batch if head.path in taken])
             for head in batch:
                 if head.path not in taken:
-                    if head.kind != Kind.DIRECTORY:
-                        self.steps.append(Skip(head.path))
+                    self._leave(head)
                     continue
                 if head.kind == Kind.FILE:
                     self._file(head)
                 elif head.kind == Kind.WHITEOUT:
                     self._whiteout(head)
                 else:
-                    self._directory(head, overlay.within(own, head.path))
+                    self._directory(head, [other for other in overlay.within(own, head.path) if self._travels(other)])
             settled |= taken
             self._contents.forget()
         return settled
+
+    # -- what travels ----------------------------------------------------------------------------
+
+    def _stays_behind(self, path: str) -> bool:
+        return self._rules.selection.stays_behind(path, self._rules.mounts)
+
+    def _travels(self, head: Head) -> bool:
+        """Whether a change may be promoted at all. Operation logs of memory never are."""
+        return head.path not in self._bare and not is_journal(head.path) and not self._stays_behind(head.path)
+
+    def _takes(self, head: Head) -> bool:
+        if not self._travels(head):
+            return False
+        # What only `also` names is taken whatever the tags and paths are.
+        return not self._rules.mounts.of(head.path).promotes or self._rules.selection.takes(head)
+
+    def _leave(self, head: Head) -> None:
+        if head.kind == Kind.DIRECTORY or is_journal(head.path):
+            return
+        self.steps.append(LeaveBehind(head.path) if self._stays_behind(head.path) else Skip(head.path))
+
+    def _directories_left_empty(self) -> set[str]:
+        """The source's directories in which it has only what stays behind; the target needs none for that."""
+        own = self._facts.own
+        staying = {head.path for head in own if is_journal(head.path) or self._stays_behind(head.path)}
+        if not staying:
+            return set()
+        holding = {above for path in staying for above in ancestors_of(path)}
+        parents = {parent_of(head.path) for head in own}
+        needed: set[str] = set()
+        for head in own:
+            if head.path not in staying and (head.kind != Kind.DIRECTORY or head.path not in parents or head.opaque):
+                needed.update((head.path, *ancestors_of(head.path)))
+        return holding - needed
 
     def _fetch(self, taken: Sequence[Head]) -> None:
         """Fetch the contents that some decisions will ask for, at once."""
@@ -256,10 +291,15 @@ class _Planner:
     def _remove_inside(self, head: Head, *, spare: set[str] | frozenset[str]) -> bool:
         """Remove what the target has in a directory but for some paths; whether all of that could go."""
         inside = [other for other in self.draft.inside(head.path) if other.path not in spare]
-        files = (other for other in inside if other.kind == Kind.FILE)
-        changed = {other.path: other for other in files if self._ancestry.has_changed(other, head)}
+        files = [other for other in inside if other.kind == Kind.FILE and not is_journal(other.path)]
+        staying = {other.path for other in files if self._stays_behind(other.path)}
+        changed = {
+            other.path: other
+            for other in files
+            if other.path not in staying and self._ancestry.has_changed(other, head)
+        }
         self._contents.fetch(other.version for other in changed.values())
-        kept = changed.keys() if self._rules.on_conflict != "take_source" else ()
+        kept = staying if self._rules.on_conflict == "take_source" else staying | changed.keys()
         holding = {above for path in (*kept, *spare) for above in (path, *ancestors_of(path))}
         gone: set[str] = set()
         for other in inside:
@@ -273,9 +313,11 @@ class _Planner:
     def _remove(self, path: str) -> None:
         there = self.draft.find(path)
         inside = self.draft.inside(path) if there is not None and there.kind == Kind.DIRECTORY else []
-        files = (other for other in (*inside, *((there,) if there is not None else ())) if other.kind == Kind.FILE)
+        both = (*inside, *((there,) if there is not None else ()))
+        files = (other for other in both if other.kind == Kind.FILE and not is_journal(other.path))
         self.draft.remove(path)
-        self.steps.append(Remove(path, tuple(files)))
+        if not is_journal(path):
+            self.steps.append(Remove(path, tuple(files)))
 
     def _was_removed(self, seen: Head) -> bool:
         """Whether the source removed a file that the target still has as it was then, by itself or with a directory."""
@@ -286,7 +328,6 @@ class _Planner:
         return any(head is not None and not self._ancestry.has_changed(seen, head) for head in above)
 
     def _has_newer(self, directory: str, hiding: Head) -> bool:
-        """Whether a directory of the target has files that the source had not seen when it removed it."""
-        return any(
-            head.kind == Kind.FILE and self._ancestry.has_changed(head, hiding) for head in self.draft.inside(directory)
-        )
+        """Whether a directory of the target has files that stay, or that the source removed without having seen."""
+        files = (head for head in self.draft.inside(directory) if head.kind == Kind.FILE and not is_journal(head.path))
+        return any(self._stays_behind(head.path) or self._ancestry.has_changed(head, hiding) for head in files)

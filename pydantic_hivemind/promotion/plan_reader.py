@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from pydantic_hivemind.base.values import Change
+from pydantic_hivemind.base.values import Changes
 from pydantic_hivemind.ledger import overlay, promotion_facts
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.overlay import Chain
@@ -30,15 +30,18 @@ def read_plan(database: Database, chain: Chain, level: int, rules: Rules) -> tup
     return _attempt(database, chain, lambda facts, contents: (facts, plan(facts, level, contents, rules)))
 
 
-def diff(database: Database, chain: Chain, level: int, rules: Rules) -> list[Change]:
+def diff(database: Database, chain: Chain, level: int, rules: Rules) -> Changes:
     """Return what promoting all of a scope would change in an ancestor, by path.
 
     Raises:
         ScopeGone: The scope was destroyed or its ttl has run out.
     """
-    return _attempt(
-        database, chain, lambda facts, contents: list(changes_of(plan(facts, level, contents, rules), contents))
-    )
+
+    def make(facts: Facts, contents: Contents) -> Changes:
+        planned = plan(facts, level, contents, rules)
+        return Changes(changes_of(planned, contents), planned.left_behind)
+
+    return _attempt(database, chain, make)
 
 
 def plan_within(tx: Transaction, chain: Chain, level: int, rules: Rules) -> tuple[Facts, Plan]:

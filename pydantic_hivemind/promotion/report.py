@@ -26,6 +26,7 @@ def report_of(plan: Plan, *, id: str, source: str, target: str, dry_run: bool) -
         deleted=tuple(step.path for step in plan.steps if isinstance(step, Remove)),
         skipped=tuple(step.path for step in plan.steps if isinstance(step, Skip)),
         conflicts=tuple(Conflict(step.path, step.base, step.ours, step.theirs) for step in plan.clashes),
+        left_behind=plan.left_behind,
     )
 
 

@@ -52,6 +52,13 @@ class Skip:
 
 
 @dataclass(frozen=True)
+class LeaveBehind:
+    """The target stays as it is, since the mount of the path does not travel."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class Clash:
     """Both sides changed a path, and `on_conflict` decides what becomes of it: another step, or none.
 
@@ -76,7 +83,7 @@ class Clash:
     was_compared: bool = True
 
 
-Step = TakeFile | Remove | MakeDirectory | Skip | Clash
+Step = TakeFile | Remove | MakeDirectory | Skip | LeaveBehind | Clash
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,11 @@ class Plan:
     bases: tuple[MergeBase, ...] = ()
     released: tuple[Head, ...] = ()
     followed: tuple[Follow, ...] = ()
+
+    @property
+    def left_behind(self) -> tuple[str, ...]:
+        """The paths that a mount leaves behind."""
+        return tuple(step.path for step in self.steps if isinstance(step, LeaveBehind))
 
     @property
     def clashes(self) -> list[Clash]:

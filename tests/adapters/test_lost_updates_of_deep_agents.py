@@ -84,7 +84,7 @@ def entry(id: str, *, done: bool = True) -> dict[str, object]:
     return {"id": id, "fingerprint": "f", "kind": "write", "path": "MEMORY.md", "done": done}
 
 
-def test_journals_of_two_sessions_are_promoted(hive: Hivemind) -> None:
+def test_journals_of_two_sessions_stay_with_them(hive: Hivemind) -> None:
     project = hive.scope("project")
     project.write_text(MEMORY, "- a\n")
     project.write_text(JOURNAL, json.dumps([entry("0", done=False), entry("gone")]))
@@ -95,7 +95,8 @@ def test_journals_of_two_sessions_are_promoted(hive: Hivemind) -> None:
     for session in sessions:
         assert session.promote().conflicts == ()
     assert lines_of(project) == ["- a", "- 0", "- 1"]
-    assert json.loads(project.read_text(JOURNAL)) == [entry(id) for id in ("0", "of 0", "and 0", "of 1", "and 1")]
+    assert json.loads(project.read_text(JOURNAL)) == [entry("0", done=False), entry("gone")]
+    assert json.loads(sessions[1].read_text(JOURNAL))[1:] == [entry("of 1"), entry("and 1")]
 
 
 def test_journals_are_merged_entry_by_entry(scope: Scope) -> None:

@@ -83,7 +83,7 @@ async def test_memory_is_replaced_in_one_piece(make_coder: Any, ada: Scope) -> N
     await make_coder().run(script(call("read_memory", **NAMED), change), deps=deps_of(ada))
     assert ada.read_text(MEMORY) == "- new\n"
     names = {stat.path for stat in ada.glob("/.deep/memory/**")}
-    assert names == {MEMORY, "/.deep/memory/.memory-operations.json"}
+    assert names == {MEMORY}
     assert json.loads(ada.read_text("/.deep/memory/.memory-operations.json"))
 
 

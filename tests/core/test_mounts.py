@@ -10,7 +10,7 @@ def test_the_last_of_equal_prefixes_counts():
     assert table.of("/plans/a.md") == Mount("/plans", "ideas", union=True)
     assert table.of("/a.md") == Mount("/", "rest", indexed_bytes=0)
     assert table.of("/.deep/memory/a.md") == DEFAULT_MOUNTS[0]
-    assert sorted(table.collections) == ["evicted", "ideas", "memory", "rest"]
+    assert sorted(table.collections) == ["evicted", "ideas", "memory", "rest", "uploads"]
     assert len({mount.prefix for mount in table}) == len(list(table)) == len(DEFAULT_MOUNTS)
 
 

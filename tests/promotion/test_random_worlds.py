@@ -2,6 +2,9 @@
 
 That release decided file by file, inside the transaction, from the log of each path. `expected_worlds.txt` has a digest
 of what happened in the world of each seed; dashes stand for one that is left out, for a reason listed in `left_out.md`.
+
+The digests were recorded again when operation logs were no longer promoted nor listed. With another name in place of
+the logs', 300 worlds were the same before and after.
 """
 
 import os

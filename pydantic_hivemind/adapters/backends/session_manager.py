@@ -46,6 +46,7 @@ class PromoteOptions(TypedDict, total=False):
 
     tags: Sequence[str] | None
     paths: str | Sequence[str] | None
+    also: str | Sequence[str] | None
     on_conflict: OnConflict
     dry_run: bool
     operation_id: str | None

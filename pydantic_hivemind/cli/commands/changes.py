@@ -9,7 +9,7 @@ import typer
 
 from pydantic_hivemind.base.values import OnConflict, PromotionReport, Version
 from pydantic_hivemind.cli import coloured_patches, output
-from pydantic_hivemind.cli.exits import ExitCode
+from pydantic_hivemind.cli.exits import ExitCode, explain
 from pydantic_hivemind.cli.options import (
     ExpectedVersion,
     FilePath,
@@ -59,6 +59,9 @@ def diff(*, to: To = None, workspace: Workspace, store: Store, as_json: Json = F
             output.console().print(coloured_patches.coloured(patch), soft_wrap=True)
         else:
             sys.stdout.write(patch)
+    for path in changes.left_behind:
+        # Not into the patch.
+        explain(f"{output.printable(path)} stays behind; promote with --also to take it along")
 
 
 def promote(
@@ -72,6 +75,15 @@ def promote(
         list[str] | None,
         typer.Option(
             "--path", metavar="GLOB", help="Only paths that match, or are in this directory; may be given again."
+        ),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also",
+            metavar="PATH",
+            help="Take along what stays behind otherwise (uploads, evicted results), under this path; may be given "
+            "again.",
         ),
     ] = None,
     on_conflict: Annotated[
@@ -91,7 +103,13 @@ def promote(
         scope = find(hive, source)
         try:
             report = scope.promote(
-                to, tags=tags, paths=paths, on_conflict=on_conflict, dry_run=dry_run, operation_id=operation_id
+                to,
+                tags=tags,
+                paths=paths,
+                also=also,
+                on_conflict=on_conflict,
+                dry_run=dry_run,
+                operation_id=operation_id,
             )
         except PromotionConflict as conflict:
             _show_report(conflict.report, as_json=as_json, done=False)
@@ -230,6 +248,7 @@ def _outcomes(report: PromotionReport) -> list[tuple[str, str]]:
             ("merged", report.merged),
             ("deleted", report.deleted),
             ("skipped", report.skipped),
+            ("left behind", report.left_behind),
             ("conflict", conflicts),
         )
         for path in paths

@@ -95,6 +95,9 @@ class Promote(Asked):
     paths: TextList | None = Field(
         None, description="Only paths that match one of these globs, or are in one of these directories."
     )
+    also: TextList | None = Field(
+        None, description="Files and directories to take along of what mounts leave behind, such as `/uploads`."
+    )
     on_conflict: OnConflict = Field(
         "fail", description="Where both sides changed the same: fail, keep the target's side, or take the source's."
     )

@@ -122,11 +122,19 @@ def history(scope: Readable, grant: TheGrant, paging: Paging, path: ThePath) -> 
     return paging.page(map(told, scope.history(path)), lambda version: (-version.version,))
 
 
-@router.get("/diff", response_model=page_of(Change), responses=documented(404))
+@router.get(
+    "/diff",
+    response_model=page_of(
+        Change, left_behind=(list[str], Field(description="On the first page: changed paths that would stay behind."))
+    ),
+    responses=documented(404),
+)
 def diff(
     scope: Readable,
     paging: Paging,
     to: Annotated[str | None, Query(description="The ancestor to compare with; the parent if none is named.")] = None,
 ) -> Any:
     """What promoting the workspace would change in its parent or another ancestor, by path."""
-    return paging.page(scope.diff(to), lambda change: (change.path,))
+    changes = scope.diff(to)
+    page = paging.page(changes, lambda change: (change.path,))
+    return {**page._asdict(), "left_behind": changes.left_behind if paging.after is None else ()}
