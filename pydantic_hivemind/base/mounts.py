@@ -63,7 +63,7 @@ class MountTable:
         for mount in mounts:
             prefix = normalize(mount.prefix)
             table[prefix] = replace(mount, prefix=prefix)
-            if not any(mount is default for default in _FOR_COMMANDS):
+            if table[prefix] not in _FOR_COMMANDS:
                 kept.add(prefix)
         self._mounts = tuple(sorted(table.values(), key=lambda mount: len(mount.prefix), reverse=True))
         self.collections = tuple(dict.fromkeys(mount.collection for mount in self._mounts))

@@ -43,3 +43,9 @@ def test_mounts_are_added_to_the_defaults(tmp_path):
 def test_the_outermost_prefixes():
     table = MountTable([Mount("/a/b", "b"), Mount("/a", "a"), Mount("/ab", "c"), Mount("/", "files")])
     assert table.outermost == ("/a", "/ab")
+
+
+def test_what_commands_need_stays_on_the_host_by_default():
+    """Uploads, above all: unless whoever opens the store has another mount for them."""
+    assert MountTable().outermost == ("/.deep/large_tool_results", "/.deep/memory", "/large_tool_results", "/plans")
+    assert "/uploads" in MountTable([*DEFAULT_MOUNTS, Mount("/uploads", "files", promotes=False)]).outermost
