@@ -38,6 +38,7 @@ __all__ = [
     "MAX_MERGE_STEPS",
     "MAX_METADATA_CHARS",
     "MAX_NAME_BYTES",
+    "MAX_NOTE_NAME_CHARS",
     "MAX_OPEN_COLLECTIONS",
     "MAX_OPERATION_ID_CHARS",
     "MAX_OUTGOING_BYTES",
@@ -100,6 +101,9 @@ MAX_TAG_CHARS = 128
 MAX_INDEXED_BYTES = 1 << 20
 """Maximum size of a file that is indexed for search, in bytes, if its mount sets no other limit. A megabyte of text is
 a book; larger files are data or logs."""
+
+MAX_NOTE_NAME_CHARS = 80
+"""Maximum length of the name of a file of notes that an agent names, in characters."""
 
 MAX_READ_CHARS = 200_000
 """Maximum number of characters that an agent's `read_file` returns, about 50,000 tokens. The answer says where to read

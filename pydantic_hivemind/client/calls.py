@@ -174,7 +174,16 @@ def search(
         SearchDegraded: The server's embedder failed and only the lexical ranking was used; `Hits.degraded` says why.
     """
     moment = since.timestamp() if isinstance(since, datetime) else since
-    asked = {"query": query, "limit": limit, "under": under, "tags": strings(tags), "where": where, "since": moment}
+    # What is empty is the default to the API, and finds nothing here.
+    wanted = strings(tags)
+    asked = {
+        "query": query,
+        "limit": limit,
+        "under": under,
+        "tags": [""] if wanted == [] else wanted,
+        "where": where,
+        "since": moment,
+    }
     answer = yield Ask("POST", "search", json={**asked, "chain": chain})
     degraded = answer.headers.get("hivemind-degraded")
     hits = Hits(many(Hit, answer), None if degraded is None else unquote(degraded))

@@ -8,6 +8,9 @@ from pydantic_hivemind.base.promotion_words import check_on_conflict
 from pydantic_hivemind.base.values import OnConflict, PromotionReport
 from pydantic_hivemind.client.exchange import Steps, change, many, one, strings
 
+NO_PATH = "\0"
+"""A glob that matches nothing: no path has that character."""
+
 
 def promote(
     to: str | None = None,
@@ -33,7 +36,11 @@ def promote(
         OperationConflict: The operation id was used for something else.
     """
     check_on_conflict(on_conflict, strategy)
-    asked = {"to": to, "tags": strings(tags), "paths": strings(paths), "on_conflict": on_conflict, "dry_run": dry_run}
+    wanted, places = strings(tags), strings(paths)
+    if wanted == [] or places == []:
+        # What is empty is the default to the API, and selects nothing here.
+        wanted, places = wanted or None, [NO_PATH]
+    asked = {"to": to, "tags": wanted, "paths": places, "on_conflict": on_conflict, "dry_run": dry_run}
     if also is not None:
         # Servers of before know no such field.
         asked["also"] = strings(also)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Depends, Query
 
+from pydantic_hivemind.base.validation import or_default
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.limits import MAX_CURSOR_CHARS, MAX_PAGE_ITEMS, PAGE_ITEMS
 
@@ -66,13 +67,16 @@ class Pager(NamedTuple):
 
 
 async def pager(
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="Most items of the page.")] = PAGE_ITEMS,
+    limit: Annotated[
+        int, or_default(PAGE_ITEMS), Query(ge=1, le=MAX_PAGE_ITEMS, description="Most items of the page.")
+    ] = PAGE_ITEMS,
     cursor: Annotated[
-        str | None, Query(description="Where to go on: `next` of the page before.", max_length=MAX_CURSOR_CHARS)
+        str | None,
+        Query(description="Where to go on: `next` of the page before.", max_length=MAX_CURSOR_CHARS),
     ] = None,
 ) -> Pager:
     """Dependency: the wanted page."""
-    return Pager(limit, None if cursor is None else _place(cursor))
+    return Pager(limit, _place(cursor) if cursor else None)
 
 
 Paging = Annotated[Pager, Depends(pager)]

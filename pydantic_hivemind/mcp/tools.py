@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import mcp_types as types
 from pydantic import Field, model_validator
@@ -39,8 +39,14 @@ def _changes(*, destructive: bool, idempotent: bool) -> types.ToolAnnotations:
     )
 
 
+CLIENTS_OWN = frozenset({"sessionId", "session_id", "toolCallId", "tool_call_id", "chatInput", "action", "_meta"})
+"""Arguments that clients add to those of a tool: frameworks for agents send with each call which one it is."""
+
+
 class Call(StrictModel, ABC):
     """A call of a tool, as a model of its arguments; one that it does not know is a mistake, above all a workspace.
+
+    What clients add of their own accord is left out.
 
     Attributes:
         needs: What the caller must be allowed to do.
@@ -49,6 +55,14 @@ class Call(StrictModel, ABC):
 
     needs: ClassVar[tuple[Action, ...]] = ("read",)
     hints: ClassVar[types.ToolAnnotations] = _READS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, fields: object) -> object:
+        if not isinstance(fields, dict):
+            return fields
+        sent = cast("dict[object, object]", fields)
+        return {name: value for name, value in sent.items() if name in cls.model_fields or name not in CLIENTS_OWN}
 
     @abstractmethod
     def run(self, scope: Scope) -> str:
@@ -133,7 +147,7 @@ class Edit(Call):
     hints = _changes(destructive=True, idempotent=False)
 
     path: str = Field(description="The file.")
-    old: str = Field(min_length=1, description="The text to replace, without line numbers.")
+    old: str = Field(description="The text to replace, without line numbers; empty for a file that is empty.")
     new: str = Field(description="What to put in its place.")
     replace_all: bool = Field(default=False, description="Replace it wherever it is.")
 
@@ -178,7 +192,7 @@ class Remember(Call):
         """Remember."""
         if not self.content.strip():
             raise InvalidOption("`content` is empty; pass the note to remember")
-        path = f"{NOTES}/{file_name(self.file)}"
+        path = f"{NOTES}/{file_name(self.file, NOTES)}"
         return f"Remembered in {path}." if add(scope, path, self.content, self.tags) else f"{path} has this note."
 
 

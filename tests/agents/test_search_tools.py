@@ -179,14 +179,21 @@ async def test_over_a_directory_both_are_searched(make_agent: MakeAgent, ada: Sc
         call("grep", pattern="word", path="plans"),
         call("glob", pattern="*.md"),
         call("glob", pattern="*.py"),
+        *(call("grep", pattern="there", glob_pattern=glob) for glob in ("*.py", "**/*.py", "deep/*.py", "*/more/*.py")),
     ]
+    (directory / "deep" / "more").mkdir(parents=True)
+    (directory / "deep" / "b.py").write_text("there = 1\n")
+    (directory / "deep" / "more" / "c.py").write_text("there = 1\n")
+    (directory / "there.txt").write_text("there\n")
     shown = await answers(agent, ada, calls)
     assert "./code.py:1: word = 1" in shown
     assert "./plans/one.md:1: a plan with the word" in shown
     assert ".deep/memory/main/MEMORY.md:1: - the word" in shown
     assert "Files containing 'word':\n  plans/one.md" in shown
     assert "Found 2 file(s) matching '*.md':" in shown
-    assert "Found 1 file(s) matching '*.py':" in shown
+    assert "Found 3 file(s) matching '*.py':" in shown
+    both, name = "./deep/b.py\n  ./deep/more/c.py", "Files containing 'there':\n  "
+    assert shown.split(name)[1:] == [f"{both}\n", f"{both}\n", "./deep/b.py\n", "./deep/more/c.py"]
 
 
 async def test_over_files_without_commands_both_are_searched(hive: Hivemind) -> None:

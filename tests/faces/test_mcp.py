@@ -241,7 +241,7 @@ async def test_errors_are_told_so_that_a_model_can_do_better(hive, run):
             ("read", {}, "path: Field required"),
             ("edit", {"path": "/f", "old": "same", "new": "x"}, "the text to replace occurs 2 times in '/f'"),
             ("edit", {"path": "/f", "old": "other", "new": "x"}, "the text to replace does not occur in '/f'"),
-            ("edit", {"path": "/f", "old": "", "new": "x"}, "old: String should have at least 1 character"),
+            ("edit", {"path": "/f", "old": "", "new": "x"}, "the text to replace does not occur in '/f'"),
             ("search", {"query": "x", "limit": 1000}, "limit: Input should be less than or equal to 50"),
             ("promote", {"on_conflict": "best"}, "on_conflict: Input should be 'fail', 'keep_target' or 'take_source'"),
             ("dance", {}, "unknown tool 'hivemind_dance'"),

@@ -151,9 +151,12 @@ class HivemindBackend:
         return EditResult(path=path, occurrences=edited.occurrences)
 
     def glob_info(self, pattern: str, path: str = "/") -> list[FileInfo]:
-        """Return the files under a directory whose relative path matches a glob, sorted by path; none if it fails."""
+        """Return the files under a directory whose relative path matches a glob, sorted by path; none if it fails.
+
+        Wildcards match hidden names too, as in `LocalBackend`: memory is in a hidden directory.
+        """
         try:
-            return [_info(stat) for stat in self.scope.glob(pattern, _checked(path), hidden=False)]
+            return [_info(stat) for stat in self.scope.glob(pattern, _checked(path))]
         except HivemindError:
             return []
 
@@ -207,7 +210,7 @@ class HivemindBackend:
 
 def _checked(path: str) -> str:
     """A normal path, without the forms that every backend refuses because a host might read them otherwise."""
-    if ".." in path:
+    if ".." in path and ".." in path.split("/"):
         raise InvalidPath("Path cannot contain '..'")
     if path.startswith("~"):
         raise InvalidPath("Path cannot start with '~'")

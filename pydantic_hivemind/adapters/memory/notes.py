@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind.errors import InvalidPath, PathNotFound, StoreBusy, VersionConflict
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.hive.utf8 import decoded, encoded
+from pydantic_hivemind.limits import MAX_NOTE_NAME_CHARS
 
 if TYPE_CHECKING:
     from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch
@@ -16,21 +18,30 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 100
 """Maximum number of attempts to append a note: each fails only because another write succeeded in between."""
 
-_FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_MARKS = frozenset("._-\u200c\u200d")
+"""What a name may have besides letters and digits; two of them join letters of Persian and of scripts of India."""
 
 _MARKDOWN = re.compile(r"[-*+#>|`]|\d+[.)]\s")
 """Beginnings of Markdown lines that are not plain text."""
 
 
-def file_name(file: str) -> str:
-    """Return the file name for notes, from the name that a model gave.
+def file_name(file: str, directory: str) -> str:
+    """Return the file name for notes, from the name or the path that a model gave.
+
+    Args:
+        file: A name, or the path of a file of notes.
+        directory: The directory of the notes.
 
     Raises:
-        InvalidPath: The name is not valid.
+        InvalidPath: The name is not valid, or the path is of another directory.
     """
-    name = file.strip()
+    name = unicodedata.normalize("NFC", file.strip())
+    for start in (f"{directory}/", f"{directory}/".lstrip("/")):
+        name = name.removeprefix(start)
     name = name if name.endswith(".md") else f"{name}.md"
-    if not _FILE.fullmatch(name):
+    # Marks are parts of letters.
+    is_plain = all(character in _MARKS or unicodedata.category(character)[0] in "LMN" for character in name)
+    if not is_plain or name[0] in _MARKS or ".." in name or len(name) > MAX_NOTE_NAME_CHARS:
         raise InvalidPath(
             f"{file!r} is not a valid file name for notes. Use a short name of letters, digits, dots and dashes, "
             "such as `postgres.md`."

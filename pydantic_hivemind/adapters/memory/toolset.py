@@ -17,6 +17,7 @@ from pydantic_hivemind.adapters.memory.notes import add, add_in_branch, file_nam
 from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch, RunScope, scope_of_run
 from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.text_content import searched_text
+from pydantic_hivemind.base.validation import TextList, or_default
 from pydantic_hivemind.base.values import Hit, Hits
 from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidPath, InvalidTag, PathError
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
@@ -53,7 +54,11 @@ class HivemindToolset(FunctionToolset[Any]):
         self.add_function(self.search_memory)
 
     async def remember(
-        self, ctx: RunContext[Any], content: str, file: str = "MEMORY.md", tags: list[str] | None = None
+        self,
+        ctx: RunContext[Any],
+        content: str,
+        file: Annotated[str, or_default("MEMORY.md")] = "MEMORY.md",
+        tags: Annotated[TextList | None, or_default(None)] = None,
     ) -> str:
         """Keep a note for later runs. It is added to the notes that are there.
 
@@ -65,7 +70,7 @@ class HivemindToolset(FunctionToolset[Any]):
             file: Which notes to add it to: `MEMORY.md` for short facts, or a file for one topic, such as `postgres.md`.
             tags: Words that the file can be found by. They are for all of the file.
         """
-        name = _file_name(file)
+        name = _file_name(file, self._directory)
         if not content.strip():
             raise ModelRetry("`content` is empty; pass the note to remember.")
         run, path = self._run(ctx), f"{self._directory}/{name}"
@@ -85,9 +90,9 @@ class HivemindToolset(FunctionToolset[Any]):
         self,
         ctx: RunContext[Any],
         query: str,
-        limit: Annotated[int, Field(ge=1, le=MAX_TOOL_HITS)] = 10,
-        under: str = "/",
-        tags: list[str] | None = None,
+        limit: Annotated[int, Field(ge=1, le=MAX_TOOL_HITS), or_default(10)] = 10,
+        under: Annotated[str, or_default("/")] = "/",
+        tags: Annotated[TextList | None, or_default(None)] = None,
     ) -> str:
         """Find passages in notes, plans and files, by meaning and by words.
 
@@ -161,9 +166,9 @@ def _stays(_: RunContext[Any], tool: ToolDefinition) -> bool:
     return not (tool.name == "search_memory" and tool.toolset_id == "memory")
 
 
-def _file_name(file: str) -> str:
+def _file_name(file: str, directory: str) -> str:
     try:
-        return file_name(file)
+        return file_name(file, directory)
     except InvalidPath as error:
         raise ModelRetry(str(error)) from error
 

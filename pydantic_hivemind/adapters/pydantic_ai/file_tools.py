@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic_ai import RunContext
 from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
-from pydantic_ai.workspaces import CommandResult, Workspace
+from pydantic_ai.workspaces import CommandResult, Workspace, WorkspaceError
 
 from pydantic_hivemind.adapters.pydantic_ai import text_tools
 from pydantic_hivemind.adapters.pydantic_ai.tool_calls import SeenFiles, ToolCall
@@ -66,7 +66,7 @@ async def _grep(call: ToolCall, search: WorkspaceSearch) -> Any:
         found = await search.grep(pattern, path or ".", glob=call.argument("glob_pattern") or None, hidden=hidden)
     except InvalidPattern as error:
         return f"Error: {regex_problem(error)}"
-    except HivemindError as error:
+    except (HivemindError, OSError, WorkspaceError) as error:
         return f"Error: {error}"
     if call.argument("output_mode") == "files_with_matches":
         found = [(file, lines[:1]) for file, lines in found]
@@ -77,8 +77,13 @@ async def _grep(call: ToolCall, search: WorkspaceSearch) -> Any:
         return await _grep_files(call, search, pattern, found)
     output = "".join(f"{file}:{n}:{line[:MAX_SHOWN_CHARS]}\n" for file, lines in found for n, line in lines)
     # A lower workspace prints relative paths, of which upstream tells which are hidden; here that is done.
-    changed = {} if search.lower is not None else {"ignore_hidden": False}
+    changed: dict[str, Any] = {} if search.lower is not None else {"ignore_hidden": False}
     view = CommandView(search, output, CommandResult(exit_code=1, stdout="", stderr=""))
+    glob: str = call.argument("glob_pattern") or ""
+    if "/" in glob and search.lower is not None:
+        # The command's own filter knows names alone.
+        changed["glob_pattern"] = None
+        view.keep = await search.printed_filter(glob, path or ".")
     return _noted(await call.upstream(view, **changed))
 
 
@@ -101,7 +106,7 @@ async def _glob(call: ToolCall, search: WorkspaceSearch) -> Any:
         found = await search.glob(call.argument("pattern"), call.argument("path"))
     except InvalidPattern as error:
         return f"Error: {error}"
-    except HivemindError:
+    except (HivemindError, OSError, WorkspaceError):
         found = []
     # A name with a line's end in it cannot be told from two names.
     output = "".join(f"{file}\n" for file in found if len(file.splitlines()) == 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
 
 from pydantic_ai.workspaces import SupportsCommands, Workspace
 
@@ -59,6 +60,16 @@ class WorkspaceSearch:
             InvalidPattern: The glob stands for too many others.
         """
         raise NotImplementedError
+
+    async def printed_filter(self, glob: str, path: str) -> Callable[[str], bool]:
+        """Return whether a file is selected by a glob, from its path as a command prints it that searches `path`.
+
+        Raises:
+            InvalidPattern: The glob stands for too many others.
+        """
+        root = await self.workspace.resolve(path)
+        selected = file_filter(glob, under=root)
+        return lambda printed: selected(posixpath.normpath(posixpath.join(root, posixpath.relpath(printed, path))))
 
     async def _root(self, path: str) -> str:
         return await self.workspace.resolve("." if path.strip() in ROOTS else path)

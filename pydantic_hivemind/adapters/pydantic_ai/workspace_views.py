@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic_ai.exceptions import SkipToolExecution
 from pydantic_ai.workspaces import (
@@ -51,6 +51,9 @@ class CommandView(_View, SupportsCommands):
         search: What was searched. A lower workspace runs the command, and its output comes first.
         output: What was found.
         nothing: The answer if nothing was found.
+
+    Attributes:
+        keep: Which files of the lower workspace count, by their path as it is printed before a colon.
     """
 
     def __init__(self, search: WorkspaceSearch, output: str, nothing: CommandResult) -> None:
@@ -58,6 +61,7 @@ class CommandView(_View, SupportsCommands):
         self._search = search
         self._output = output
         self._nothing = nothing
+        self.keep: Callable[[str], bool] | None = None
 
     async def run(
         self,
@@ -71,6 +75,9 @@ class CommandView(_View, SupportsCommands):
         if self._search.lower is None:
             return _printed(self._output) if self._output else self._nothing
         below = await self._search.lower.run(command, shell=shell, env=env, timeout=timeout)
+        if self.keep is not None and below.exit_code == 0:
+            lines = below.stdout.splitlines(keepends=True)
+            below = _printed("".join(line for line in lines if self.keep(line.partition(":")[0])))
         if not self._output:
             return below
         # A directory that is in the scope alone is an error below.

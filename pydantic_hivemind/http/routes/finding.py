@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from pydantic_hivemind.base.validation import TextList
+from pydantic_hivemind.base.validation import TextList, or_default
 from pydantic_hivemind.base.values import Change, Hit, Match, Stat, Version
 from pydantic_hivemind.http.access import Readable, TheGrant, chain_of
 from pydantic_hivemind.http.paging import Paging
@@ -32,7 +32,7 @@ _DEGRADED = {
 
 ThePath = Annotated[str, Query(description="An absolute path in the workspace.")]
 Under = Annotated[str, Query(description="Only in this directory.")]
-Hidden = Annotated[bool, Query(description="Whether to look at names that begin with a dot.")]
+Hidden = Annotated[bool, or_default(default=True), Query(description="Whether to look at names that begin with a dot.")]
 
 
 class Search(Asked):
@@ -84,6 +84,7 @@ def grep(
     under: Under = "/",
     glob: Annotated[
         str | None,
+        or_default(None),
         Query(
             description="Only files that match: a name at any depth (`*.md`), or a path from `under` on (`docs/*.md`)."
         ),
@@ -132,7 +133,11 @@ def history(scope: Readable, grant: TheGrant, paging: Paging, path: ThePath) -> 
 def diff(
     scope: Readable,
     paging: Paging,
-    to: Annotated[str | None, Query(description="The ancestor to compare with; the parent if none is named.")] = None,
+    to: Annotated[
+        str | None,
+        or_default(None),
+        Query(description="The ancestor to compare with; the parent if none is named."),
+    ] = None,
 ) -> Any:
     """What promoting the workspace would change in its parent or another ancestor, by path."""
     changes = scope.diff(to)

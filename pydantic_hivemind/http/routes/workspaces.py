@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from pydantic_hivemind.base.validation import or_default
 from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope
 from pydantic_hivemind.hive.scope import Scope
@@ -108,7 +109,7 @@ def delete_workspace(
     hive: Hive,
     *,
     name: Annotated[str, Query(description="The whole name of a workspace under yours.")],
-    cascade: Annotated[bool, Query(description="Also those under it.")] = False,
+    cascade: Annotated[bool, or_default(default=False), Query(description="Also those under it.")] = False,
 ) -> None:
     """Remove a workspace under yours and everything in it, for good."""
     found = find(hive, scope, name)
