@@ -88,10 +88,11 @@ async def plans(scope: MyScope) -> dict[str, str]:
     return {stat.path: await scope.read_text(stat.path) for stat in await scope.glob("**", under="/plans")}
 
 
-@app.get("/checkpoints")
-async def checkpoints(scope: MyScope) -> list[str]:
+@app.get("/chat/{conversation_id}/checkpoints")
+async def checkpoints(conversation_id: str, scope: MyScope) -> list[str]:
     """The points that the agents can rewind to."""
-    return [checkpoint.label for checkpoint in await HivemindCheckpointStore(scope).list_all()]
+    store = HivemindCheckpointStore(scope, conversation=conversation_id)
+    return [checkpoint.label for checkpoint in await store.list_all()]
 
 
 @app.delete("/me", status_code=204)

@@ -50,7 +50,6 @@ RAISE_NOTHING = {
     "client.blocking.HivemindClient.close",
     "hive.hivemind.Hivemind.close",
     "hive.hivemind.Hivemind.register",
-    "hive.scope.Scope.checkpoints",
     "http.app.create_app",
     "mcp.http_app.create_app",
     "mcp.stdio.serve",

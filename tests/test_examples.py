@@ -68,7 +68,7 @@ def test_multi_user_chat(tmp_path, port, command):
         kept = {
             (user, path): read(client, user, path)
             for user in facts
-            for path in ("/chat/first", "/memory", "/plans", "/checkpoints")
+            for path in ("/chat/first", "/memory", "/plans", "/chat/first/checkpoints")
         }
 
     for (user, path), value in kept.items():

@@ -32,6 +32,9 @@ from pydantic_hivemind.rendering.error_statuses import ANSWERS, answer_of, phras
 STATUSES: dict[type[errors.HivemindError], HTTPStatus] = {kind: answer.status for kind, answer in ANSWERS.items()}
 """The HTTP status of each error; for a subclass of your own, its nearest base class decides."""
 
+CONVERSATION = "conversation_id"
+"""Parameter of a route's path or query that names a conversation."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -128,12 +131,17 @@ def async_scope(scope: Callable[..., Any]) -> Callable[..., Awaitable[AsyncScope
 def deep_deps(scope: Callable[..., Any]) -> Callable[..., Awaitable[DeepAgentDeps]]:
     """Return a dependency: the `DeepAgentDeps` with which a deep agent runs for a user.
 
+    Where the route's path or query has a `conversation_id`, as for `user_conversation`, checkpoints are those of that
+    conversation in the user's scope.
+
     Args:
         scope: The dependency returned by `user_scope`.
     """
 
-    async def of_scope(own: Annotated[Scope, Depends(scope)]) -> DeepAgentDeps:
-        return DeepAgentDeps(backend=HivemindBackend(own), checkpoint_store=HivemindCheckpointStore(own))
+    async def of_scope(connection: HTTPConnection, own: Annotated[Scope, Depends(scope)]) -> DeepAgentDeps:
+        conversation = connection.path_params.get(CONVERSATION, connection.query_params.get(CONVERSATION))
+        store = HivemindCheckpointStore(own, conversation=conversation)
+        return DeepAgentDeps(backend=HivemindBackend(own), checkpoint_store=store)
 
     return of_scope
 

@@ -138,10 +138,11 @@ async def share(path: str, request: Request, scope: UserScope) -> None:
     await scope.parent.write_bytes(path, await request.body())
 
 
-@router.get("/checkpoints")
-async def checkpoints(scope: UserScope) -> list[str]:
-    """The ids of the user's checkpoints."""
-    return [checkpoint.id for checkpoint in await HivemindCheckpointStore(scope).list_all()]
+@router.get("/chat/{conversation_id}/checkpoints")
+async def checkpoints(conversation_id: str, scope: UserScope) -> list[str]:
+    """The ids of the conversation's checkpoints."""
+    store = HivemindCheckpointStore(scope, conversation=conversation_id)
+    return [checkpoint.id for checkpoint in await store.list_all()]
 
 
 def create_app(store: str) -> FastAPI:

@@ -199,7 +199,7 @@ class Story:
     def _everything(self, user: User) -> tuple[dict[str, str], list[str], list[str]]:
         """All files, the conversation and the checkpoints of a user."""
         files = {path: self._file(user, path) for path in self._paths(user)}
-        return files, self._get(user, "/chat/main").data, self._get(user, "/checkpoints").data
+        return files, self._get(user, "/chat/main").data, self._get(user, "/chat/main/checkpoints").data
 
     def _wait(self, until: Callable[[], bool]) -> None:
         end = time.monotonic() + ANSWER_TIMEOUT

@@ -52,6 +52,11 @@ class AsyncCheckpoints:
         """The synchronous checkpoints."""
         return self._sync
 
+    @property
+    def conversation(self) -> str | None:
+        """Id of the conversation; `None` for the checkpoints of the scope that belong to none."""
+        return self._sync.conversation
+
     save = awaited(Checkpoints.save)
     get = awaited(Checkpoints.get)
     get_by_label = awaited(Checkpoints.get_by_label)

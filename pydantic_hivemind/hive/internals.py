@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.ledger import scopes
 
 
 def mounts_of(scope: Scope) -> MountTable:
@@ -18,3 +19,16 @@ def mounts_of(scope: Scope) -> MountTable:
 def watched(scope: Scope, used: Callable[[], None]) -> Scope:
     """Return a handle of the same scope that calls `used` before each operation, as do handles obtained from it."""
     return Scope(scope._database.watched(used), scope._mounts, scope._search_service, scope._row, scope._names)
+
+
+def owner_and_sessions(scope: Scope) -> list[Scope]:
+    """Return a scope and those that it reads through to, up to the first that is no session: one user's own.
+
+    Raises:
+        ScopeGone: The scope was destroyed, or its ttl has passed.
+    """
+    found = [scope]
+    with scope._database.snapshot() as tx:
+        while (above := found[-1].parent) is not None and scopes.is_session(tx, found[-1]._row.id):
+            found.append(above)
+    return found

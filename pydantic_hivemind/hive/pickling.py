@@ -63,7 +63,7 @@ def _reduce_conversation(conversation: Conversation) -> Rebuilt:
 
 
 def _reduce_checkpoints(checkpoints: Checkpoints) -> Rebuilt:
-    return _checkpoints, _locator(checkpoints._database, checkpoints._row)
+    return _checkpoints, (*_locator(checkpoints._database, checkpoints._row), checkpoints.conversation)
 
 
 def _locator(database: Database, row: ScopeRow) -> tuple[str, str | None, int, int, str]:
@@ -93,7 +93,8 @@ def _conversation(*args: Any) -> Conversation:
 
 
 def _checkpoints(*args: Any) -> Checkpoints:
-    return _scope(*args).checkpoints()
+    *scope, conversation = args
+    return _scope(*scope).checkpoints(conversation)
 
 
 def _hive(store_id: str, directory: str | None) -> Hivemind:

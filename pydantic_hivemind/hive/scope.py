@@ -231,9 +231,13 @@ class Scope(ScopeWriter):
             overlay.check_alive(tx, self._row.chain)
             return conversation_records.ids(tx, self._row.id)
 
-    def checkpoints(self) -> Checkpoints:
-        """Return the saved states of conversations in this scope."""
-        return Checkpoints(self._database, self._row)
+    def checkpoints(self, conversation: str | None = None) -> Checkpoints:
+        """Return the saved states of a conversation in this scope; without an id, those that belong to none.
+
+        Raises:
+            CheckpointError: The id is empty, or contains NUL or a lone surrogate.
+        """
+        return Checkpoints(self._database, self._row, conversation)
 
     def workspace(self) -> WorkspaceBackend:
         """Return this scope as a pydantic-ai workspace backend.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, select, update
 from typing_extensions import Unpack
@@ -41,76 +41,91 @@ class CheckpointRow:
     metadata: str
 
 
+class Place(NamedTuple):
+    """Where checkpoints are: each place has ids, labels and an order of its own.
+
+    Attributes:
+        scope_id: The scope.
+        conversation: Id of the conversation; empty for the checkpoints of the scope that belong to none.
+    """
+
+    scope_id: int
+    conversation: str
+
+    def values(self) -> dict[str, Value]:
+        """Return it as parameters."""
+        return {"of_scope": self.scope_id, "of_conversation": self.conversation}
+
+
 _COLUMNS = [checkpoints.c[name] for name in CheckpointRow.__dataclass_fields__]
-# Those of the stores without a conversation; a conversation's own are none of theirs.
-_OF_SCOPE = and_(checkpoints.c.scope_id == param("of_scope"), checkpoints.c.conversation == "")
+_OF_PLACE = and_(checkpoints.c.scope_id == param("of_scope"), checkpoints.c.conversation == param("of_conversation"))
 _OF_ID = checkpoints.c.id == param("of_id")
 _OLDEST_FIRST = (checkpoints.c.created_us, checkpoints.c.position)
 
 
 def _select(*where: ColumnElement[bool]) -> Select[Unpack[tuple[Any, ...]]]:
-    return select(*_COLUMNS).where(_OF_SCOPE, *where)
+    return select(*_COLUMNS).where(_OF_PLACE, *where)
 
 
 _GET = Statement(lambda: _select(_OF_ID))
 _BY_LABEL = Statement(lambda: _select(checkpoints.c.label == param("label")).order_by(checkpoints.c.position).limit(1))
 _LIST = Statement(lambda: _select().order_by(*_OLDEST_FIRST))
 _OLDEST = Statement(lambda: _select().order_by(*_OLDEST_FIRST).limit(1))
-_COUNT = Statement(lambda: select(func.count()).where(_OF_SCOPE))
-_NEXT = Statement(lambda: select(func.coalesce(func.max(checkpoints.c.position) + 1, 0)).where(_OF_SCOPE))
+_COUNT = Statement(lambda: select(func.count()).where(_OF_PLACE))
+_NEXT = Statement(lambda: select(func.coalesce(func.max(checkpoints.c.position) + 1, 0)).where(_OF_PLACE))
 _INSERT = Statement(lambda: insert_row(checkpoints))
 _UPDATE = Statement(
     lambda: (
         update(checkpoints)
-        .where(_OF_SCOPE, _OF_ID)
+        .where(_OF_PLACE, _OF_ID)
         .values({name: param(name) for name in CheckpointRow.__dataclass_fields__ if name != "id"})
     )
 )
-_DELETE = Statement(lambda: delete(checkpoints).where(_OF_SCOPE, _OF_ID))
+_DELETE = Statement(lambda: delete(checkpoints).where(_OF_PLACE, _OF_ID))
 
 
-def save(tx: Transaction, scope_id: int, row: CheckpointRow, history: Sequence[Turn]) -> None:
+def save(tx: Transaction, place: Place, row: CheckpointRow, history: Sequence[Turn]) -> None:
     """Store a checkpoint and the new turns of its history; one of the same id is replaced and keeps its position."""
-    message_chain.store(tx, scope_id, history)
+    message_chain.store(tx, place.scope_id, history)
     values: dict[str, Value] = asdict(row)
-    before = get(tx, scope_id, row.id)
+    before = get(tx, place, row.id)
     if before is None:
-        position = tx.rows(_NEXT, {"of_scope": scope_id})[0][0]
-        tx.run(_INSERT, values | {"scope_id": scope_id, "conversation": "", "position": position})
+        position = tx.rows(_NEXT, place.values())[0][0]
+        tx.run(_INSERT, values | {**place._asdict(), "position": position})
     else:
-        tx.run(_UPDATE, values | {"of_scope": scope_id, "of_id": row.id})
-        message_chain.forget(tx, scope_id, before.head)
+        tx.run(_UPDATE, values | {**place.values(), "of_id": row.id})
+        message_chain.forget(tx, place.scope_id, before.head)
 
 
-def get(tx: Transaction, scope_id: int, id: str) -> CheckpointRow | None:
+def get(tx: Transaction, place: Place, id: str) -> CheckpointRow | None:
     """Return the checkpoint of that id, or `None`."""
-    return _first(tx.rows(_GET, {"of_scope": scope_id, "of_id": id}))
+    return _first(tx.rows(_GET, {**place.values(), "of_id": id}))
 
 
-def by_label(tx: Transaction, scope_id: int, label: str) -> CheckpointRow | None:
+def by_label(tx: Transaction, place: Place, label: str) -> CheckpointRow | None:
     """Return the checkpoint with that label that was saved first, or `None`."""
-    return _first(tx.rows(_BY_LABEL, {"of_scope": scope_id, "label": label}))
+    return _first(tx.rows(_BY_LABEL, {**place.values(), "label": label}))
 
 
-def listing(tx: Transaction, scope_id: int) -> list[CheckpointRow]:
+def listing(tx: Transaction, place: Place) -> list[CheckpointRow]:
     """Return every checkpoint, oldest first."""
-    return [CheckpointRow(*row) for row in tx.rows(_LIST, {"of_scope": scope_id})]
+    return [CheckpointRow(*row) for row in tx.rows(_LIST, place.values())]
 
 
-def oldest(tx: Transaction, scope_id: int) -> CheckpointRow | None:
+def oldest(tx: Transaction, place: Place) -> CheckpointRow | None:
     """Return the oldest checkpoint, or `None`."""
-    return _first(tx.rows(_OLDEST, {"of_scope": scope_id}))
+    return _first(tx.rows(_OLDEST, place.values()))
 
 
-def count(tx: Transaction, scope_id: int) -> int:
+def count(tx: Transaction, place: Place) -> int:
     """Return the number of checkpoints."""
-    return tx.rows(_COUNT, {"of_scope": scope_id})[0][0]
+    return tx.rows(_COUNT, place.values())[0][0]
 
 
-def remove(tx: Transaction, scope_id: int, row: CheckpointRow) -> None:
+def remove(tx: Transaction, place: Place, row: CheckpointRow) -> None:
     """Delete a checkpoint, and the turns that only its history contained."""
-    tx.run(_DELETE, {"of_scope": scope_id, "of_id": row.id})
-    message_chain.forget(tx, scope_id, row.head)
+    tx.run(_DELETE, {**place.values(), "of_id": row.id})
+    message_chain.forget(tx, place.scope_id, row.head)
 
 
 def _first(rows: list[Row]) -> CheckpointRow | None:

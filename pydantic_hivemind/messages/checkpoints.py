@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.ledger import checkpoint_records, message_chain, overlay
-from pydantic_hivemind.ledger.checkpoint_records import CheckpointRow
+from pydantic_hivemind.ledger.checkpoint_records import CheckpointRow, Place
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.messages import encoding
@@ -30,7 +30,7 @@ class Snapshot:
     """A conversation at one point in time. The fields are those of pydantic-deep's `Checkpoint`.
 
     Attributes:
-        id: Id of the checkpoint, unique in the scope.
+        id: Id of the checkpoint, unique in its conversation.
         label: Name for people; need not be unique.
         turn: The agent's count of model requests.
         messages: The message history.
@@ -49,7 +49,9 @@ class Snapshot:
 
 
 class Checkpoints:
-    """The checkpoints of one scope, without those of its ancestors or children. Made by `Scope.checkpoints`.
+    """The checkpoints of one scope or of one of its conversations, without those of its ancestors or children.
+
+    Made by `Scope.checkpoints`.
 
     Each message is stored once, and saving costs only what was added since the last save through this object: keep it
     for the duration of the conversation. It is safe to use from any thread.
@@ -59,12 +61,24 @@ class Checkpoints:
     `StoreFull` or `StoreReadOnly`.
     """
 
-    __slots__ = ("_cache", "_database", "_row")
+    __slots__ = ("_cache", "_database", "_place", "_row")
 
-    def __init__(self, database: Database, row: ScopeRow) -> None:
+    def __init__(self, database: Database, row: ScopeRow, conversation: str | None = None) -> None:
+        if conversation is not None:
+            encoding.check_text(conversation, "a conversation's id")
+            if not conversation:
+                raise CheckpointError(
+                    "a conversation's id is empty; pass conversation=None for those of no conversation"
+                )
         self._database = database
         self._row = row
+        self._place = Place(row.id, conversation or "")
         self._cache = HistoryCache()
+
+    @property
+    def conversation(self) -> str | None:
+        """Id of the conversation; `None` for the checkpoints of the scope that belong to none."""
+        return self._place.conversation or None
 
     def save(self, snapshot: Snapshot) -> None:
         """Store a snapshot. A snapshot of the same id is replaced and keeps its position in the order.
@@ -90,7 +104,7 @@ class Checkpoints:
         )
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
-            checkpoint_records.save(tx, self._row.id, row, history)
+            checkpoint_records.save(tx, self._place, row, history)
 
     def get(self, id: str) -> Snapshot | None:
         """Return the checkpoint of that id, or `None`.
@@ -116,7 +130,7 @@ class Checkpoints:
         """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
-            return self._loaded(tx, checkpoint_records.listing(tx, self._row.id))
+            return self._loaded(tx, checkpoint_records.listing(tx, self._place))
 
     def count(self) -> int:
         """Return the number of checkpoints.
@@ -126,7 +140,7 @@ class Checkpoints:
         """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
-            return checkpoint_records.count(tx, self._row.id)
+            return checkpoint_records.count(tx, self._place)
 
     def remove(self, id: str) -> bool:
         """Delete a checkpoint, and return whether it existed.
@@ -134,7 +148,7 @@ class Checkpoints:
         Raises:
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
-        return self._delete(lambda tx: checkpoint_records.get(tx, self._row.id, id) if is_storable(id) else None)
+        return self._delete(lambda tx: checkpoint_records.get(tx, self._place, id) if is_storable(id) else None)
 
     def remove_oldest(self) -> bool:
         """Delete the oldest checkpoint, and return whether there was one.
@@ -142,23 +156,23 @@ class Checkpoints:
         Raises:
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
-        return self._delete(lambda tx: checkpoint_records.oldest(tx, self._row.id))
+        return self._delete(lambda tx: checkpoint_records.oldest(tx, self._place))
 
     def clear(self) -> None:
-        """Delete every checkpoint of the scope.
+        """Delete every checkpoint.
 
         Raises:
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
-            for row in checkpoint_records.listing(tx, self._row.id):
-                checkpoint_records.remove(tx, self._row.id, row)
+            for row in checkpoint_records.listing(tx, self._place):
+                checkpoint_records.remove(tx, self._place, row)
 
-    def _find(self, query: Callable[[Transaction, int, str], CheckpointRow | None], text: str) -> Snapshot | None:
+    def _find(self, query: Callable[[Transaction, Place, str], CheckpointRow | None], text: str) -> Snapshot | None:
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
-            row = query(tx, self._row.id, text) if is_storable(text) else None
+            row = query(tx, self._place, text) if is_storable(text) else None
             return None if row is None else self._loaded(tx, [row])[0]
 
     def _delete(self, choose: Callable[[Transaction], CheckpointRow | None]) -> bool:
@@ -166,7 +180,7 @@ class Checkpoints:
             overlay.check_alive(tx, self._row.chain)
             row = choose(tx)
             if row is not None:
-                checkpoint_records.remove(tx, self._row.id, row)
+                checkpoint_records.remove(tx, self._place, row)
             return row is not None
 
     def _loaded(self, tx: Transaction, rows: Sequence[CheckpointRow]) -> list[Snapshot]:

@@ -13,7 +13,7 @@ from fastapi import Depends, FastAPI, Header
 from fastapi.testclient import TestClient
 from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
 
-from pydantic_hivemind import errors
+from pydantic_hivemind import HivemindCheckpointStore, errors
 from pydantic_hivemind.adapters.fastapi import (
     STATUSES,
     deep_deps,
@@ -167,6 +167,22 @@ def test_deps_run_an_agent_in_the_users_scope(client):
 
 
 # -- the lifespan ------------------------------------------------------------------------------
+
+
+def test_checkpoints_are_those_of_the_routes_conversation(tmp_path):
+    app = FastAPI(lifespan=hivemind_lifespan(tmp_path))
+
+    @app.get("/chats/{conversation_id}")
+    @app.get("/chat")
+    def which(deps: Annotated[DeepAgentDeps, Depends(deep_deps(user_scope(current_user)))]) -> list[str | None]:
+        store = deps.checkpoint_store
+        assert isinstance(store, HivemindCheckpointStore)
+        return [store.scope.name, store.conversation]
+
+    with TestClient(app, headers={"x-user": "ada"}) as client:
+        assert client.get("/chats/taxes").json() == ["user/ada", "taxes"]
+        assert client.get("/chat?conversation_id=user/bo").json() == ["user/ada", "user/bo"]
+        assert client.get("/chat").json() == ["user/ada", None]
 
 
 def test_lifespan_opens_and_closes(tmp_path):

@@ -22,17 +22,34 @@ _FIELDS = tuple(field.name for field in fields(Snapshot))
 class HivemindCheckpointStore:
     """A checkpoint store in a scope, for `DeepAgentDeps(checkpoint_store=...)`.
 
-    Orders are those of `InMemoryCheckpointStore`. Only the scope's own checkpoints are visible. The store has no length
-    and is always true, because pydantic-deep evaluates `deps.checkpoint_store or fallback`.
+    Orders are those of `InMemoryCheckpointStore`. Only the scope's own checkpoints are visible, and with
+    `conversation=` only those of that conversation: pruning and rewinding concern no other. The store has no length and
+    is always true, because pydantic-deep evaluates `deps.checkpoint_store or fallback`.
 
     Every method raises `ScopeGone` if the scope was destroyed and `StoreError` if the store fails.
 
     Args:
         scope: The scope.
+        conversation: Id of the conversation that is saved; without one, the store has the checkpoints of the scope that
+            belong to no conversation.
+
+    Raises:
+        CheckpointError: The conversation's id is empty, or contains NUL or a lone surrogate.
     """
 
-    def __init__(self, scope: Scope | AsyncScope) -> None:
-        self._checkpoints = AsyncCheckpoints(sync_scope(scope).checkpoints())
+    def __init__(self, scope: Scope | AsyncScope, *, conversation: str | None = None) -> None:
+        self._scope = sync_scope(scope)
+        self._checkpoints = AsyncCheckpoints(self._scope.checkpoints(conversation))
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that the checkpoints are in."""
+        return self._scope
+
+    @property
+    def conversation(self) -> str | None:
+        """Id of the conversation, if the store is one conversation's."""
+        return self._checkpoints.sync.conversation
 
     async def save(self, checkpoint: Checkpoint) -> None:
         """Save or overwrite a checkpoint.

@@ -20,6 +20,7 @@ from pydantic_ai.workspaces import Workspace
 from pydantic_hivemind.adapters.backends.async_backend import AsyncBackend, awaitable
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace, backend_of
+from pydantic_hivemind.adapters.pydantic_deep.agent_options import for_many_users
 
 if TYPE_CHECKING:
     from pydantic_deep import DeepAgent as UpstreamAgent
@@ -121,7 +122,7 @@ def create_deep_agent(
         options: As upstream. `workspace=HivemindWorkspace(over=...)` keeps other files and commands elsewhere.
 
     Raises:
-        UserError: `backend` is not a `HivemindBackend`.
+        UserError: `backend` is not a `HivemindBackend`, or an option would be shared by all users.
     """
     if backend is not None:
         backend_of(backend)
@@ -161,7 +162,7 @@ def for_scopes(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in DIRECTORIES:
         if chosen.get(name):
             chosen[name] = chosen[name].lstrip("/")
-    return {"deps_type": DeepAgentDeps, **chosen}
+    return {"deps_type": DeepAgentDeps, **for_many_users(chosen)}
 
 
 def continue_here() -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """`DeepAgentDeps`, `create_deep_agent` and `DeepAgent` with `backend=`, for every version of pydantic-deep.
 
-Up to 0.3.44 they are pydantic-deep's own. From 0.3.45 on pydantic-deep has no backends, and these are subclasses and
-a wrapper that provide them with workspaces.
+Up to 0.3.44 the dependencies are pydantic-deep's own. From 0.3.45 on pydantic-deep has no backends, and these are a
+subclass that has one, and a wrapper that provides its runs with workspaces.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pydantic_deep
 
@@ -22,11 +22,9 @@ if TYPE_CHECKING or not TAKES_BACKEND:
         create_deep_agent,
     )
 else:
-    from pydantic_deep import DeepAgent, DeepAgentDeps, create_deep_agent
+    from pydantic_deep import DeepAgentDeps
 
-    def continue_here() -> dict[str, Any]:
-        """Return options of `agent.run` that continue a conversation in the scope of its `deps`, wherever it began."""
-        return {}
+    from pydantic_hivemind.adapters.pydantic_deep.line_a import DeepAgent, continue_here, create_deep_agent
 
 
 __all__ = ["TAKES_BACKEND", "DeepAgent", "DeepAgentDeps", "continue_here", "create_deep_agent"]

@@ -1,0 +1,38 @@
+"""`create_deep_agent` and `DeepAgent` for pydantic-deep up to 0.3.44, whose runs bring their backend themselves."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+import pydantic_deep
+
+from pydantic_hivemind.adapters.pydantic_deep.agent_options import for_many_users
+
+
+@wraps(pydantic_deep.create_deep_agent)
+def create_deep_agent(model: Any = None, **options: Any) -> Any:
+    """Create a deep agent as pydantic-deep does, with the options that it shares among runs made each run's own.
+
+    Raises:
+        UserError: An option cannot be had for each user.
+    """
+    return pydantic_deep.create_deep_agent(model, **for_many_users(options))
+
+
+class DeepAgent(pydantic_deep.DeepAgent):
+    """pydantic-deep's agents from files and dicts, with the options of `create_deep_agent`."""
+
+    @classmethod
+    def from_spec(cls, data: dict[str, Any], **overrides: Any) -> tuple[Any, Any]:
+        """Create an agent and the dependencies of one run; other runs bring their own dependencies.
+
+        Raises:
+            UserError: An option cannot be had for each user.
+        """
+        return super().from_spec(for_many_users({**data, **overrides}))
+
+
+def continue_here() -> dict[str, Any]:
+    """Return options of `agent.run` that continue a conversation in the scope of its `deps`, wherever it began."""
+    return {}
