@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
     from pydantic_hivemind.adapters.memory.toolset import HivemindToolset as HivemindToolset
     from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace as HivemindWorkspace
+    from pydantic_hivemind.adapters.pydantic_ai.run_actor import RunActor as RunActor
     from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import (
         HivemindCheckpointStore as HivemindCheckpointStore,
     )
+    from pydantic_hivemind.base.acting import acting as acting
     from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS as DEFAULT_MOUNTS
     from pydantic_hivemind.base.mounts import Mount as Mount
+    from pydantic_hivemind.base.values import Actor as Actor
     from pydantic_hivemind.base.values import Change as Change
     from pydantic_hivemind.base.values import Changes as Changes
     from pydantic_hivemind.base.values import Conflict as Conflict
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.messages.conversations import Conversation as Conversation
 
 _HOMES = {
+    "Actor": "base.values",
     "AsyncCheckpoints": "hive.async_messages",
     "AsyncConversation": "hive.async_messages",
     "AsyncHivemind": "hive.async_hivemind",
@@ -70,6 +74,7 @@ _HOMES = {
     "Match": "base.values",
     "Mount": "base.mounts",
     "PromotionReport": "base.values",
+    "RunActor": "adapters.pydantic_ai.run_actor",
     "Scope": "hive.scope",
     "ScopeInfo": "base.values",
     "Session": "adapters.backends.session_manager",
@@ -77,11 +82,13 @@ _HOMES = {
     "Snapshot": "messages.checkpoints",
     "Stat": "base.values",
     "Version": "base.values",
+    "acting": "base.acting",
 }
 """Public names, and the modules that define them."""
 
 __all__ = [
     "DEFAULT_MOUNTS",
+    "Actor",
     "AsyncCheckpoints",
     "AsyncConversation",
     "AsyncHivemind",
@@ -105,6 +112,7 @@ __all__ = [
     "Match",
     "Mount",
     "PromotionReport",
+    "RunActor",
     "Scope",
     "ScopeInfo",
     "Session",
@@ -112,6 +120,7 @@ __all__ = [
     "Snapshot",
     "Stat",
     "Version",
+    "acting",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -16,6 +16,7 @@ __all__ = [
     "KEPT_VERSIONS",
     "LEAST_BODY_RATE",
     "LEAST_SEND_RATE",
+    "MAX_ACTOR_CHARS",
     "MAX_AUTOMATON_BYTES",
     "MAX_CHAIN_LENGTH",
     "MAX_CHUNK_CHARS",
@@ -115,6 +116,9 @@ KEPT_VERSIONS = 20
 OPERATION_ID_SECONDS = 7 * 24 * 3600
 """How long the outcome of an operation id is kept, in seconds: longer than any retry, short enough to bound the
 table."""
+
+MAX_ACTOR_CHARS = 512
+"""Maximum length of each name of an actor (a token, user, agent or run), in characters."""
 
 MAX_OPERATION_ID_CHARS = 512
 """Maximum length of an operation id, in characters."""

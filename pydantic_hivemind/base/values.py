@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal, SupportsIndex, overload
 
 from pydantic_hivemind.base.json_values import JsonBytes
@@ -171,6 +171,28 @@ class Hits(list[Hit]):
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did something, as far as it is known.
+
+    Attributes:
+        token: Id of the token that was used.
+        user: The user of the app or of the command.
+        agent: Name of the agent.
+        run: Id of the agent's run.
+    """
+
+    token: str | None = None
+    user: str | None = None
+    agent: str | None = None
+    run: str | None = None
+
+    def __str__(self) -> str:
+        """Return it as `hivemind log` shows it: `user ada, agent main, run 7f`."""
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return ", ".join(f"{name} {value}" for name, value in named if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """One entry of `Scope.history`.
 
@@ -185,6 +207,8 @@ class Version:
         source: For a promotion, the name of the promoted scope. `None` if the reader may not see that name: it is
             shown for scopes of the reader's chain, for scopes below the reader, and to the scope that was promoted to.
         promotion: For a promotion, the id of its report.
+        actor: Who wrote it, as far as it is known; of a promoted version, who wrote it in the source. `None` if the
+            reader may not see the name of the source.
     """
 
     version: int
@@ -196,6 +220,7 @@ class Version:
     scope: str
     source: str | None
     promotion: str | None
+    actor: Actor | None = None
 
     @property
     def is_deletion(self) -> bool:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
+from pydantic_hivemind.base.acting import acting, shown
 from pydantic_hivemind.cli import streams
 from pydantic_hivemind.cli.commands import (
     changes,
@@ -66,6 +69,9 @@ for group in (workspaces, files, finding, changes, transfer, servers, tokens, co
     group.add_to(app)
 
 
+USER_VARIABLE = "HIVEMIND_USER"
+"""Who is noted as the user of what the command changes, if not the name they log in with."""
+
 PROGRAMS = ("hivemind", "pydantic-hivemind")
 """Names under which the command is installed."""
 
@@ -97,7 +103,8 @@ def _run(argv: list[str], *, as_json: bool) -> str | int | None:
     called = Path(sys.argv[0]).name
     try:
         # Typer tells of wrong usage itself, and ends the process, unless it is not to.
-        return app(args=argv, prog_name=called if called in PROGRAMS else PROGRAMS[0], standalone_mode=not as_json)
+        with acting(user=_user()):
+            return app(args=argv, prog_name=called if called in PROGRAMS else PROGRAMS[0], standalone_mode=not as_json)
     except SystemExit as ended:
         return ended.code
     except HivemindError as error:
@@ -106,3 +113,12 @@ def _run(argv: list[str], *, as_json: bool) -> str | int | None:
     except _UsageError as error:
         explain_error("UsageError", cast(typer.BadParameter, error).format_message(), as_json=as_json)
         return ExitCode.USAGE
+
+
+def _user() -> str | None:
+    """Return who runs the command: the name they log in with, or what HIVEMIND_USER says instead."""
+    import getpass
+
+    with suppress(OSError, KeyError):
+        return shown(os.environ.get(USER_VARIABLE) or getpass.getuser())
+    return None

@@ -12,7 +12,7 @@ from pydantic_hivemind.base.matching.globs import file_filter, glob_matcher, is_
 from pydantic_hivemind.base.matching.line_search import Budget, line_search
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.paths import normalize
-from pydantic_hivemind.base.values import Changes, File, Hits, Match, Stat, Version
+from pydantic_hivemind.base.values import Actor, Changes, File, Hits, Match, Stat, Version
 from pydantic_hivemind.errors import (
     InvalidOption,
     IsADirectory,
@@ -22,7 +22,7 @@ from pydantic_hivemind.errors import (
 )
 from pydantic_hivemind.hive.handle import ScopeHandle, database_of
 from pydantic_hivemind.hive.utf8 import decoded
-from pydantic_hivemind.ledger import history, overlay, scopes
+from pydantic_hivemind.ledger import actor_records, history, overlay, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.history import Past
 from pydantic_hivemind.ledger.overlay import Head, Overlay
@@ -222,7 +222,7 @@ class ScopeReader(ScopeHandle):
         path = normalize(path)
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
-            return [self._version_of(tx, past) for past in history.of_path(tx, self._row.chain, path)]
+            return self._versions_of(tx, history.of_path(tx, self._row.chain, path))
 
     def recent(self, limit: int = 50) -> list[Version]:
         """Return the latest changes of any file in this scope and its ancestors, newest first.
@@ -244,7 +244,7 @@ class ScopeReader(ScopeHandle):
                 found = history.recent(tx, self._row.chain, wanted)
                 shown = [past for past in found if not is_journal(past.path)][:limit]
                 if len(shown) == limit or len(found) < wanted:
-                    return [self._version_of(tx, past) for past in shown]
+                    return self._versions_of(tx, shown)
                 wanted *= 2
 
     def search(
@@ -339,7 +339,13 @@ class ScopeReader(ScopeHandle):
             return Stat(path, True, 0, 0, (), created_at, created_at, scope)  # noqa: FBT003
         return Stat(path, False, size, version, overlay.decode_tags(tags), created_at, modified_at, scope)  # noqa: FBT003
 
-    def _version_of(self, tx: Transaction, past: Past) -> Version:
+    def _versions_of(self, tx: Transaction, pasts: Sequence[Past]) -> list[Version]:
+        actors = actor_records.named(tx, (past.actor for past in pasts))
+        return [self._version_of(tx, past, actors) for past in pasts]
+
+    def _version_of(self, tx: Transaction, past: Past, actors: Mapping[int, Actor]) -> Version:
+        source = self._source_of(tx, past)
+        is_hidden = source is None and past.source is not None
         return Version(
             version=past.version,
             path=past.path,
@@ -348,8 +354,9 @@ class ScopeReader(ScopeHandle):
             tags=overlay.decode_tags(past.tags),
             created_at=past.created_at,
             scope=self._name_of(past.scope_id),
-            source=self._source_of(tx, past),
+            source=source,
             promotion=past.promotion,
+            actor=None if past.actor is None or is_hidden else actors.get(past.actor),
         )
 
     def _name_of(self, scope_id: int) -> str:

@@ -14,6 +14,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
+from pydantic_hivemind.base.acting import acting_alone
+from pydantic_hivemind.base.values import Actor
 from pydantic_hivemind.errors import InvalidOption, InvalidToken
 from pydantic_hivemind.hive.async_seam import perform
 from pydantic_hivemind.hive.scope import Scope
@@ -63,7 +65,9 @@ class TokenRoute(APIRoute):
             for name in sorted(unheeded & set(request.headers)):
                 raise InvalidOption(f"this operation does not support the header {name.title()}; omit it")
             bodies.limit(request.scope, LIMITS.get(self.name, MAX_JSON_BYTES))
-            return await answer(request)
+            # Who started the server does not act.
+            with acting_alone(Actor(token=request.state.caller[0].id)):
+                return await answer(request)
 
         return handle
 

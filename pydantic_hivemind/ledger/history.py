@@ -33,6 +33,8 @@ class Past(NamedTuple):
     promotion: str | None
     promoted: int | None
     created_at: float
+    actor: int | None = None
+    written_at: float | None = None
 
     @property
     def blocks(self) -> bool:
@@ -40,7 +42,10 @@ class Past(NamedTuple):
         return self.opaque or self.kind in (Kind.FILE, Kind.WHITEOUT)
 
 
-_COLUMNS = tuple(versions.c[name] for name in ("id", *Past._fields[1:]))
+_COLUMNS = tuple(versions.c[name] for name in ("id", *Past._fields[1:-2]))
+
+# What lies behind a file's bytes, which SQLite reads through: for lists of what was done only.
+_SHOWN = (*_COLUMNS, versions.c.actor, versions.c.written_at)
 
 # What was done to files; directories, and what a scope let go of again, are states only.
 _LISTED = or_(versions.c.kind == Kind.FILE.value, versions.c.action == "delete")
@@ -55,11 +60,11 @@ _STATES: Statement[[int]] = Statement(
 )
 _LIST: Statement[[int]] = Statement(
     lambda chain: (
-        _of_chain(chain, *_COLUMNS).where(versions.c.path == param("path"), _LISTED).order_by(versions.c.id.desc())
+        _of_chain(chain, *_SHOWN).where(versions.c.path == param("path"), _LISTED).order_by(versions.c.id.desc())
     )
 )
 _RECENT: Statement[[int]] = Statement(
-    lambda chain: _of_chain(chain, *_COLUMNS).where(_LISTED).order_by(versions.c.id.desc()).limit(param("limit"))
+    lambda chain: _of_chain(chain, *_SHOWN).where(_LISTED).order_by(versions.c.id.desc()).limit(param("limit"))
 )
 _ONE: Statement[[int]] = Statement(
     lambda chain: _of_chain(chain, *_COLUMNS, versions.c.data).where(versions.c.id == param("id"), _LISTED)

@@ -15,6 +15,7 @@ from zlib import crc32
 from sqlalchemy import Delete, ScalarSelect, bindparam, delete, false, func, insert, literal, null, select, update
 
 from pydantic_hivemind.base.paths import ancestors_of, below, parent_of
+from pydantic_hivemind.ledger import actor_records
 from pydantic_hivemind.ledger.columns import Key, Number
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
@@ -51,10 +52,10 @@ _UPDATE_HEAD = Statement(
 )
 _DELETE_HEAD = Statement(lambda: delete(heads).where(*_PATH))
 _DELETE_BELOW = Statement(lambda: delete(heads).where(*_BELOW))
-_INSERT_VERSION = Statement(lambda: insert_row(versions, numbered=True, without=("actor", "written_at")))
+_INSERT_VERSION = Statement(lambda: insert_row(versions, numbered=True, without=("written_at",)))
 _BURY_BELOW = Statement(
     lambda: insert(versions).from_select(
-        ["scope_id", "path", "kind", "opaque", "action", "size", "tags", "source", "promotion", "created_at"],
+        ["scope_id", "path", "kind", "opaque", "action", "size", "tags", "source", "promotion", "created_at", "actor"],
         select(
             heads.c.scope_id,
             heads.c.path,
@@ -66,6 +67,8 @@ _BURY_BELOW = Statement(
             param("source"),
             param("promotion"),
             param("now"),
+            # PostgreSQL is told its type: in a list of results it cannot guess it.
+            bindparam("actor", type_=Number),
         )
         .select_from(heads.outerjoin(versions, versions.c.id == heads.c.version))
         .where(*_BELOW),
@@ -150,6 +153,7 @@ def drop_below(tx: Transaction, scope_id: int, directory: str, cause: Cause) -> 
         "source": cause.source,
         "promotion": cause.promotion,
         "now": time.time(),
+        "actor": actor_records.current_id(tx),
     }
     tx.run(_BURY_BELOW, span | details)
     tx.run(_DELETE_BELOW, span)
@@ -197,6 +201,7 @@ def _log(tx: Transaction, head: Head, kind: Kind | None, cause: Cause, data: byt
         "created_at": head.modified_at,
         "data": data,
         "checksum": None if data is None else crc32(data),
+        "actor": actor_records.current_id(tx),
     }
     return cast(int, tx.rows(_INSERT_VERSION, values)[0][0])
 

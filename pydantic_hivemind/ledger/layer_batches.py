@@ -13,6 +13,7 @@ from sqlalchemy import (
     Delete,
     LargeBinary,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -117,7 +118,8 @@ def _insert_versions(count: int) -> ReturningInsert[Unpack[tuple[int, str]]]:
         "created_at": bindparam("now", type_=Float()),
         "data": func.coalesce(sql_cast(rows.c.data, LargeBinary()), copied.c.data),
         "checksum": func.coalesce(rows.c.checksum, copied.c.checksum),
-        "actor": written.c.actor,
+        # Who wrote it in the source, if it comes from there.
+        "actor": case((rows.c.written_as.is_(None), bindparam("actor", type_=Number)), else_=written.c.actor),
         "written_at": func.coalesce(written.c.written_at, written.c.created_at),
     }
     joined = rows.outerjoin(copied, copied.c.id == rows.c.copied).outerjoin(written, written.c.id == rows.c.written_as)
@@ -141,6 +143,8 @@ def _keep() -> Any:
         "created_at": bindparam("now", type_=Float()),
         "data": received.c.data,
         "checksum": received.c.checksum,
+        "actor": received.c.actor,
+        "written_at": received.c.written_at,
     }
     joined = (
         rows.join(own, (own.c.path == rows.c.value) & (own.c.scope_id == param("own_id")))
@@ -261,11 +265,13 @@ class LoggedAs:
         cause: From where they come.
         count: How many there are.
         after: A version number from before them.
+        actor: Who promotes.
     """
 
     cause: Cause
     count: int
     after: int
+    actor: int | None = None
 
     def values(self) -> dict[str, Value]:
         """Return it as columns of `versions`."""
@@ -276,7 +282,7 @@ class LoggedAs:
 def apply(tx: Transaction, scope_id: int, states: Sequence[NewState], logged: LoggedAs) -> None:
     """Make each path of a scope's own layer what it is to be, and log it; each state has an action of its own."""
     now = time.time()
-    shared = {"scope_id": scope_id, **logged.values()}
+    shared = {"scope_id": scope_id, "actor": logged.actor, **logged.values()}
     made: dict[str, int] = {}
     for batch in batches(_STATE, [_logged(state) for state in states]):
         rows = tx.rows(_INSERT_VERSIONS, shared | batch.values, batch.count)

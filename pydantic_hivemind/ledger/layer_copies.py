@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, case, false, func, insert, select
 from sqlalchemy.types import Float, Integer, Text
 
+from pydantic_hivemind.ledger import actor_records
 from pydantic_hivemind.ledger.columns import Number
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.given_rows import given_paths, paths_of
@@ -73,6 +74,7 @@ def _bury() -> Any:
         "size": bindparam("nothing", type_=Number),
         "tags": func.coalesce(content.c.tags, "[]"),
         "created_at": bindparam("now", type_=Float()),
+        "actor": bindparam("actor", type_=Number),
     }
     joined = paths.join(heads, (heads.c.path == paths.c.value) & (heads.c.scope_id == param("scope_id"))).outerjoin(
         content, content.c.id == heads.c.version
@@ -100,6 +102,7 @@ def drop(tx: Transaction, scope_id: int, paths: Sequence[str], cause: Cause) -> 
     if not paths:
         return
     given = paths_of(paths)
-    tx.run(_BURY, {"paths": given, "scope_id": scope_id, "action": cause.action, "nothing": 0, "now": time.time()})
+    values: dict[str, Value] = {"nothing": 0, "now": time.time(), "actor": actor_records.current_id(tx)}
+    tx.run(_BURY, {"paths": given, "scope_id": scope_id, "action": cause.action, **values})
     tx.run(DELETE_HEADS, {"paths": given, "of_scope": scope_id})
     prune(tx, scope_id, paths)

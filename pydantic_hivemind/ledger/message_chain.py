@@ -6,6 +6,7 @@ stored, all turns before it are stored too.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from sqlalchemy import Select, and_, delete, literal, or_, select
 from sqlalchemy.sql.dml import ReturningDelete
 from typing_extensions import Unpack
 
+from pydantic_hivemind.ledger import actor_records
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, fill, insert_row, param, slots
 from pydantic_hivemind.ledger.schema import checkpoints, conversations, messages, turns
@@ -67,7 +69,7 @@ _POSITION = Statement(lambda: select(turns.c.position).where(*_AT))
 _HAS_MESSAGE = Statement(
     lambda: select(literal(1)).where(messages.c.scope_id == _SCOPE, messages.c.hash == param("hash"))
 )
-_INSERT_TURN = Statement(lambda: insert_row(turns, without=("actor", "created_at")))
+_INSERT_TURN = Statement(lambda: insert_row(turns))
 _INSERT_MESSAGE = Statement(lambda: insert_row(messages, without=("instructions", "uses")))
 
 
@@ -134,6 +136,8 @@ def store(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> None:
             "previous": turn.previous,
             "message": turn.message,
             "position": turn.position,
+            "actor": actor_records.current_id(tx),
+            "created_at": time.time(),
         }
         tx.run(_INSERT_TURN, values)
 

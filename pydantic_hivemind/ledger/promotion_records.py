@@ -6,6 +6,7 @@ import time
 
 from sqlalchemy import update
 
+from pydantic_hivemind.ledger import actor_records
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, insert_row, param
 from pydantic_hivemind.ledger.schema import promotions
@@ -14,7 +15,6 @@ from pydantic_hivemind.ledger.scopes import ScopeRow
 LATER = (
     "plan",
     "note",
-    "actor",
     "decided_by",
     "decided_at",
     "decision_note",
@@ -28,7 +28,7 @@ _REVERT = Statement(
     lambda: (
         update(promotions)
         .where(promotions.c.id == param("of_id"), promotions.c.scope_id == param("of_scope"))
-        .values(state="reverted", reverted_at=param("now"))
+        .values(state="reverted", reverted_at=param("now"), reverted_by=param("actor"))
     )
 )
 
@@ -45,9 +45,18 @@ def add(tx: Transaction, id: str, *, target_id: int, source: ScopeRow, selection
         changes: How many paths of the receiving scope it changed.
     """
     values = {"id": id, "scope_id": target_id, "state": "made", "source_id": source.id, "source": source.name}
-    tx.run(_INSERT, {**values, "selection": selection, "changes": changes, "created_at": time.time()})
+    tx.run(
+        _INSERT,
+        {
+            **values,
+            "selection": selection,
+            "changes": changes,
+            "created_at": time.time(),
+            "actor": actor_records.current_id(tx),
+        },
+    )
 
 
 def mark_reverted(tx: Transaction, scope_id: int, id: str) -> None:
     """Note that a promotion into a scope was taken back; older ones have no row."""
-    tx.run(_REVERT, {"of_id": id, "of_scope": scope_id, "now": time.time()})
+    tx.run(_REVERT, {"of_id": id, "of_scope": scope_id, "now": time.time(), "actor": actor_records.current_id(tx)})

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, delete, or_, select, tuple_
 from typing_extensions import Unpack
 
+from pydantic_hivemind.ledger import actor_records
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
 from pydantic_hivemind.ledger.schema import scopes, tokens
@@ -84,7 +85,7 @@ _WITHIN = Statement(
         or_(tokens.c.scope_id == param("ancestor"), tokens.c.scope_id.in_(descendants())),
     )
 )
-_INSERT = Statement(lambda: insert_row(tokens, without=("hash", "narrowed", "label", "actor")))
+_INSERT = Statement(lambda: insert_row(tokens, without=("hash", "narrowed", "label")))
 _DELETE = Statement(lambda: delete(tokens).where(tokens.c.id == param("id")))
 _PURGE = Statement(lambda: delete(tokens).where(tokens.c.expires_at <= param("now")))
 
@@ -128,7 +129,17 @@ def store(tx: Transaction, token: TokenRow) -> None:
     """Keep a new token, and let go of those that have ended."""
     tx.run(_PURGE, {"now": token.created_at})
     times = {"created_at": token.created_at, "expires_at": token.expires_at}
-    tx.run(_INSERT, {"id": token.id, "scope_id": token.scope_id, "can": token.can, "made_by": token.made_by, **times})
+    tx.run(
+        _INSERT,
+        {
+            "id": token.id,
+            "scope_id": token.scope_id,
+            "can": token.can,
+            "made_by": token.made_by,
+            "actor": actor_records.current_id(tx),
+            **times,
+        },
+    )
 
 
 def forget(tx: Transaction, id: str) -> bool:

@@ -16,10 +16,17 @@ TOKEN = "hivemind_token"  # noqa: S105 (its place)
 
 @dataclass(frozen=True)
 class Caller:
-    """A workspace, and what the caller may do there."""
+    """A workspace, and what the caller may do there.
+
+    Attributes:
+        scope: The workspace.
+        can: The permitted actions.
+        token: Id of the token, if there is one.
+    """
 
     scope: Scope
     can: frozenset[Action]
+    token: str | None = None
 
 
 FindCaller = Callable[[Any], Caller]
@@ -50,7 +57,7 @@ def by_token(tokens: Tokens, token: str, can: Collection[Action] | None) -> Find
 
     def find(_: object) -> Caller:
         grant = tokens.verify(token)
-        return Caller(tokens.scope(grant), grant.can & most)
+        return Caller(tokens.scope(grant), grant.can & most, grant.id)
 
     return find
 
@@ -60,7 +67,7 @@ def by_request(tokens: Tokens) -> FindCaller:
 
     def find(request: Any) -> Caller:
         grant = tokens.verify(request.scope["state"][TOKEN])
-        return Caller(tokens.scope(grant), grant.can)
+        return Caller(tokens.scope(grant), grant.can, grant.id)
 
     return find
 

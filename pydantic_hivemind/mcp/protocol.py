@@ -13,7 +13,9 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
+from pydantic_hivemind.base.acting import acting_alone, current_actor, shown
 from pydantic_hivemind.base.validation import reasons
+from pydantic_hivemind.base.values import Actor
 from pydantic_hivemind.errors import HivemindError, InvalidOption, NotAllowed, StoreError
 from pydantic_hivemind.hive.async_seam import on_thread
 from pydantic_hivemind.hive.scope import Scope
@@ -117,6 +119,14 @@ class _Answers:
     ) -> types.ReadResourceResult:
         return await self._asked(context, lambda caller: resources.content(_readable(caller), params.uri))
 
+    def _act(self, context: _Context, work: Callable[[Caller], _Answer]) -> _Answer:
+        """Do it in the name of the caller and their client."""
+        caller = self._find_caller(context.request)
+        actor = current_actor() if context.request is None else None
+        user = None if actor is None else actor.user
+        with acting_alone(Actor(token=caller.token, user=user, agent=_client_of(context))):
+            return work(caller)
+
     async def _asked(self, context: _Context, work: Callable[[Caller], _Answer]) -> _Answer:
         """As `_work`, for what is no tool: an error is one of the protocol."""
         try:
@@ -128,7 +138,7 @@ class _Answers:
     async def _work(self, context: _Context, work: Callable[[Caller], _Answer]) -> _Answer:
         """Do what a caller asked for, on a thread; whatever goes wrong is a `HivemindError`."""
         try:
-            return await on_thread(lambda: work(self._find_caller(context.request)))
+            return await on_thread(self._act, context, work)
         except HivemindError as error:
             if answer_of(error).is_server_fault:
                 _log.exception("%s failed", context.method)
@@ -155,6 +165,12 @@ def _called(caller: Caller, params: types.CallToolRequestParams) -> str:
     except ValidationError as error:
         raise InvalidOption(reasons(error.errors(include_input=False, include_url=False))) from None
     return call.run(caller.scope)
+
+
+def _client_of(context: _Context) -> str | None:
+    """Return the name of the client, as it says."""
+    params = context.session.client_params
+    return None if params is None else shown(params.client_info.name)
 
 
 def _readable(caller: Caller) -> Scope:

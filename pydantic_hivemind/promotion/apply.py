@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.base.values import PromotionReport
 from pydantic_hivemind.ledger import (
+    actor_records,
     idempotency,
     layer_batches,
     layer_copies,
@@ -139,7 +140,8 @@ def _write(tx: Transaction, promotion: Promotion, facts: Facts, plan: Plan) -> N
     copied = {change.path for change in plan.changes if _is_copy(change, own.get(change.path))}
     others = [_state(change) for change in plan.changes if change.path not in copied]
     cause = Cause("promote", promotion.source.name, promotion.id)
-    logged = LoggedAs(cause, len(plan.changes), after=facts.watermarks[promotion.level])
+    actor = actor_records.current_id(tx)
+    logged = LoggedAs(cause, len(plan.changes), after=facts.watermarks[promotion.level], actor=actor)
     layer_copies.copy(tx, target, source, sorted(copied), logged)
     layer_batches.apply(tx, target, others, logged)
     layer_batches.add_bases(tx, target, plan.bases)
@@ -172,7 +174,8 @@ def _state(change: LayerChange) -> NewState:
     before, after = change.before, change.after
     if after is None:
         assert before is not None
-        return NewState(change.path, None, tags=before.tags or "[]", action="delete")
+        tags = before.tags or "[]"
+        return NewState(change.path, None, tags=tags, action="delete", written_as=change.written_as)
     content = change.content
     return NewState(
         change.path,

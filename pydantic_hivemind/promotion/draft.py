@@ -105,8 +105,13 @@ class Draft:
             self._make_parents(path)
             self._make_directory(path)
 
-    def remove(self, path: str) -> None:
-        """Remove a file, or a directory and everything in it. What lower scopes have there is hidden."""
+    def remove(self, path: str, written_as: int | None = None) -> None:
+        """Remove a file, or a directory and everything in it. What lower scopes have there is hidden.
+
+        Args:
+            path: The path.
+            written_as: The source's version that says who removed it.
+        """
         seen, own = self.find(path), self._own.get(path)
         if seen is None:
             return
@@ -116,16 +121,17 @@ class Draft:
             if lower is not None and lower.kind == Kind.DIRECTORY:
                 hidden = merge_bases.seen_inside(self._subtree(path), self.scope_id, self._bases, path)
             for inside in self._range(0, path):
-                self._drop(inside)
+                self._drop(inside, written_as)
         if lower is not None:
             self._make_parents(path)
             origin = own.origin if own is not None else lower.version if lower.kind == Kind.FILE else None
-            self._store(self._new(path, Kind.WHITEOUT, origin=origin, tags=seen.tags or "[]"))
+            grave = self._new(path, Kind.WHITEOUT, origin=origin, tags=seen.tags or "[]")
+            self._store(grave, written_as=written_as)
             self._new_bases.setdefault(path, set()).update(hidden)
             if own is None and lower.kind == Kind.FILE:
                 self._inherit(lower)
         elif own is not None:
-            self._drop(path)
+            self._drop(path, written_as)
 
     def changes(self) -> list[LayerChange]:
         """Return what became of each path, in their order."""
@@ -159,10 +165,10 @@ class Draft:
         self._own[head.path] = head
         self._content[head.path] = (content, written_as)
 
-    def _drop(self, path: str) -> None:
+    def _drop(self, path: str, written_as: int | None) -> None:
         del self._own[path]
         del self._sorted[0][bisect_left(self._sorted[0], path)]
-        self._content[path] = (None, None)
+        self._content[path] = (None, written_as)
         self._new_bases.pop(path, None)
 
     def _inherit(self, lower: Head) -> None:

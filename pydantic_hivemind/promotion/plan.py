@@ -156,11 +156,11 @@ class _Planner:
         base = self._ancestry.base(head, seen)
         blocker = self.draft.file_above(path)
         if blocker is not None and self._was_removed(blocker):
-            self._remove(blocker.path)
+            self._remove(blocker.path, head)
             blocker = None
         elif seen is not None and seen.kind == Kind.DIRECTORY and base is None and not self._has_newer(path, head):
             # The directory that the source removed, as it was then.
-            self._remove(path)
+            self._remove(path, head)
             seen = None
         if blocker is not None or (seen is not None and seen.kind == Kind.DIRECTORY):
             # A file on one side stands where the other has a directory.
@@ -229,13 +229,13 @@ class _Planner:
             self.steps.append(Skip(path))
         elif seen.kind == Kind.DIRECTORY:
             if self._remove_inside(head, spare=frozenset()):
-                self._remove(path)
+                self._remove(path, head)
         else:
             unchanged = self._ancestry.is_unchanged(base, seen)
             if not unchanged:
                 self._clash(head, base, self._contents.of(seen.version))
             if unchanged or self._rules.on_conflict == "take_source":
-                self._remove(path)
+                self._remove(path, head)
 
     def _directory(self, head: Head, inside: Sequence[Head]) -> None:
         path = head.path
@@ -243,7 +243,7 @@ class _Planner:
         obstacle = self.draft.file_above(path) or seen
         if obstacle is not None and obstacle.kind == Kind.FILE:
             if self._was_removed(obstacle):
-                self._remove(obstacle.path)
+                self._remove(obstacle.path, head)
                 seen = self.draft.find(path)
             elif any(other.kind == Kind.FILE for other in inside):
                 return  # Each file in it meets the same obstacle and reports it.
@@ -280,7 +280,7 @@ class _Planner:
         self._clash(head, base, ours, stands_elsewhere=True)
         if self._rules.on_conflict != "take_source":
             return
-        self._remove(obstacle)
+        self._remove(obstacle, head)
         if head.kind == Kind.DIRECTORY:
             self.draft.make_dir(head.path)
             self.steps.append(MakeDirectory(head.path, is_empty=True))
@@ -307,15 +307,16 @@ class _Planner:
                 self.steps.append(Clash(other.path, None, self._contents.of(other.version), None))
             if holding and other.path not in holding and gone.isdisjoint(ancestors_of(other.path)):
                 gone.add(other.path)
-                self._remove(other.path)
+                self._remove(other.path, head)
         return not kept
 
-    def _remove(self, path: str) -> None:
+    def _remove(self, path: str, head: Head) -> None:
+        """Remove what the target has at a path, which is what the source's head stands for."""
         there = self.draft.find(path)
         inside = self.draft.inside(path) if there is not None and there.kind == Kind.DIRECTORY else []
         both = (*inside, *((there,) if there is not None else ()))
         files = (other for other in both if other.kind == Kind.FILE and not is_journal(other.path))
-        self.draft.remove(path)
+        self.draft.remove(path, head.version)
         if not is_journal(path):
             self.steps.append(Remove(path, tuple(files)))
 

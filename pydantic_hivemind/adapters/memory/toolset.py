@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic_ai import ModelRetry, RunContext
-from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset
 
 from pydantic_hivemind.adapters.memory.notes import add, add_in_branch, file_name
+from pydantic_hivemind.adapters.pydantic_ai.run_actor import RunActor
 from pydantic_hivemind.adapters.pydantic_deep.run_scope import Branch, RunScope, scope_of_run
 from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.text_content import searched_text
@@ -134,7 +134,7 @@ class HivemindToolset(FunctionToolset[Any]):
 
 
 @dataclass
-class HivemindSearch(AbstractCapability[Any]):
+class HivemindSearch(RunActor):
     """A capability with the tools of `HivemindToolset`: `create_deep_agent(capabilities=[HivemindSearch()])`.
 
     Its `search_memory` replaces the harness's tool of that name, which searches the agent's own notes for words.

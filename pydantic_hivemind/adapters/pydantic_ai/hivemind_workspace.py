@@ -25,6 +25,7 @@ from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.adapters.pydantic_ai.file_tools import FileTools
 from pydantic_hivemind.adapters.pydantic_ai.layered_workspace import layered
 from pydantic_hivemind.adapters.pydantic_ai.refs import PROVIDER, scope_name, scope_ref, split_ref
+from pydantic_hivemind.adapters.pydantic_ai.run_actor import RunActor
 from pydantic_hivemind.adapters.pydantic_ai.scope_workspace import ScopeWorkspace
 from pydantic_hivemind.hive.async_hivemind import AsyncHivemind, sync_hive
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
@@ -40,7 +41,7 @@ can write any ref into them, so refs must name nothing else and must not be gues
 
 
 @dataclass
-class HivemindWorkspace(AbstractCapability[Any]):
+class HivemindWorkspace(RunActor):
     """A capability that gives each run of an agent the workspace of its scope.
 
     The scope comes from the run's dependencies: `deps.backend` is a `HivemindBackend` or a session. A ref in a message

@@ -205,6 +205,7 @@ def _of_version(version: Version) -> tuple[object, ...]:
         version.promotion,
         version.size,
         ", ".join(version.tags),
+        version.actor,
     )
 
 
@@ -220,6 +221,8 @@ def _entries(versions: list[Version], *, with_path: bool) -> Text:
         entries.append(Text(output.printable("  ".join(entry)), "bold"))
         done = f"{output.moment(version.created_at)}  {version.action} in {version.scope}"
         entries.append(Text(output.printable(f"    {done}")))
+        if version.actor is not None:
+            entries.append(Text(output.printable(f"    by {version.actor}")))
         if version.source is not None:
             came = f"    from {version.source}, promotion {version.promotion}"
             entries.append(Text(output.printable(came)))

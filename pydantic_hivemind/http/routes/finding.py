@@ -113,12 +113,17 @@ def history(scope: Readable, grant: TheGrant, paging: Paging, path: ThePath) -> 
     """The kept versions of a path, newest first.
 
     Where a promotion came from is said of workspaces of the caller's own chain, and to an admin of those under it and
-    of those that promoted to it.
+    of those that promoted to it. Who wrote a version is said of what was written in the workspace itself, and to an
+    admin of the others.
     """
     names = chain_of(scope)
 
     def told(version: Version) -> Version:
-        return version if "admin" in grant.can or version.source in names else replace(version, source=None)
+        if "admin" in grant.can:
+            return version
+        is_own = version.scope == scope.name and version.source is None
+        source = version.source if version.source in names else None
+        return replace(version, source=source, actor=version.actor if is_own else None)
 
     return paging.page(map(told, scope.history(path)), lambda version: (-version.version,))
 

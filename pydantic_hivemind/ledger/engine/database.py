@@ -13,6 +13,7 @@ from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.engine.interfaces import DBAPICursor
 from typing_extensions import Self
 
+from pydantic_hivemind.base.values import Actor
 from pydantic_hivemind.errors import LedgerTooNew, StoreBusy
 from pydantic_hivemind.ledger.engine.driver import Driver
 from pydantic_hivemind.ledger.engine.interruption import Interruption, interruption
@@ -24,7 +25,17 @@ from pydantic_hivemind.ledger.schema import REVISION
 class Transaction:
     """Runs statements on one connection while it is entered, once. Each sees the database at a moment of its own."""
 
-    __slots__ = ("_call", "_connections", "_cursor", "_dialect", "_driver", "abandoned", "connection")
+    __slots__ = (
+        "_call",
+        "_connections",
+        "_cursor",
+        "_dialect",
+        "_driver",
+        "abandoned",
+        "added_actors",
+        "connection",
+        "known_actors",
+    )
 
     connection: PoolProxiedConnection
 
@@ -34,6 +45,9 @@ class Transaction:
         self._dialect = driver.dialect
         self._call: Interruption | None = None
         self.abandoned = False
+        # Ids of actors: those that are committed, of the whole process, and those that this transaction added.
+        self.known_actors = driver.known_actors
+        self.added_actors: dict[Actor, int] = {}
 
     def __enter__(self) -> Self:
         self.connection = self._connections.take()

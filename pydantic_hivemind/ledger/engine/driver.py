@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.engine import Dialect
 
+from pydantic_hivemind.base.values import Actor
 from pydantic_hivemind.errors import HivemindError
 
 Cursor = Any
@@ -31,6 +32,9 @@ class Driver(Protocol):
     loop_read_bytes: int | None
     """Maximum size of a file that may be read on an event loop's thread, in bytes; `None` if any read may wait for a
     network or a lock."""
+
+    known_actors: dict[Actor, int]
+    """Ids of actors that are in the database, as far as this process has seen."""
 
     begin_snapshot: str
     """Statement that begins a read-only transaction in which all statements see the same state."""

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from pydantic_hivemind.base.values import Actor
 from pydantic_hivemind.errors import (
     HivemindError,
     InvalidOption,
@@ -58,6 +59,7 @@ class PostgresDriver:
     begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
     def __init__(self, url: str) -> None:
+        self.known_actors: dict[Actor, int] = {}
         self._psycopg = _psycopg()
         self.patience: float = BUSY_SECONDS
         # Parameters are given by name, as to SQLite.

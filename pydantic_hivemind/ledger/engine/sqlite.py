@@ -17,6 +17,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pydantic_hivemind.base.store_permissions import make_directory, make_file
+from pydantic_hivemind.base.values import Actor
 from pydantic_hivemind.errors import (
     HivemindError,
     InvalidOption,
@@ -60,6 +61,7 @@ class SqliteDriver:
     begin_snapshot = "BEGIN"
 
     def __init__(self, directory: Path, durability: Durability) -> None:
+        self.known_actors: dict[Actor, int] = {}
         if durability not in get_args(Durability):
             raise InvalidOption(f"unknown durability {durability!r}; use one of {', '.join(get_args(Durability))}")
         self.directory: Path | None = directory
