@@ -23,6 +23,7 @@ VERBS = set(
 
 RAISE_NOTHING = {
     "adapters.pydantic_ai.hivemind_workspace.HivemindWorkspace.get_wrapper_toolset",
+    "adapters.pydantic_ai.run_actor.RunActor.wrap_run",
     "base.values.Hits.copy",
     "testing.scripting.scripted_model",
     "adapters.backends.scope_backend.HivemindBackend.exists",

@@ -18,7 +18,7 @@ from pydantic_hivemind.ledger.schema import actors
 _COLUMNS = (actors.c.token_id, actors.c.user_id, actors.c.agent, actors.c.run_id)
 _NAMES = ("token_id", "user_id", "agent", "run_id")
 
-MAX_KNOWN_ACTORS = 4096
+KNOWN_ACTORS = 4096
 """Most ids of actors that a process remembers: as many runs may be under way."""
 
 BATCH = 500
@@ -64,7 +64,7 @@ def id_of(tx: Transaction, actor: Actor) -> int:
     rows = tx.rows(_FIND, {"hash": mark})
     if rows:
         # Committed: what this transaction added is in the other dict.
-        if len(tx.known_actors) >= MAX_KNOWN_ACTORS:
+        if len(tx.known_actors) >= KNOWN_ACTORS:
             tx.known_actors.clear()
         found = tx.known_actors[actor] = cast(int, rows[0][0])
         return found

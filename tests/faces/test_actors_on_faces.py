@@ -59,4 +59,3 @@ async def test_mcp(project, tokens):
     assert (by_user.user, by_user.token) == ("ada", None)
     assert by_token.token == tokens.verify(token).id
     assert by_token.agent, "the name of the client"
-

@@ -20,6 +20,7 @@ INSIDE = reasons(
         "hands out an object of another library": "collection conversation workspace",
         "finds what another operation finds": "session grep_by_file",
         "is part of `read` or `write_bytes`": "read_bytes read_text write_text",
+        "is for a process that unpickles scopes": "register",
     }
 )
 """What no face has, and why."""
