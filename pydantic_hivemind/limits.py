@@ -100,8 +100,8 @@ MAX_TAG_CHARS = 128
 """Maximum length of a tag, in characters."""
 
 MAX_INDEXED_BYTES = 1 << 20
-"""Maximum size of a file that is indexed for search, in bytes, if its mount sets no other limit. A megabyte of text is
-a book; larger files are data or logs."""
+"""How much of a file is indexed for search, in bytes, if its mount sets no other limit. A megabyte of text is a book;
+larger files are data or logs, of which the beginning and the end are searched."""
 
 MAX_NOTE_NAME_CHARS = 80
 """Maximum length of the name of a file of notes that an agent names, in characters."""

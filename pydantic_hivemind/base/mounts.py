@@ -20,8 +20,8 @@ class Mount:
         prefix: Absolute path of a directory. The longest matching prefix applies; of equal prefixes, the last.
         collection: Name of the collection, such as `memory`, `plans`, `evicted` or `files`.
         union: Whether a merge keeps the additions of both sides, as for notes that grow by appending.
-        indexed_bytes: Size limit of a text file that is indexed for search, in bytes; 0 indexes nothing. Binary files
-            are never indexed.
+        indexed_bytes: How much of a text file is indexed for search, in bytes; of a larger file the beginning and the
+            end are, half each, and `Hits.partial` names it. 0 indexes nothing. Binary files are never indexed.
         promotes: Whether its files travel with a promotion. If not, they stay behind, unless `also=` of the promotion
             names them.
     """

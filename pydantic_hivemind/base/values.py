@@ -142,11 +142,14 @@ class Hits(list[Hit]):
 
     Attributes:
         degraded: Why the search used the lexical ranking only; `None` if it used both.
+        partial: Paths of the files that are too large to be searched as a whole: of these the beginning and the end
+            are. How much that is, `Mount.indexed_bytes` says.
     """
 
-    def __init__(self, hits: Iterable[Hit] = (), degraded: str | None = None) -> None:
+    def __init__(self, hits: Iterable[Hit] = (), degraded: str | None = None, partial: tuple[str, ...] = ()) -> None:
         super().__init__(hits)
         self.degraded = degraded
+        self.partial = partial
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Hit: ...
@@ -157,7 +160,9 @@ class Hits(list[Hit]):
     def __getitem__(self, index: SupportsIndex | slice) -> Hit | Hits:
         """Return a hit, or some of the hits, of which the same is true."""
         return (
-            Hits(super().__getitem__(index), self.degraded) if isinstance(index, slice) else super().__getitem__(index)
+            Hits(super().__getitem__(index), self.degraded, self.partial)
+            if isinstance(index, slice)
+            else super().__getitem__(index)
         )
 
     def copy(self) -> Hits:

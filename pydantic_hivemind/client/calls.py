@@ -6,6 +6,7 @@ Each operation is a generator that yields requests, receives their responses, an
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -186,7 +187,8 @@ def search(
     }
     answer = yield Ask("POST", "search", json={**asked, "chain": chain})
     degraded = answer.headers.get("hivemind-degraded")
-    hits = Hits(many(Hit, answer), None if degraded is None else unquote(degraded))
+    partial: list[str] = json.loads(unquote(answer.headers.get("hivemind-partial", "[]")))
+    hits = Hits(many(Hit, answer), None if degraded is None else unquote(degraded), tuple(partial))
     if hits.degraded is not None:
         warnings.warn(f"the search used the lexical ranking only: {hits.degraded}", SearchDegraded, stacklevel=2)
     return hits

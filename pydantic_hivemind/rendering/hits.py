@@ -12,16 +12,28 @@ from pydantic_hivemind.rendering.patches import printable
 WORDS_ONLY = "(The meaning could not be looked for just now. Other words may find more.)"
 """Note added to a result for which the embedder failed."""
 
+_MOST_NAMED = 5
+"""Maximum number of files that such a sentence names."""
+
 _LEAST_SHOWN = 40
 """Minimum length of a truncated passage, in characters."""
 
 
 def annotated(answer: str, found: Hits) -> str:
-    """Return a result with notes if the embedder failed, or if some of the text could not be decoded."""
+    """Return a result with notes: if the embedder failed, if not all was searched, or some text not decoded."""
     notes = [WORDS_ONLY] if found.degraded is not None else []
+    if found.partial:
+        notes.append(partly(found.partial))
     if REPLACED in answer:
         notes.append(NOT_UTF8)
     return "\n\n".join([answer, *notes])
+
+
+def partly(paths: Sequence[str]) -> str:
+    """Return a sentence that names files of which only the beginning and the end were searched."""
+    named = ", ".join(map(printable, paths[:_MOST_NAMED]))
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    return f"(Only the beginning and the end were searched of {named}{more}: look for words in the rest with grep.)"
 
 
 def as_text(hits: Sequence[Hit], own: str) -> str:

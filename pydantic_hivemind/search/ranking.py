@@ -64,18 +64,19 @@ class Search:
     def run(self, query: str) -> Hits:
         """Return the best passages for a query, best first; without a query, those of the latest changed files."""
         if not query.strip():
-            return Hits(self._newest())
+            return self._newest()
         vector: Vectors | None = None
         try:
             vector = self.indexer.embedder.embed_query(query[:MAX_QUERY_CHARS])
             found = self._answer(query, vector, embed=True)
         except EmbeddingError as error:
             self.indexer.note(error)
-            return Hits(self._answer(query, vector, embed=False), degraded=str(error))
+            found = self._answer(query, vector, embed=False)
+            return Hits(found, degraded=str(error), partial=found.partial)
         self.indexer.note(None)
-        return Hits(found)
+        return found
 
-    def _answer(self, query: str, vector: Vectors | None, *, embed: bool) -> list[Hit]:
+    def _answer(self, query: str, vector: Vectors | None, *, embed: bool) -> Hits:
         try:
             with self.indexer.current(self.database, self.chain, embed=embed) as (tx, indexes):
                 return self._ranked(tx, indexes, terms(query), vector)
@@ -86,7 +87,7 @@ class Search:
             self.indexer.discard(unusable.index)
         return self._answer(query, vector, embed=embed)
 
-    def _newest(self) -> list[Hit]:
+    def _newest(self) -> Hits:
         with self.indexer.current(self.database, self.chain, embed=False) as (tx, indexes):
             masks = self._masks(indexes)
             found = [
@@ -102,11 +103,11 @@ class Search:
                 for ordinal in range(len(document.passages))
             )
             found_last = [Fused(key, 0.0, ()) for key in islice(keys, min(self.limit, sys.maxsize))]
-            return self._hits(tx, indexes, found_last, {})
+            return Hits(self._hits(tx, indexes, found_last, {}), partial=_partial(indexes, masks))
 
     def _ranked(
         self, tx: Transaction, indexes: Sequence[ScopeIndex], words: Sequence[str], vector: Vectors | None
-    ) -> list[Hit]:
+    ) -> Hits:
         masks = self._masks(indexes)
         matches = [index.lexical.match(words) for index in indexes]
         statistics = sum((match.statistics for match in matches), Statistics())
@@ -130,7 +131,7 @@ class Search:
         fused = fuse(dense, lexical, limit)
         if vector is not None:
             dense |= self._similarities(tx, indexes, [one.key for one in fused if one.key not in dense], vector)
-        return self._hits(tx, indexes, fused, dense)
+        return Hits(self._hits(tx, indexes, fused, dense), partial=_partial(indexes, masks))
 
     def _similarities(
         self, tx: Transaction, indexes: Sequence[ScopeIndex], keys: Sequence[Key], vector: Vectors
@@ -203,6 +204,13 @@ class _Unusable(Exception):
 
 class _Changed(_Unusable):
     """The collections of a scope do not match its index, or another process has them."""
+
+
+def _partial(indexes: Sequence[ScopeIndex], masks: Sequence[Callable[[str], bool]]) -> tuple[str, ...]:
+    """Return the visible files of which the beginning and the end are searched, sorted by path."""
+    return tuple(
+        sorted(path for index, mask in zip(indexes, masks, strict=True) for path in index.partial if mask(path))
+    )
 
 
 def _floor(found: Mapping[Key, float], count: int) -> float:

@@ -15,7 +15,7 @@ from pydantic_hivemind.ledger.overlay import Head
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.merging.operation_log import is_journal
 from pydantic_hivemind.search.text.bm25 import LexicalIndex
-from pydantic_hivemind.search.text.chunking import Chunk, headings, split
+from pydantic_hivemind.search.text.chunking import Chunk, headings, parts, split
 from pydantic_hivemind.search.vectors.embedding import Vectors
 from pydantic_hivemind.search.vectors.exact import Dense
 
@@ -52,6 +52,7 @@ class ScopeIndex:
         lock: Held while the index is used; `embedding` is held while vectors are computed.
         layer: The scope's own heads by path, which mask those of its ancestors.
         documents: Its searchable files, by path.
+        partial: Paths of those of which the beginning and the end are searched.
         lexical: Their lexical index.
         dense: Their vectors, as far as they are in memory.
         pending: Text of the chunks that need a vector.
@@ -70,6 +71,7 @@ class ScopeIndex:
         self.embedding = Lock()
         self.layer: dict[str, Head] = {}
         self.documents: dict[str, Document] = {}
+        self.partial: set[str] = set()
         self.lexical = LexicalIndex()
         self.dense = Dense()
         self.pending: dict[bytes, str] = {}
@@ -110,8 +112,8 @@ class ScopeIndex:
 
     def _is_searched(self, head: Head) -> bool:
         """Return whether a head is a file that can have passages. Operation logs of memory are not searched."""
-        small = head.kind == Kind.FILE and head.size <= self._mounts.of(head.path).indexed_bytes
-        return small and not is_journal(head.path)
+        is_indexed = head.kind == Kind.FILE and self._mounts.of(head.path).indexed_bytes > 0
+        return is_indexed and not is_journal(head.path)
 
     def add(self, vectors: Mapping[bytes, Vectors], *, kept: bool = True) -> None:
         """Add vectors of pending chunks."""
@@ -143,25 +145,37 @@ class ScopeIndex:
         )
 
     def _take(self, head: Head, data: bytes) -> None:
+        mount = self._mounts.of(head.path)
         text = searched_text(data)
-        start = 0
+        searched = parts(text, mount.indexed_bytes) if text is not None else []
         chunks: list[Chunk] = []
+        above: list[str] = []
         passages: list[Passage] = []
-        for chunk in split(text) if text is not None else ():
-            # Blank ones say nothing: embedders refuse them, or make zeros of them.
-            if not chunk.text.isspace():
-                hash = blake2b(chunk.text.encode(), digest_size=HASH_BYTES).digest()
-                passages.append(Passage(hash, start, start + len(chunk.text), chunk.first_line, chunk.last_line))
-                chunks.append(chunk)
-            start += len(chunk.text)
+        for part in searched:
+            start, lines = part.start, part.first_line - 1
+            found: list[Chunk] = []
+            for chunk in split(part.text):
+                # Blank ones say nothing: embedders refuse them, or make zeros of them.
+                if not chunk.text.isspace():
+                    hash = blake2b(chunk.text.encode(), digest_size=HASH_BYTES).digest()
+                    end = start + len(chunk.text)
+                    passages.append(Passage(hash, start, end, lines + chunk.first_line, lines + chunk.last_line))
+                    found.append(chunk)
+                start += len(chunk.text)
+            chunks += found
+            above += headings(found)
         if not passages:
             self._forget(head.path)
             return
+        if len(searched) > 1:
+            self.partial.add(head.path)
+        else:
+            self.partial.discard(head.path)
         old = self.documents.get(head.path)
         document = self.documents[head.path] = Document(head, tuple(passages))
         # What all files of a mount are called by says nothing of one.
-        name = head.path.removeprefix(self._mounts.of(head.path).prefix)
-        self.lexical.replace(head.path, [chunk.text for chunk in chunks], headings(chunks), name=name)
+        name = head.path.removeprefix(mount.prefix)
+        self.lexical.replace(head.path, [chunk.text for chunk in chunks], above, name=name)
         self._gone(self.dense.replace(head.path, old.hashes() if old else (), document.hashes()))
         if not self.is_stored(head.path):
             for passage, chunk in zip(passages, chunks, strict=True):
@@ -170,6 +184,7 @@ class ScopeIndex:
                     self.pending[passage.hash] = chunk.text
 
     def _forget(self, path: str) -> None:
+        self.partial.discard(path)
         old = self.documents.pop(path, None)
         if old is not None:
             self.lexical.remove(path)

@@ -15,6 +15,7 @@ from pydantic_hivemind.base.values import Hit, Match
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode, Refused, explain
 from pydantic_hivemind.cli.options import Hidden, Json, Store, Tags, Workspace, open_workspace, seconds
+from pydantic_hivemind.rendering.hits import partly
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -95,6 +96,8 @@ def search(
         )
     for warning in warned:
         explain(warning.message)
+    if hits.partial:
+        explain(partly(hits.partial).strip("()"))
     output.show(
         hits,
         as_json=as_json,

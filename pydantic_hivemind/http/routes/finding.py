@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -16,18 +18,25 @@ from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, page_of
-from pydantic_hivemind.limits import MAX_SEARCH_HITS
+from pydantic_hivemind.limits import MAX_SEARCH_HITS, MAX_STAT_CHARS
 
 router = APIRouter(tags=["finding"], route_class=TokenRoute)
 
 DEGRADED = "Hivemind-Degraded"
 """The header that says why a search used the lexical ranking only."""
 
-_DEGRADED = {
+PARTIAL = "Hivemind-Partial"
+"""The header that names files of which only the beginning and the end were searched."""
+
+_HEADERS = {
+    PARTIAL: {
+        "description": "Files of which only the beginning and the end were searched, as JSON, percent-encoded.",
+        "schema": {"type": "string"},
+    },
     DEGRADED: {
         "description": "Why the search used the lexical ranking only, percent-encoded; absent if it used both.",
         "schema": {"type": "string"},
-    }
+    },
 }
 
 ThePath = Annotated[str, Query(description="An absolute path in the workspace.")]
@@ -99,13 +108,26 @@ def grep(
     return paging.page(found, lambda match: (match.path, match.line_number))
 
 
-@router.post("/search", response_model=list[Hit], responses={200: {"headers": _DEGRADED}, **documented()})
+@router.post("/search", response_model=list[Hit], responses={200: {"headers": _HEADERS}, **documented()})
 def search(scope: Readable, asked: Search, response: Response) -> Any:
     """The passages that say most about something, by meaning and by words, best first."""
     hits = scope.search(**asked.model_dump())
     if hits.degraded is not None:
         response.headers[DEGRADED] = quote(hits.degraded, safe=" ()")
+    if hits.partial:
+        response.headers[PARTIAL] = _named(hits.partial)
     return hits
+
+
+def _named(paths: Sequence[str]) -> str:
+    """Paths as a header, as many as there is room for."""
+    header = "[]"
+    for count in range(1, len(paths) + 1):
+        longer = quote(json.dumps(paths[:count]), safe='[]", /')
+        if len(longer) > MAX_STAT_CHARS:
+            break
+        header = longer
+    return header
 
 
 @router.get("/history", response_model=page_of(Version), responses=documented())

@@ -60,6 +60,37 @@ def split(text: str) -> list[Chunk]:
     return chunks
 
 
+@dataclass(frozen=True)
+class Part:
+    """A span of a text that is searched.
+
+    Attributes:
+        start: Its first character.
+        first_line: The line that it begins with.
+        text: The span.
+    """
+
+    start: int
+    first_line: int
+    text: str
+
+
+def parts(text: str, most: int) -> list[Part]:
+    """Return what is searched of a text: all of it, or the beginning and the end of one that is longer than `most`.
+
+    Where the end begins moves in steps, so that appending a line leaves most chunks as they are.
+    """
+    if len(text) <= most:
+        return [Part(0, 1, text)]
+    half = most // 2
+    step = half // 4 + 1
+    begin = -(-(len(text) - half) // step) * step
+    line_end = text.find("\n", begin, begin + step)
+    begin = begin if line_end == -1 else line_end + 1
+    stop = text.rfind("\n", half - step, half) + 1 or half
+    return [Part(0, 1, text[:stop]), Part(begin, 1 + text.count("\n", 0, begin), text[begin:])]
+
+
 def headings(chunks: Sequence[Chunk]) -> list[str]:
     """Return, for each chunk of a Markdown text, the headings above its end, outermost first, one a line."""
     above: list[tuple[int, str]] = []
