@@ -29,6 +29,16 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - only tests' own directories are made t
 """Where Linux has a file system in memory. Nothing cuts the power of a test, which there waits for no disk."""
 
 
+PORTABLE = [
+    "tests/core/test_other_systems.py",
+    "tests/core/test_text.py",
+    "tests/core/test_isolation.py",
+    "tests/core/test_promotion.py",
+    "tests/search/test_search.py",
+    "tests/search/test_large_files.py",
+]
+"""Tests that need no Linux."""
+
 QUICK = [
     # The core: the rules of a scope, isolation, promotion and its laws, merging.
     "tests/core/test_conformance.py",
@@ -124,6 +134,13 @@ def tests_postgresql(session: nox.Session) -> None:
     if not installed and "CI" not in os.environ:
         session.skip("PostgreSQL is not installed; on Debian: apt-get install postgresql")
     run_tests(session, "B", "--postgresql")
+
+
+@nox.session(name="other-systems", python=NEWEST, default=False)
+def other_systems(session: nox.Session) -> None:
+    """The core, its search and its text, on whichever system this is: the other tests need Linux."""
+    install(session, "B", "test")
+    session.run("python", "-m", "pytest", "-n", "2", *PORTABLE, *session.posargs)
 
 
 @nox.session(python=NEWEST, default=False)

@@ -31,6 +31,7 @@ __all__ = [
     "MAX_GLOB_CHARS",
     "MAX_GREP_CPU_SECONDS",
     "MAX_GREP_MATCHES",
+    "MAX_IMPORT_LINKS",
     "MAX_INCOMING_BYTES",
     "MAX_INDEXED_BYTES",
     "MAX_INDEXED_CHUNKS",
@@ -102,6 +103,10 @@ MAX_TAG_CHARS = 128
 MAX_INDEXED_BYTES = 1 << 20
 """How much of a file is indexed for search, in bytes, if its mount sets no other limit. A megabyte of text is a book;
 larger files are data or logs, of which the beginning and the end are searched."""
+
+MAX_IMPORT_LINKS = 8
+"""Maximum number of links to directories in one another that `hivemind import` follows: each may double what is
+found."""
 
 MAX_NOTE_NAME_CHARS = 80
 """Maximum length of the name of a file of notes that an agent names, in characters."""

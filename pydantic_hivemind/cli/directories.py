@@ -6,17 +6,16 @@ A checkpoint is a file `ID.json` with seven fields. pydantic-ai, which parses me
 from __future__ import annotations
 
 import json
-import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic_hivemind.cli.exits import ExitCode, Refused
 from pydantic_hivemind.errors import CheckpointError, FileTooLarge, PathError
-from pydantic_hivemind.limits import MAX_FILE_BYTES
+from pydantic_hivemind.limits import MAX_FILE_BYTES, MAX_IMPORT_LINKS
 
 if TYPE_CHECKING:
     from pydantic_hivemind.hive.scope import Scope
@@ -49,20 +48,16 @@ def bring_in(directory: Path, scope: Scope, progress: Callable[[int, int], objec
     """Copy the files below a directory to a scope, and its checkpoints; other files of the scope are kept."""
     outcome = Outcome()
 
-    def unreadable(error: OSError) -> None:
-        name = Path(str(error.filename)).relative_to(directory).as_posix()
-        outcome.skipped[f"/{name}" if name != "." else "/"] = error.strerror or "it cannot be read"
-
-    found = sorted(_below(directory, unreadable))
+    found = sorted(_below(directory, outcome.skipped), key=lambda entry: entry.name)
     checkpoints = scope.checkpoints()
-    for done, path in enumerate(found, start=1):
-        name = f"/{path.relative_to(directory).as_posix()}"
+    for done, (name, path) in enumerate(found, start=1):
         try:
-            status = path.lstat()
+            # A link that came as far as this leads to a place in the directory.
+            status = path.stat()
             if stat.S_ISDIR(status.st_mode):
                 scope.make_dir(name)
             elif not stat.S_ISREG(status.st_mode):
-                outcome.skipped[name] = "it is not a regular file; links are not followed"
+                outcome.skipped[name] = "it is not a regular file"
             elif status.st_size > MAX_FILE_BYTES:
                 outcome.skipped[name] = f"it is larger than {MAX_FILE_BYTES} bytes"
             elif (snapshot := _snapshot(path)) is not None:
@@ -121,15 +116,59 @@ def take_out(scope: Scope, directory: Path, progress: Callable[[int, int], objec
     return outcome
 
 
-def _below(directory: Path, unreadable: Callable[[OSError], object]) -> Iterator[Path]:
-    """Yield the files below a directory, and the directories that are empty."""
-    for root, directories, files in os.walk(directory, onerror=unreadable):
-        here = Path(root)
-        yield from (here / name for name in files)
-        # Links to directories are told, not followed.
-        yield from (here / name for name in directories if (here / name).is_symlink())
-        if not directories and not files and here != directory:
-            yield here
+class _Entry(NamedTuple):
+    """What there is to import.
+
+    Attributes:
+        name: Its path in the scope.
+        path: Its path on the host.
+    """
+
+    name: str
+    path: Path
+
+
+def _below(directory: Path, skipped: dict[str, str]) -> Iterator[_Entry]:
+    """Yield the files below a directory, and the directories that are empty; links are followed inside it.
+
+    Args:
+        directory: The directory.
+        skipped: By path, why something is left out.
+    """
+    root = directory.resolve()
+
+    def look(here: Path, name: str, above: tuple[Path, ...], links: int) -> Iterator[_Entry]:
+        try:
+            children = sorted(here.iterdir())
+        except OSError as error:
+            skipped[name or "/"] = error.strerror or "it cannot be read"
+            return
+        if not children and name:
+            yield _Entry(name, here)
+        for child in children:
+            inner = f"{name}/{child.name}"
+            is_link = child.is_symlink()
+            if is_link and (reason := _refusal(child, root, above, links)) is not None:
+                skipped[inner] = reason
+            elif child.is_dir():
+                yield from look(child, inner, (*above, child.resolve()), links + is_link)
+            else:
+                yield _Entry(inner, child)
+
+    yield from look(directory, "", (root,), 0)
+
+
+def _refusal(link: Path, root: Path, above: tuple[Path, ...], links: int) -> str | None:
+    """Return why a link is not followed; `None` if it is."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "it is a link that leads nowhere"
+    if not target.is_relative_to(root):
+        return "it is a link that leads out of the directory; links are followed inside it only"
+    if target in above:
+        return "it is a link to a directory that it is in"
+    return "it is a link in too many others" if links >= MAX_IMPORT_LINKS else None
 
 
 def _within(scope: Scope, directory: str) -> Iterator[tuple[str, bool]]:

@@ -75,7 +75,8 @@ class Server:
 
     def kill(self) -> None:
         """End the process at once: nothing in it can save or tidy up."""
-        self._stop(signal.SIGKILL)
+        # Windows ends processes in one way only.
+        self._stop(getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def log(self) -> str:
         """What the processes printed."""

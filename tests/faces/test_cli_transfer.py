@@ -99,6 +99,47 @@ def test_what_cannot_come_over_is_named(run, user, tmp_path):
     assert people.out == "Imported 0 files and 0 checkpoints; 6 were there already.\n"
 
 
+def test_links_inside_the_directory_are_followed(run, user, store):
+    (user / "current.md").symlink_to("plans/plan.md")
+    (user / "plans-now").symlink_to(user / "plans", target_is_directory=True)
+    (user / "plans" / "up").symlink_to("..", target_is_directory=True)
+    (user / "nowhere").symlink_to("missing")
+    told = run("import", user, "-w", "ada", "--json")
+    assert told.json["skipped"] == {
+        "/nowhere": "it is a link that leads nowhere",
+        "/plans/up": "it is a link to a directory that it is in",
+        "/plans-now/up": "it is a link to a directory that it is in",
+    }
+    with Hivemind.open(store) as hive:
+        ada = hive.get("ada")
+        for path in ("/current.md", "/plans/plan.md", "/plans-now/plan.md"):
+            assert ada.read_bytes(path) == FILES["plans/plan.md"]
+
+
+def test_links_in_links_end(run, user):
+    for number in range(12):
+        (user / f"d{number}").mkdir()
+        for name in "ab":
+            (user / f"d{number}" / name).symlink_to(user / f"d{number + 1}", target_is_directory=True)
+    (user / "d12").mkdir()
+    (user / "d12" / "f").write_text("x")
+    told = run("import", user, "-w", "ada", "--json")
+    assert told.code == 1
+    assert set(told.json["skipped"].values()) == {"it is a link in too many others"}
+
+
+def test_it_comes_into_a_workspace_that_inherits(run, user, store):
+    assert run("import", user, "-w", "acme/ada", "--inherit", "acme").code == 0
+    assert run("import", user, "-w", "acme/ada", "--inherit", "acme").code == 0
+    assert run("import", user, "-w", "acme/ada").code == 0
+    refused = run("import", user, "-w", "acme/ada", "--inherit", "other")
+    assert refused.code != 0
+    assert "inherits from 'acme'" in refused.err
+    with Hivemind.open(store) as hive:
+        assert hive.get("acme/ada").chain == ("acme/ada", "acme")
+        assert [info.name for info in hive.scopes()] == ["acme", "acme/ada"]
+
+
 def test_a_directory_that_cannot_be_read_is_named(run, user, monkeypatch):
     """Whoever runs the tests may read everything, so the system says no."""
     scandir = os.scandir

@@ -131,3 +131,13 @@ def test_what_is_no_text_is_refused(run, arguments):
     told = run(*arguments)
     assert (told.code, told.out) == (2, "")
     assert "surrogate" in told.err
+
+
+def test_a_workspace_may_exist(run):
+    for _ in range(2):
+        assert run("workspace", "create", "acme/ada", "--inherit", "acme", "--exist-ok").out == "acme/ada\n"
+    assert run("workspace", "create", "acme/ada", "--exist-ok").code != 0
+    refused = run("workspace", "create", "acme/ada", "--inherit", "new", "--exist-ok")
+    assert "inherits from 'acme'" in refused.err
+    assert run("workspace", "list").lines == ["acme", "acme/ada"]
+    assert run("workspace", "create", "acme/ada", "--inherit", "acme").code != 0

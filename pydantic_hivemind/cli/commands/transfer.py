@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from pydantic_hivemind.cli import directories, output
+from pydantic_hivemind.cli.commands.workspaces import made
 from pydantic_hivemind.cli.exits import ExitCode, explain
-from pydantic_hivemind.cli.options import Json, Store, Workspace, open_store, open_workspace
+from pydantic_hivemind.cli.options import Json, Store, Workspace, names, open_store, open_workspace
 
 Progress = Callable[[int, int], object]
 
@@ -29,16 +30,26 @@ def import_directory(
     ],
     *,
     workspace: Workspace,
+    inherit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The workspace it reads through to, if it is new; made if there is none.",
+            autocompletion=names,
+        ),
+    ] = None,
     store: Store,
     as_json: Json = False,
 ) -> None:
     """Bring what a user has into a workspace.
 
     That is a LocalBackend directory, a FileCheckpointStore folder, or both in one. The workspace is made if there is
-    none. Files and memory keep their paths. Checkpoints are known by what they hold, wherever they are.
+    none. Files and memory keep their paths; links are followed inside the directory. Checkpoints are known by what they
+    hold, wherever they are.
     """
     with open_store(store, make=True) as hive, progress_bar("Importing") as progress:
-        outcome = directories.bring_in(directory, hive.scope(workspace), progress)
+        scope = made(hive, workspace, inherit, None, exist_ok=True)[0] if inherit else hive.scope(workspace)
+        outcome = directories.bring_in(directory, scope, progress)
     _tell(outcome, "Imported", as_json=as_json)
 
 

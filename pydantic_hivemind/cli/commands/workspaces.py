@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -10,13 +11,14 @@ import typer
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import explain
 from pydantic_hivemind.cli.options import Json, Name, Store, find, names, open_store, seconds
-from pydantic_hivemind.errors import ScopeHasChildren, ScopeNotFound
+from pydantic_hivemind.errors import ScopeExists, ScopeHasChildren, ScopeNotFound
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
     from pydantic_hivemind.base.values import ScopeInfo
     from pydantic_hivemind.hive.hivemind import Hivemind
+    from pydantic_hivemind.hive.scope import Scope
 
 group = typer.Typer(help="Make, show and delete workspaces.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -39,18 +41,22 @@ def create(
         ),
     ] = None,
     ttl: Ttl = None,
+    exist_ok: Annotated[
+        bool, typer.Option("--exist-ok", help="Fine if there is such a workspace that inherits the same.")
+    ] = False,
     store: Store,
     as_json: Json = False,
 ) -> None:
     """Make a workspace, and the store if there is none."""
     lifetime = None if ttl is None else seconds(ttl)
     with open_store(store, make=True) as hive:
-        parent = None if inherit is None else _parent(hive, inherit)
-        made = hive.create(name, parent, ttl=lifetime)
+        found, is_new = made(hive, name, inherit, lifetime, exist_ok=exist_ok)
         output.show(
-            made.info(),
+            found.info(),
             as_json=as_json,
-            people=lambda info: f"Made the workspace {output.printable(info.name)}.",
+            people=lambda info: (
+                f"{'Made the workspace' if is_new else 'There is the workspace'} {output.printable(info.name)}."
+            ),
             plain=lambda info: output.row(info.name),
         )
 
@@ -150,7 +156,40 @@ def delete(
     )
 
 
-def _parent(hive: Hivemind, name: str) -> str:
+def made(hive: Hivemind, name: str, inherit: str | None, ttl: float | None, *, exist_ok: bool) -> tuple[Scope, bool]:
+    """Return a workspace, and whether it is new."""
+    # Before anything is made for it.
+    taken = _existing(hive, name, inherit) if exist_ok else None
+    if taken is not None:
+        return taken, False
+    parent = None if inherit is None else parent_of(hive, inherit)
+    try:
+        return hive.create(name, parent, ttl=ttl), True
+    except ScopeExists:
+        taken = _existing(hive, name, inherit) if exist_ok else None
+        if taken is None:
+            raise
+        return taken, False
+
+
+def _existing(hive: Hivemind, name: str, inherit: str | None) -> Scope | None:
+    """Return the workspace of that name, if there is one.
+
+    Raises:
+        ScopeExists: It inherits from another one.
+    """
+    with suppress(ScopeNotFound):
+        found = hive.get(name)
+        above = found.chain[1] if len(found.chain) > 1 else None
+        if above != inherit:
+            reason = f"inherits from {above!r}" if above is not None else "inherits from nothing"
+            raise ScopeExists(f"the workspace {name!r} exists and {reason}; change that with `hivemind workspace move`")
+        return found
+    return None
+
+
+def parent_of(hive: Hivemind, name: str) -> str:
+    """Return the name of a workspace to inherit from, which is made if there is none."""
     try:
         hive.get(name)
     except ScopeNotFound:

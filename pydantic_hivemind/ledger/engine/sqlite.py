@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Generator, Sequence
@@ -219,10 +219,9 @@ class SqliteDriver:
 
     def _disk_is_full(self) -> bool:
         try:
-            space = os.statvfs(self._directory)
+            return shutil.disk_usage(self._directory).free < ALMOST_NOTHING
         except OSError:
             return False
-        return space.f_bavail * space.f_frsize < ALMOST_NOTHING
 
     def _cannot_open(self, error: OSError) -> HivemindError:
         if error.errno == errno.ENOSPC:

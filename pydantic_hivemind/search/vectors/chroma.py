@@ -9,6 +9,7 @@ import hashlib
 import math
 import os
 import re
+import shutil
 import weakref
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -235,8 +236,7 @@ _processes: list[int] = []
 
 def is_low(directory: Path) -> bool:
     """Return whether the disk has too little space to call Chroma."""
-    space = os.statvfs(directory)
-    return space.f_bavail * space.f_frsize < MIN_FREE_BYTES
+    return shutil.disk_usage(directory).free < MIN_FREE_BYTES
 
 
 def collection_name(mount: str) -> str:

@@ -7,7 +7,6 @@ without it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -15,6 +14,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import portalocker
+from portalocker import LockFlags
 
 LOCK = "lock"
 """File that the owner holds locked; the lock ends with the process."""
@@ -27,6 +29,8 @@ GONE = "gone"
 
 CONTENT = "chroma"
 """Subdirectory with the content."""
+
+ON_WINDOWS = os.name == "nt"
 
 
 class Directory:
@@ -61,9 +65,13 @@ class Directory:
             _remove(self.content)
             (self._path / MARKER).unlink(missing_ok=True)
             (self._path / GONE).unlink(missing_ok=True)
-            (self._path / LOCK).unlink(missing_ok=True)
-            self._path.rmdir()
+            if not ON_WINDOWS:
+                _remove_empty(self._path)
         self._release()
+        # What is open cannot be removed there.
+        if ON_WINDOWS:
+            with suppress(OSError):
+                _remove_empty(self._path)
 
     def abandon(self) -> None:
         """Release the directory in a forked child, which is not the owner."""
@@ -72,7 +80,8 @@ class Directory:
 
     def _release(self) -> None:
         # Also where a child has inherited it, and has not let go.
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        with suppress(portalocker.LockException):
+            portalocker.unlock(self._lock)
         os.close(self._lock)
 
 
@@ -86,7 +95,7 @@ def own(path: Path, stamp: str) -> Directory | None:
         path.mkdir(parents=True, exist_ok=True)
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock, LockFlags.EXCLUSIVE)
             # Another process may have deleted it after it was opened here.
             if os.fstat(lock).st_nlink:
                 return Directory(path, stamp, lock, _take(path, stamp))
@@ -143,7 +152,8 @@ def is_in_doubt(path: Path) -> bool:
     except OSError:
         return path.is_dir() and _read_marker(path) is None
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # There, locks that several may hold need another package.
+        _lock(lock, LockFlags.EXCLUSIVE if ON_WINDOWS else LockFlags.SHARED)
     except OSError:
         return False
     else:
@@ -170,8 +180,27 @@ def _files(content: Path) -> Iterator[Path]:
     return (path for path in sorted(content.rglob("*")) if path.is_file())
 
 
+def _lock(descriptor: int, kind: LockFlags) -> None:
+    """Lock a file at once.
+
+    Raises:
+        OSError: Another process has it.
+    """
+    try:
+        portalocker.lock(descriptor, kind | LockFlags.NON_BLOCKING)
+    except portalocker.LockException as error:
+        raise OSError(str(error)) from error
+
+
+def _remove_empty(path: Path) -> None:
+    (path / LOCK).unlink(missing_ok=True)
+    path.rmdir()
+
+
 def _write_through(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    if ON_WINDOWS and path.is_dir():
+        return  # Directories cannot be opened there.
+    descriptor = os.open(path, os.O_RDWR if ON_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import json
-import resource
 import sys
 import threading
 import weakref
@@ -32,6 +31,11 @@ from pydantic_hivemind.search.vectors.chroma import (
 )
 from pydantic_hivemind.search.vectors.chroma_directories import Directory
 from pydantic_hivemind.search.vectors.embedding import Embedder
+
+try:
+    import resource
+except ImportError:  # Windows has no such limit.
+    resource = None
 
 LAYOUT = 2
 """Number of the format of records: chunks, ids and metadata. Directories of an older format are rebuilt."""
@@ -206,6 +210,8 @@ def _most() -> int:
 
 
 def _most_in_use() -> int:
+    if resource is None:
+        return sys.maxsize
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return sys.maxsize if limit == resource.RLIM_INFINITY else max(1, limit // DESCRIPTORS_EACH)
 
