@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from functools import lru_cache
+from importlib import import_module
 from operator import attrgetter
+from typing import Any
 
 from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
+from typing_extensions import Self
 
 from pydantic_hivemind.adapters.backends.run_reads import ForCaller, RunReads
 from pydantic_hivemind.base.matching.line_search import line_search
@@ -39,9 +42,21 @@ class HivemindBackend:
 
     Args:
         scope: The scope.
+        over: Another backend, such as a `LocalBackend` or `DockerSandbox`, up to pydantic-deep 0.3.44: what the hive's
+            mounts name (memory, plans, evicted results) is in the scope, and other files and commands are there. Later
+            releases have `HivemindWorkspace(over=...)` for it.
     """
 
-    def __init__(self, scope: Scope | AsyncScope) -> None:
+    def __new__(cls, *args: Any, **options: Any) -> Self:  # noqa: ARG004
+        """Return a backend of a class that has the members of `over`, if there is one."""
+        lower = options.get("over")
+        if lower is None:
+            return object.__new__(cls)
+        # By name: it stands on this module.
+        layers = import_module("pydantic_hivemind.adapters.backends.layered_backend")
+        return object.__new__(layers.class_over(lower))
+
+    def __init__(self, scope: Scope | AsyncScope, *, over: Any = None) -> None:  # noqa: ARG002
         self._opened = RunReads(sync_scope(scope))
 
     @property
