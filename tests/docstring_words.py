@@ -45,6 +45,7 @@ RAISE_NOTHING = {
     "adapters.memory.toolset.HivemindToolset.search_memory",
     "adapters.pydantic_ai.hivemind_workspace.HivemindWorkspace.combine",
     "adapters.pydantic_ai.scope_workspace.ScopeWorkspace.realpath",
+    "adapters.pydantic_deep.line_a.continue_here",
     "adapters.pydantic_deep.line_b.continue_here",
     "adapters.pydantic_deep.line_choice.continue_here",
     "client.asynchronous.AsyncHivemindClient.close",
