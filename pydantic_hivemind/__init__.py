@@ -12,7 +12,7 @@ from pydantic_hivemind.base.moved_modules import install
 
 if TYPE_CHECKING:
     from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend as HivemindBackend
-    from pydantic_hivemind.adapters.backends.session_manager import Session as Session
+    from pydantic_hivemind.adapters.backends.session import Session as Session
     from pydantic_hivemind.adapters.backends.session_manager import SessionManager as SessionManager
     from pydantic_hivemind.adapters.harness.memory_store import HivemindMemoryStore as HivemindMemoryStore
     from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
@@ -77,7 +77,7 @@ _HOMES = {
     "RunActor": "adapters.pydantic_ai.run_actor",
     "Scope": "hive.scope",
     "ScopeInfo": "base.values",
-    "Session": "adapters.backends.session_manager",
+    "Session": "adapters.backends.session",
     "SessionManager": "adapters.backends.session_manager",
     "Snapshot": "messages.checkpoints",
     "Stat": "base.values",

@@ -11,8 +11,8 @@ from pydantic_hivemind.base.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend as HivemindBackend
-    from pydantic_hivemind.adapters.backends.session_manager import PromoteOptions as PromoteOptions
-    from pydantic_hivemind.adapters.backends.session_manager import Session as Session
+    from pydantic_hivemind.adapters.backends.session import PromoteOptions as PromoteOptions
+    from pydantic_hivemind.adapters.backends.session import Session as Session
     from pydantic_hivemind.adapters.backends.session_manager import SessionManager as SessionManager
     from pydantic_hivemind.adapters.harness.memory_store import HivemindMemoryStore as HivemindMemoryStore
     from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
@@ -45,9 +45,9 @@ __getattr__, __dir__ = lazy_names(
         "HivemindSearch": "memory.toolset",
         "HivemindToolset": "memory.toolset",
         "HivemindWorkspace": "pydantic_ai.hivemind_workspace",
-        "PromoteOptions": "backends.session_manager",
+        "PromoteOptions": "backends.session",
         "ScopeWorkspace": "pydantic_ai.scope_workspace",
-        "Session": "backends.session_manager",
+        "Session": "backends.session",
         "SessionManager": "backends.session_manager",
     },
 )

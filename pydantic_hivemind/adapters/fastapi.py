@@ -23,7 +23,7 @@ from pydantic_hivemind.adapters.scope_names import escape
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.hive.async_messages import AsyncConversation
 from pydantic_hivemind.hive.async_scope import AsyncScope
-from pydantic_hivemind.hive.async_seam import finish, on_thread, perform
+from pydantic_hivemind.hive.async_seam import complete, on_thread, perform
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.conversations import Conversation
@@ -63,7 +63,7 @@ def hivemind_lifespan(
         try:
             yield
         finally:
-            await finish(on_thread(hive.close))
+            await complete(hive.close)
 
     return lifespan
 

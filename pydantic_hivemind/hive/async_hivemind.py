@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import ParamSpec
 
 from pydantic_hivemind.hive.async_scope import AsyncScope
-from pydantic_hivemind.hive.async_seam import awaited, finish, handing_out, perform
+from pydantic_hivemind.hive.async_seam import awaited, complete, handing_out, perform
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 
@@ -82,7 +82,7 @@ class AsyncHivemind:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await finish(self.close())
+        await complete(self._sync.close)
 
     close = awaited(Hivemind.close, interruptible=False)
     scope = handing_out(AsyncScope, Hivemind.scope)

@@ -95,16 +95,26 @@ async def perform(
     return done.result()
 
 
-async def finish(work: Coroutine[Any, Any, Result]) -> Result:
-    """Await something to its end, for what must happen: a cancellation of this task comes out after that."""
-    task = asyncio.ensure_future(work)
+async def complete(*works: Callable[[], Result]) -> list[Result]:
+    """Do some work on threads to its end, whatever becomes of this task: a cancellation comes out after that.
+
+    It is done even where every task of the event loop is cancelled, as at the end of `asyncio.run`.
+
+    Raises:
+        BaseException: What the first work that failed raised, after all of it ended.
+    """
+    done = [asyncio.wrap_future(_pools.submit(partial(_run, work, None), threads="any")) for work in works]
     try:
-        await asyncio.wait((task,))
+        await asyncio.wait(done)
     except asyncio.CancelledError:
         with CancelScope(shield=True):
-            await _over(task)
+            for each in done:
+                await _over(each)
         raise
-    return task.result()
+    failed = [error for each in done if (error := each.exception()) is not None]
+    if failed:
+        raise failed[0]
+    return [each.result() for each in done]
 
 
 async def _stopped(
@@ -239,4 +249,4 @@ def handing_out(
     return call
 
 
-__all__ = ["AsyncFace", "Interrupted", "awaited", "finish", "handing_out", "on_thread", "perform"]
+__all__ = ["AsyncFace", "Interrupted", "awaited", "complete", "handing_out", "on_thread", "perform"]

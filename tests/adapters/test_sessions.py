@@ -178,7 +178,7 @@ def test_two_processes_that_ask_for_one_session_get_one_scope(place, user):
 
 def test_a_session_that_another_process_uses_is_not_idle(place, hive, user, clock):
     async def run(elsewhere):
-        manager = SessionManager(hive, user, default_idle_timeout=60)
+        manager = SessionManager(hive, user, on_end="discard", default_idle_timeout=60)
         theirs = Session(elsewhere.scope("user/ada"), "chat", idle_timeout=60)
         mine = await manager.get_or_create("chat")
         for number in range(6):
@@ -221,7 +221,7 @@ def test_a_shorter_time_spares_the_sessions_that_other_processes_use(place, hive
 
     async def run(elsewhere):
         for share in (attached, attached_to, renewed_here):
-            manager = SessionManager(hive, user, default_idle_timeout=60)
+            manager = SessionManager(hive, user, on_end="discard", default_idle_timeout=60)
             alone = await manager.get_or_create("alone")
             theirs = await share(manager, elsewhere)
             theirs.write("/a.txt", "work")

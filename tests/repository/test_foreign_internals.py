@@ -26,7 +26,6 @@ PACKAGE = Path(route.__file__).parents[1]
 
 KNOWN = {
     ("adapters/backends/run_reads.py", "pydantic_ai._run_context"),
-    ("adapters/backends/session_manager.py", "_sessions"),
     ("adapters/pydantic_deep/run_scope.py", "_router"),
 }
 """Private names of other packages that are used, by file."""
@@ -90,12 +89,6 @@ def test_where_a_composite_backend_keeps_memory():
     default, memory = SimpleNamespace(), SimpleNamespace()
     composite = pydantic_ai_backends.CompositeBackend(default, routes={"/.deep/": memory})
     assert composite._router.for_path("/.deep/memory") is memory
-
-
-def test_where_a_manager_keeps_sessions():
-    """Without it a session of others, that a cancelled task attached to, stays open here until it is idle."""
-    manager = pydantic_ai_backends.SessionManager()
-    assert manager._sessions == manager.sessions == {}
 
 
 @pytest.mark.parametrize("below", ["unwrap", "parent"])

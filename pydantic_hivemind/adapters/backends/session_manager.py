@@ -1,247 +1,65 @@
-"""`Session` and `SessionManager`: ephemeral scopes with the lifecycle of pydantic-ai-backends' sandboxes."""
+"""`SessionManager`: sessions by id, with the lifecycle of pydantic-ai-backends' sandboxes."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
-import weakref
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from threading import Thread
-from types import TracebackType
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import pydantic_ai_backends
 from pydantic_ai_backends.backends.docker.session import SessionLimitExceeded
-from typing_extensions import Self, Unpack
+from typing_extensions import Unpack
 
-from pydantic_hivemind.adapters.backends.run_reads import RunReads
-from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
-from pydantic_hivemind.adapters.scope_names import session_name
-from pydantic_hivemind.base.fork_safety import Lock
-from pydantic_hivemind.base.values import OnConflict, PromotionReport, ScopeInfo
-from pydantic_hivemind.errors import ScopeExists, ScopeGone, ScopeNotFound, StoreError
+from pydantic_hivemind.adapters.backends.session import KeptSession, OnEnd, PromoteOptions, Session
+from pydantic_hivemind.adapters.backends.session_registry import SessionRegistry
+from pydantic_hivemind.base.values import PromotionReport
+from pydantic_hivemind.errors import HivemindError, InvalidOption, ScopeNotFound
 from pydantic_hivemind.hive.async_hivemind import AsyncHivemind, sync_hive
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
-from pydantic_hivemind.hive.async_seam import finish, on_thread, perform
+from pydantic_hivemind.hive.async_seam import complete, on_thread, perform
 from pydantic_hivemind.hive.handle import ScopeHandle
 from pydantic_hivemind.hive.hivemind import Hivemind, remove_expired
-from pydantic_hivemind.hive.internals import watched
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.limits import IDLE_SECONDS
 
-__all__ = ["Session", "SessionLimitExceeded", "SessionManager"]
+__all__ = ["OnEnd", "PromoteOptions", "Session", "SessionLimitExceeded", "SessionManager"]
 
-RENEWAL = 0.25
-"""Fraction of the idle timeout after which a use is written to the ledger, so that few operations pay for it.
-
-The ttl is longer by the same fraction: no session expires before it was idle for the whole timeout."""
-
-
-class PromoteOptions(TypedDict, total=False):
-    """The keyword arguments of `Scope.promote`."""
-
-    tags: Sequence[str] | None
-    paths: str | Sequence[str] | None
-    also: str | Sequence[str] | None
-    on_conflict: OnConflict
-    dry_run: bool
-    operation_id: str | None
-
-
-class Session(HivemindBackend):
-    """The backend of one run: a session under `parent`, ended by promote or discard.
-
-    As a context manager, synchronous or not, it is discarded when the block ends; what was promoted stays in the
-    parent. After a crash it is removed when its ttl has passed; every use renews the ttl.
-
-    Args:
-        parent: The scope that it reads through to.
-        session_id: Id of the session; generated if omitted. Two sessions of the same id and parent are the same
-            session, in all processes.
-        idle_timeout: Seconds without use after which it expires.
-    """
-
-    def __init__(
-        self, parent: Scope | AsyncScope, session_id: str | None = None, *, idle_timeout: int = IDLE_SECONDS
-    ) -> None:
-        self.session_id = uuid.uuid4().hex if session_id is None else session_id
-        self.idle_timeout = idle_timeout
-        self.ttl = idle_timeout * (1 + RENEWAL)
-        self.last_activity = time.time()
-        self._parent = sync_scope(parent)
-        self._is_made_here = False
-        self._attached_at = 0.0
-        self._renew_at = 0.0
-        # Between these it ends, by what was last written here; without it another process wrote after that.
-        self._ends = (0.0, 0.0)
-        self._started: RunReads | None = None
-        self._starting = Lock()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.session_id!r})"
-
-    @property
-    def name(self) -> str:
-        """Name of the session's scope."""
-        return session_name(self._parent.name, self.session_id)
-
-    @property
-    def is_made_here(self) -> bool:
-        """Whether this object made its scope; if not it was there, as one that another process made."""
-        return self._is_made_here
-
-    def start(self) -> None:
-        """Create the scope, or attach to it if another process has created it. The first use does so too.
-
-        Raises:
-            InvalidScope: The session id is not a valid name, or the chain would be too long.
-            ScopeExists: A scope of that name exists that is not a session of the parent.
-            ScopeGone: The parent was destroyed.
-            StoreError: The store failed.
-        """
-        with self._starting:
-            self._start()
-
-    def stop(self) -> None:
-        """Discard the session; does nothing if it was discarded already.
-
-        Raises:
-            StoreError: The store failed.
-        """
-        if self._started is not None:
-            with suppress(ScopeGone):
-                self.scope.destroy(cascade=True)
-
-    def is_alive(self) -> bool:
-        """Return whether it was started and still exists. This counts as a use.
-
-        Raises:
-            StoreError: The store failed.
-        """
-        try:
-            return self._started is not None and self.scope.stat("/").is_dir
-        except ScopeGone:
-            return False
-
-    def touch(self, at: float | None = None) -> None:
-        """Record a use, without waiting for the store.
-
-        Args:
-            at: Time of the use, in seconds since the epoch; if omitted, now.
-        """
-        self.last_activity = max(self.last_activity, time.time() if at is None else at)
-
-    def note(self, info: ScopeInfo) -> None:
-        """Update the time of the last use from what other processes wrote to the ledger.
-
-        Args:
-            info: The scope as listed by `Hivemind.scopes`.
-        """
-        if info.created_at < self._attached_at:
-            self._touch_elsewhere(self._attached_at)
-        self._note_end(info.expires_at)
-
-    def promote(self, to: ScopeHandle | str | None = None, **options: Unpack[PromoteOptions]) -> PromotionReport:
-        """Merge the session's changes into the parent, as `Scope.promote` does. The session stays open.
-
-        Args:
-            to: Another ancestor or its name; if omitted, the parent.
-            options: The keyword arguments of `Scope.promote`.
-
-        Raises:
-            PromotionConflict: Both sides changed the same lines and `on_conflict` is `fail`.
-            ScopeNotFound: `to` is not one of its ancestors.
-            ScopeGone: The session was discarded, or its ttl has passed.
-            StoreError: The store failed.
-        """
-        return self.scope.promote(to, **options)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        await perform(self.start, undo=lambda _: self._undo_start())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await finish(on_thread(self.stop))
-
-    @property
-    def _files(self) -> RunReads:
-        if self._started is None:
-            with self._starting:
-                return self._started or self._start()
-        return self._started
-
-    def _start(self) -> RunReads:
-        begun = self._attached_at = time.time()
-        try:
-            scope = self._parent.spawn(self.name, ttl=self.ttl)
-            self._is_made_here = True
-        except ScopeExists:
-            scope = self._parent.spawn(self.name, ttl=self.ttl, attach=True)
-        self._wrote_since(begun)
-        self._renew_at = time.time() + self.idle_timeout * RENEWAL
-        self._started = RunReads(watched(scope, partial(self._used, scope)))
-        return self._started
-
-    def _undo_start(self) -> None:
-        """Nobody has it: end it, unless it is that of another process."""
-        if self._is_made_here:
-            self.stop()
-
-    def _used(self, scope: Scope) -> None:
-        now = time.time()
-        self.last_activity = now
-        if now >= self._renew_at:
-            self._renew_at = now + self.idle_timeout * RENEWAL
-            # On a thread, for it is a write, and the caller may be a read on the event loop.
-            Thread(target=self._renew, args=(scope,), name=f"renew {self.name}", daemon=True).start()
-
-    def _renew(self, scope: Scope) -> None:
-        # If it fails, a later use tries again, or finds the session gone and says so itself.
-        with suppress(StoreError, ScopeGone):
-            begun = time.time()
-            self._note_end(scope.renew(self.ttl))
-            self._wrote_since(begun)
-
-    def _wrote_since(self, begun: float) -> None:
-        self._ends = (begun + self.ttl, time.time() + self.ttl)
-
-    def _note_end(self, expires_at: float | None) -> None:
-        earliest, latest = self._ends
-        if expires_at is not None and not earliest <= expires_at <= latest:
-            self._touch_elsewhere(expires_at - self.ttl)
-
-    def _touch_elsewhere(self, written: float) -> None:
-        """Another process has written a use: it may have gone on until the next one would have been written."""
-        self.touch(written + self.idle_timeout * RENEWAL)
+INSTEAD = {
+    "sandbox_factory": "files are in the hive, not in a sandbox; write `SessionManager(hive, parent)`, and for "
+    "commands `HivemindWorkspace(hive, over=...)`",
+    "default_runtime": "no container is started; write `SessionManager(hive, parent)`",
+    "workspace_root": "files are in the hive, not in a directory; write `SessionManager(hive, parent, on_end='keep')`, "
+    "and keep that directory's files with `hivemind import DIR --workspace NAME`",
+    "executor": "the hive has threads of its own; leave it out",
+}
+"""Arguments of pydantic-ai-backends' manager that have no meaning here, and what to write instead."""
 
 
 class SessionManager(pydantic_ai_backends.SessionManager):
     """Creates, reuses and expires sessions under one scope, as pydantic-ai-backends' manager does with sandboxes.
 
+    Users keep what they have, and runs do not: what `get_or_create` returned keeps its files when it is released, when
+    it was idle, and at `shutdown`, as with that manager's `workspace_root`; what `session()` opened is discarded at the
+    end of its block, except for what was promoted. `on_end` says otherwise for both.
+
     Args:
         hive: The store.
         parent: The scope, or its name, under which sessions are created and to which they are promoted.
-        default_idle_timeout: Seconds without use after which a session expires.
+        on_end: What becomes of sessions that end: `keep` them, `promote` them and discard the rest, or `discard` them.
+            If omitted, `keep` for `get_or_create` and `discard` for `session()`.
+        default_idle_timeout: Seconds without use after which a session is closed by `cleanup_idle`; one that is not
+            kept expires then.
         max_sessions: Maximum number of open sessions in this process; `get_or_create` raises `SessionLimitExceeded`
             beyond it.
-        on_release: Called with the id of a session that was stopped.
+        on_release: Called with the id of a session that ended.
+        in_use: Tells whether the session of an id has something under way; `cleanup_idle` leaves it alone.
+        others: Other arguments of pydantic-ai-backends' manager, which are refused.
 
     Raises:
+        InvalidOption: `on_end` is not one of its values, or another argument is passed that has no meaning here.
         InvalidScope: The name of the parent is not valid.
         StoreError: The store failed.
     """
@@ -251,23 +69,40 @@ class SessionManager(pydantic_ai_backends.SessionManager):
         hive: Hivemind | AsyncHivemind,
         parent: Scope | AsyncScope | str,
         *,
+        on_end: OnEnd | None = None,
         default_idle_timeout: int = IDLE_SECONDS,
         max_sessions: int | None = None,
         on_release: Callable[[str], None] | None = None,
+        in_use: Callable[[str], bool] | None = None,
+        **others: Any,
     ) -> None:
+        _refuse(others)
+        _check(on_end)
         self._hive = sync_hive(hive)
-        above = self._hive.scope(parent) if isinstance(parent, str) else sync_scope(parent)
-        super().__init__(
-            sandbox_factory=lambda session_id: Session(above, session_id, idle_timeout=default_idle_timeout),
-            default_idle_timeout=default_idle_timeout,
-            max_sessions=max_sessions,
-            on_release=on_release,
-        )
-        # Calls under way by session, and the sessions that a call has returned.
-        self._asking: Counter[str] = Counter()
-        self._returned: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._parent = self._hive.scope(parent) if isinstance(parent, str) else sync_scope(parent)
+        super().__init__(default_idle_timeout=default_idle_timeout, max_sessions=max_sessions)
+        self._on_end: OnEnd | None = on_end
+        self._idle_timeout = default_idle_timeout
+        self._released = on_release
+        self._registry = SessionRegistry(max_sessions, in_use)
 
-    async def get_or_create(self, session_id: str, runtime: Any = None) -> Session:
+    @property
+    def sessions(self) -> dict[str, Any]:
+        """Copy of the open sessions."""
+        return dict(self._registry.sessions())
+
+    @property
+    def session_count(self) -> int:
+        """Number of open sessions."""
+        return len(self)
+
+    def __contains__(self, session_id: str) -> bool:
+        return session_id in self._registry.sessions()
+
+    def __len__(self) -> int:
+        return len(self._registry.sessions())
+
+    async def get_or_create(self, session_id: str, runtime: Any = None) -> Session:  # noqa: ARG002
         """Return the session of that id: the one open here, one that another process created, or a new one.
 
         A task that is cancelled meanwhile leaves no session that was created for it.
@@ -283,52 +118,59 @@ class SessionManager(pydantic_ai_backends.SessionManager):
             ScopeGone: The parent was destroyed.
             StoreError: The store failed.
         """
-        try:
-            session: Session = await self._counted(session_id, super().get_or_create(session_id, runtime))
-        except asyncio.CancelledError:
-            await finish(self._abandon(session_id))
-            raise
-        self._returned.add(session)
-        return session
-
-    async def _counted(self, session_id: str, call: Coroutine[Any, Any, Any]) -> Any:
-        self._asking[session_id] += 1
-        try:
-            return await finish(call)
-        finally:
-            self._asking[session_id] -= 1
-            self._asking += Counter()  # Without those of which there is none.
-
-    async def _abandon(self, session_id: str) -> None:
-        """Release a session that nobody has, and that nobody is about to get."""
-        session: Session | None = self.sessions.get(session_id)
-        if session is None or session in self._returned or self._asking[session_id] > 0:
-            return
-        if session.is_made_here:
-            await self.release(session_id)
-        else:
-            # Private, as `release` would end what others use. Without it the session stays until it is idle.
-            cast(dict[str, Any], getattr(self, "_sessions", {})).pop(session_id, None)
+        return await self._open(session_id, self._on_end or "keep", block=False)
 
     @asynccontextmanager
-    async def session(self, session_id: str | None = None) -> AsyncGenerator[Session]:
-        """Open a session that is released when the block ends.
+    async def session(self, session_id: str | None = None, *, on_end: OnEnd | None = None) -> AsyncGenerator[Session]:
+        """Open a session that ends with the block: it is discarded, if neither this nor the manager has an `on_end`.
+
+        A block that raises discards it, if it is not kept. A session that was open before, and a user's that was kept,
+        stays as it is. While somebody is in a block, the session is not idle and does not expire.
 
         Args:
             session_id: Id of the session; generated if omitted.
+            on_end: What becomes of this session.
 
         Raises:
+            InvalidOption: `on_end` is not one of its values.
             SessionLimitExceeded: Too many sessions are open in this process.
             InvalidScope: The session id is not a valid name, or the chain would be too long.
             ScopeExists: A scope of that name exists that is not a session of the parent.
             ScopeGone: The parent was destroyed.
+            PromotionConflict: It is to be promoted, and both sides changed the same lines. The session stays open.
             StoreError: The store failed.
         """
-        session = await self.get_or_create(uuid.uuid4().hex if session_id is None else session_id)
+        _check(on_end)
+        id = uuid.uuid4().hex if session_id is None else session_id
+        session = await self._open(id, on_end or self._on_end or "discard", block=True)
+        renewing = asyncio.create_task(_renew_now_and_then(session))
+        failed = True
         try:
             yield session
+            failed = False
         finally:
-            await finish(self.release(session.session_id))
+            renewing.cancel()
+            closed: list[str] = []
+            try:
+                await complete(partial(self._registry.leave, id, session, closed, failed=failed))
+            finally:
+                self._tell(closed)
+
+    async def release(self, session_id: str) -> bool:
+        """End an open session, and return whether there was one. If it is kept, its files stay.
+
+        Args:
+            session_id: Id of the session.
+
+        Raises:
+            PromotionConflict: It is to be promoted, and both sides changed the same lines. The session stays open.
+            StoreError: The store failed.
+        """
+        closed: list[str] = []
+        try:
+            return (await complete(partial(self._registry.close, session_id, closed)))[0]
+        finally:
+            self._tell(closed)
 
     async def promote(
         self, session_id: str, to: ScopeHandle | str | None = None, **options: Unpack[PromoteOptions]
@@ -346,15 +188,16 @@ class SessionManager(pydantic_ai_backends.SessionManager):
             ScopeGone: The session was discarded, or its ttl has passed.
             StoreError: The store failed.
         """
-        session: Session | None = self.sessions.get(session_id)
+        session: Session | None = self._registry.sessions().get(session_id)
         if session is None:
             raise ScopeNotFound(f"no session {session_id!r} is open; get or create it first")
         return await on_thread(session.promote, to, **options)
 
     async def cleanup_idle(self, max_idle: int | None = None) -> int:
-        """Release the sessions that no process has used for too long, and return how many of them were open here.
+        """End the sessions that no process has used for too long, and return how many of them were open here.
 
-        This also removes the sessions of crashed processes.
+        Sessions that somebody is in stay open: those of a block, and those that `in_use` names. This also removes the
+        sessions of crashed processes, except for those that are kept.
 
         Args:
             max_idle: Seconds without use; if omitted, the idle timeout of each session.
@@ -363,14 +206,83 @@ class SessionManager(pydantic_ai_backends.SessionManager):
             StoreError: The store failed.
         """
         await on_thread(self._look_around)
-        return await super().cleanup_idle(max_idle)
+        closed: list[str] = []
+        try:
+            await complete(partial(self._registry.close_idle, max_idle, closed))
+        finally:
+            self._tell(closed)
+        return len(closed)
+
+    async def shutdown(self) -> int:
+        """End every session and the cleanup loop, and return how many were open. The files of those kept stay.
+
+        One that cannot be ended is logged, and is removed when its ttl has passed.
+        """
+        self.stop_cleanup_loop()
+        closed: list[str] = []
+        works = self._registry.close_all(closed)
+        try:
+            if works:
+                await complete(*works)
+        finally:
+            self._tell(closed)
+        return len(works)
+
+    async def _open(self, session_id: str, on_end: OnEnd, *, block: bool) -> Session:
+        return await perform(
+            lambda: self._registry.open(session_id, lambda: self._make(session_id, on_end), block=block),
+            interruptible=False,
+            undo=lambda session: self._registry.undo_open(session_id, session, block=block),
+        )
+
+    def _make(self, session_id: str, on_end: OnEnd) -> Session:
+        kept = KeptSession(
+            self._parent,
+            session_id,
+            lambda name: self._hive.scope(name, self._parent),
+            idle_timeout=self._idle_timeout,
+        )
+        if on_end == "keep" or self._is_kept(kept.name):
+            return kept
+        return Session(self._parent, session_id, idle_timeout=self._idle_timeout, on_end=on_end)
+
+    def _is_kept(self, name: str) -> bool:
+        with suppress(ScopeNotFound):
+            info = self._hive.get(name).info()
+            return not info.session or info.expires_at is None
+        return False
 
     def _look_around(self) -> None:
         """Remove expired scopes, and note when other processes used the sessions that are open here."""
+        self._registry.renew_busy()
         remove_expired(self._hive)
-        session: Session
-        for session in self.sessions.values():
+        for session in self._registry.sessions().values():
             # Not by its own scope, which takes every operation for a use.
             found = self._hive.scopes(prefix=session.name, limit=1)
             if found and found[0].name == session.name:
                 session.note(found[0])
+
+    def _tell(self, closed: list[str]) -> None:
+        if self._released is not None:
+            for id in closed:
+                self._released(id)
+
+
+async def _renew_now_and_then(session: Session) -> None:
+    while True:
+        await asyncio.sleep(session.idle_timeout / 2)
+        # One that is gone says so to its next use; a store that fails is asked again.
+        with suppress(HivemindError):
+            await on_thread(session.renew)
+
+
+def _check(on_end: OnEnd | None) -> None:
+    if on_end not in (None, "keep", "promote", "discard"):
+        raise InvalidOption(f"on_end must be 'keep', 'promote' or 'discard', not {on_end!r}")
+
+
+def _refuse(others: Mapping[str, Any]) -> None:
+    for name in others:
+        if name not in INSTEAD:
+            raise TypeError(f"SessionManager() got an unexpected keyword argument {name!r}")
+        raise InvalidOption(f"SessionManager takes no {name}=: {INSTEAD[name]}")
