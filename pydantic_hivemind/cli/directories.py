@@ -6,6 +6,7 @@ A checkpoint is a file `ID.json` with seven fields. pydantic-ai, which parses me
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -139,7 +140,8 @@ def _below(directory: Path, skipped: dict[str, str]) -> Iterator[_Entry]:
 
     def look(here: Path, name: str, above: tuple[Path, ...], links: int) -> Iterator[_Entry]:
         try:
-            children = sorted(here.iterdir())
+            with os.scandir(here) as entries:
+                children = sorted(Path(entry.path) for entry in entries)
         except OSError as error:
             skipped[name or "/"] = error.strerror or "it cannot be read"
             return

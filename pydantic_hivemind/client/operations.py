@@ -102,6 +102,7 @@ class Operations:
     scopes = Operation(workspaces.scopes)
     children = Operation(workspaces.children)
     delete_workspace = Operation(workspaces.delete_workspace)
+    move = Operation(workspaces.move)
     destroy = Operation(workspaces.destroy)
     renew = Operation(workspaces.renew)
     create_token = Operation(workspaces.create_token)

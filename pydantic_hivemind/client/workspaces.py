@@ -153,6 +153,25 @@ def delete_workspace(name: str, *, cascade: bool = False) -> Steps[None]:
     nothing((yield Ask("DELETE", "workspaces", {"name": name, "cascade": cascade})))
 
 
+def move(workspace: str, *, name: str | None = None, parent: str | None = None) -> Steps[ScopeInfo]:
+    """Rename a workspace under this one, or give it another parent; its files, conversations and tokens stay.
+
+    Args:
+        workspace: Name of the workspace.
+        name: The new name, without `/` and `#`; it becomes `<parent>/-/<name>`. If omitted, the name stays.
+        parent: Name of the workspace to inherit from: this one, or one under it. If omitted, the parent stays.
+
+    Raises:
+        ScopeNotFound: No workspace of one of the names is under this one.
+        ScopeExists: A workspace of the new name exists already.
+        InvalidScope: The name is not valid, the parent is the workspace itself or under it, or the chain would be too
+            long.
+        InvalidOption: Neither `name` nor `parent` is given.
+    """
+    asked = {"workspace": workspace, "name": name, "parent": parent}
+    return one(ScopeInfo, (yield Ask("POST", "move", json=asked)))
+
+
 def destroy(*, cascade: bool = False) -> Steps[None]:
     """Remove the workspace and everything in it permanently.
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.hive.async_messages import AsyncCheckpoints, AsyncConversation
 from pydantic_hivemind.hive.async_seam import awaited, handing_out, perform
-from pydantic_hivemind.hive.handle import ScopeHandle, database_of, row_of
+from pydantic_hivemind.hive.handle import KEEP, Keep, ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.scope import Scope
 
 Result = TypeVar("Result")
@@ -107,6 +107,25 @@ class AsyncScope(ScopeHandle):
     info = awaited(Scope.info)
     renew = awaited(Scope.renew)
     destroy = awaited(Scope.destroy)
+
+    async def move(self, *, name: str | None = None, parent: ScopeHandle | str | Keep | None = KEEP) -> None:
+        """Rename the scope, or give it another parent, as `Scope.move` does.
+
+        Args:
+            name: The new name; if omitted, it stays.
+            parent: The scope to read through from now on, or its name; `None` makes the scope a root. If omitted, the
+                parent stays.
+
+        Raises:
+            InvalidOption: Neither is given.
+            ScopeExists: A scope of the new name exists already.
+            ScopeNotFound: The parent does not exist.
+            InvalidScope: The name is not valid, the parent is the scope itself, under it, or in another hive, or the
+                chain would be too long.
+        """
+        await perform(partial(self._sync.move, name=name, parent=parent))
+        self._row, self._names = row_of(self._sync), self._sync.chain
+
     session = handing_out(_awaited_scope, Scope.session)
 
     write_bytes = awaited(Scope.write_bytes)

@@ -4,8 +4,23 @@
 
 from __future__ import annotations
 
+from enum import Enum
+from typing import Final
+
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.scopes import ScopeRow
+
+
+class Keep(Enum):
+    """What stands for an argument that is left out, where `None` says something."""
+
+    KEEP = "keep"
+
+    def __repr__(self) -> str:
+        return "KEEP"
+
+
+KEEP: Final = Keep.KEEP
 
 
 class ScopeHandle:

@@ -183,7 +183,7 @@ class Hivemind:
             raise ScopeNotFound(f"scope {name!r} does not exist; create it with hive.scope(name)")
         if above is not None and found.parent != above:
             raise InvalidScope(
-                f"scope {name!r} has another parent, and the parent of a scope cannot be changed; omit `parent`"
+                f"scope {name!r} has another parent; omit `parent`, or move the scope with scope.move(parent=...)"
             )
         return found
 

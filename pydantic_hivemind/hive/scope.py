@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic_hivemind.base.promotion_words import check_on_conflict
 from pydantic_hivemind.base.values import OnConflict, PromotionReport, ScopeInfo
-from pydantic_hivemind.errors import ScopeGone, ScopeNotFound
-from pydantic_hivemind.hive.handle import ScopeHandle
+from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeGone, ScopeNotFound
+from pydantic_hivemind.hive.handle import KEEP, Keep, ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.writer import ScopeWriter
 from pydantic_hivemind.ledger import conversation_records, overlay, scope_listing, scopes
 from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.messages.checkpoints import Checkpoints
 from pydantic_hivemind.messages.conversations import Conversation
@@ -120,6 +121,41 @@ class Scope(ScopeWriter):
         """
         with self._database.write(self._row.chain) as tx:
             return scopes.renew(tx, self._row, ttl)
+
+    def move(self, *, name: str | None = None, parent: ScopeHandle | str | Keep | None = KEEP) -> None:
+        """Rename the scope, or give it another parent; with everything in it and the scopes under it.
+
+        Files, their history, conversations, checkpoints and tokens stay. This handle goes on; others of the scope, and
+        of those under it, raise `ScopeGone` once the parent is another one: ask the hive for them again.
+
+        Args:
+            name: The new name; if omitted, it stays.
+            parent: The scope to read through from now on, or its name; `None` makes the scope a root. If omitted, the
+                parent stays.
+
+        Raises:
+            InvalidOption: Neither is given.
+            ScopeExists: A scope of the new name exists already.
+            ScopeNotFound: The parent does not exist.
+            InvalidScope: The name is not valid, the parent is the scope itself, under it, or in another hive, or the
+                chain would be too long.
+        """
+        if name is None and parent is KEEP:
+            raise InvalidOption("pass the new name=, the new parent=, or both")
+        if name is not None:
+            scopes.check_name(name)
+        if isinstance(parent, ScopeHandle) and database_of(parent) != self._database:
+            raise InvalidScope(f"{parent.name!r} is a scope of another hive; pass one of this hive, or its name")
+        # Moves go one after the other, or two could wait for each other's trees.
+        with self._database.write() as tx:
+            tx.join(self._row.chain)
+            overlay.check_alive(tx, self._row.chain)
+            above = self._above(tx, parent)
+            tx.join(above)
+            row, purged = scopes.move(tx, self._row, self.name if name is None else name, above)
+            names = scopes.names(tx, row.chain)
+        self._row, self._names = row, names
+        self._search_service.forget(purged)
 
     def destroy(self, *, cascade: bool = False) -> None:
         """Remove the scope and everything in it permanently.
@@ -250,6 +286,19 @@ class Scope(ScopeWriter):
         return cast("WorkspaceBackend", adapter.ScopeWorkspace(self))
 
     # -- helpers -------------------------------------------------------------------------------
+
+    def _above(self, tx: Transaction, parent: ScopeHandle | str | Keep | None) -> Chain:
+        """Return the chain of the parent that the scope is to have."""
+        if parent is KEEP:
+            return self._row.chain[1:]
+        if parent is None:
+            return ()
+        if isinstance(parent, ScopeHandle):
+            return row_of(parent).chain
+        row = scopes.find(tx, parent)
+        if row is None:
+            raise ScopeNotFound(f"scope {parent!r} does not exist; create it with hive.scope(name)")
+        return row.chain
 
     def _child(self, row: ScopeRow) -> Scope:
         return self._handle(row, (row.name, *self._names))

@@ -78,13 +78,14 @@ HEAD = (
 
 
 def _lookup(chain: int, paths: int, *, data: bool) -> Select[Unpack[tuple[Any, ...]]]:
-    """The heads at some paths in every scope of a chain, beside a first column that says the scope is alive."""
+    """The heads at some paths in every scope of a chain; the first and the last column tell of the scope itself."""
     head = and_(heads.c.scope_id.in_(slots("scope", chain)), heads.c.path.in_(slots("path", paths)))
     joined = scopes.outerjoin(heads, head).outerjoin(versions, versions.c.id == heads.c.version)
     columns: list[ColumnElement[Any]] = [scopes.c.expires_at, *HEAD]
     if data:
         # Only the file that is read is worth its bytes, not files among its parents.
         columns.append(case((heads.c.path == param("path_0"), versions.c.data)))
+    columns.append(scopes.c.ancestors)
     return select(*columns).select_from(joined).where(scopes.c.id == param("scope_0"))
 
 
@@ -99,6 +100,7 @@ def _with_range(
     columns: list[ColumnElement[Any]] = [scopes.c.expires_at, *HEAD]
     if data:
         columns.append(case((versions.c.size <= SMALL, versions.c.data)))
+    columns.append(scopes.c.ancestors)
     # Joined with the scope, so that there is nothing of what it inherits once it is gone.
     inside = (
         select(*columns)
@@ -112,7 +114,7 @@ def _with_range(
     return _lookup(chain, paths, data=data).union_all(inside)
 
 
-_ALIVE = Statement(lambda: select(scopes.c.expires_at).where(scopes.c.id == param("scope_0")))
+_ALIVE = Statement(lambda: select(scopes.c.expires_at, scopes.c.ancestors).where(scopes.c.id == param("scope_0")))
 _ENTRY: Statement[[int, int]] = Statement(lambda chain, paths: _lookup(chain, paths, data=False))
 _FILE: Statement[[int, int]] = Statement(lambda chain, paths: _lookup(chain, paths, data=True))
 _CHILDREN: Statement[[int, int]] = Statement(lambda chain, paths: _with_range(chain, paths, children=True))
@@ -208,7 +210,7 @@ def _is_hidden(path: str, seen: set[str], blocked: set[str]) -> bool:
 
 
 def _view(chain: Chain, rows: Sequence[Row]) -> Overlay:
-    _check(rows)
+    _check(rows, chain, whole=True)
     level_of = {scope_id: level for level, scope_id in enumerate(chain)}
     layers: list[dict[str, Head]] = [{} for _ in chain]
     for row in rows:
@@ -218,20 +220,30 @@ def _view(chain: Chain, rows: Sequence[Row]) -> Overlay:
 
 
 def check_alive(tx: Transaction, chain: Chain) -> None:
-    """Refuse a scope that is gone.
+    """Refuse a scope that is gone. The chain may end before its root.
 
     Raises:
-        ScopeGone: It was destroyed or its ttl has run out.
+        ScopeGone: It was destroyed or its ttl has run out, or it has other ancestors now.
     """
-    _check(tx.rows(_ALIVE, {"scope_0": chain[0]}))
+    _check(tx.rows(_ALIVE, {"scope_0": chain[0]}), chain, whole=False)
 
 
-def _check(rows: Sequence[Row]) -> None:
+def _check(rows: Sequence[Row], chain: Chain, *, whole: bool) -> None:
     if not rows:
         raise ScopeGone("the scope was destroyed; ask the hive for it again")
     expires_at = cast("float | None", rows[0][0])
     if expires_at is not None and expires_at <= time.time():
         raise ScopeGone("the ttl of the scope has passed; spawn a new one")
+    # What was moved must not be read through those that it was under.
+    above = chain_of(cast(str, rows[0][-1]))
+    if (above if whole else above[: len(chain) - 1]) != chain[1:]:
+        raise ScopeGone("the scope was moved; ask the hive for it again")
+
+
+@lru_cache(maxsize=4096)
+def chain_of(ancestors: str) -> Chain:
+    """Return the ids of a scope's ancestors, as they are stored."""
+    return tuple(map(int, filter(None, ancestors.split(","))))
 
 
 def entry(tx: Transaction, chain: Chain, path: str) -> Overlay:

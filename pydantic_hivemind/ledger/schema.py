@@ -73,7 +73,7 @@ scopes = Table(
     Column("id", Number, primary_key=True),
     Column("name", Key, nullable=False, unique=True),
     Column("parent_id", Number, ForeignKey("scopes.id", ondelete="CASCADE"), index=True),
-    # The ids of its ancestors, nearest first, joined by commas: parents never change.
+    # The ids of its ancestors, nearest first, joined by commas: `move` alone changes them.
     Column("ancestors", Text, nullable=False),
     Column("session", Boolean, nullable=False),
     Column("created_at", Float, nullable=False),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from secrets import randbits
 from typing import cast
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from pydantic_hivemind.errors import InvalidScope, ScopeExists, ScopeGone, ScopeHasChildren
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Row, Statement, Value, fill, insert_row, param, slots
-from pydantic_hivemind.ledger.overlay import Chain
-from pydantic_hivemind.ledger.schema import scopes
+from pydantic_hivemind.ledger.overlay import Chain, chain_of
+from pydantic_hivemind.ledger.schema import scopes, versions
 from pydantic_hivemind.limits import MAX_CHAIN_LENGTH, MAX_SCOPE_NAME_CHARS, MAX_TTL
 
 _GONE = "the scope was destroyed, or its ttl has passed; ask the hive for it again"
@@ -22,7 +24,7 @@ _GONE = "the scope was destroyed, or its ttl has passed; ask the hive for it aga
 
 @dataclass(frozen=True)
 class ScopeRow:
-    """What a handle keeps of a scope: parents never change, so it stays true until the scope is gone."""
+    """What a handle keeps of a scope: true until the scope is gone or moved, which every use of its files finds out."""
 
     id: int
     name: str
@@ -43,7 +45,7 @@ _MADE_BEFORE = Statement(
 )
 _BY_ID: Statement[[int]] = Statement(lambda count: select(*_COLUMNS).where(scopes.c.id.in_(slots("id", count))))
 _BESIDE = Statement(
-    lambda: select(scopes.c.id, scopes.c.name, scopes.c.expires_at).where(
+    lambda: select(scopes.c.id, scopes.c.name, scopes.c.expires_at, scopes.c.ancestors).where(
         or_(scopes.c.id == param("parent_id"), scopes.c.name == param("name")), _ALIVE
     )
 )
@@ -63,6 +65,18 @@ _CHILDREN = Statement(
 )
 
 
+_MOVES = Statement(lambda: select(scopes.c.moves).where(scopes.c.id == param("id")))
+_NEWEST = Statement(lambda: select(func.max(versions.c.id)))
+_MOVE = Statement(
+    lambda: (
+        update(scopes)
+        .where(scopes.c.id == param("of_id"))
+        .values(name=param("name"), parent_id=param("parent_id"), ancestors=param("ancestors"), moves=param("moves"))
+    )
+)
+_SET_ANCESTORS = Statement(
+    lambda: update(scopes).where(scopes.c.id == param("of_id")).values(ancestors=param("ancestors"))
+)
 _INCARNATION = Statement(lambda: select(scopes.c.incarnation).where(scopes.c.id == param("id"), _ALIVE))
 _OF_INCARNATION = Statement(
     lambda: select(*_COLUMNS).where(scopes.c.id == param("id"), scopes.c.incarnation == param("incarnation"), _ALIVE)
@@ -129,12 +143,9 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
     # One query for both: it is made in as little time as possible.
     beside = tx.rows(_BESIDE, {"parent_id": parent[0] if parent else 0, "name": name, "now": now})
     if parent:
-        above = [end for id, _, end in beside if id == parent[0]]
-        if not above:
-            raise ScopeGone(_GONE)
         # A child cannot outlive what it reads through.
-        expires_at = _earliest(expires_at, above[0])
-    if any(taken == name for _, taken, _ in beside):
+        expires_at = _earliest(expires_at, _end_of_parent(beside, parent))
+    if any(row[1] == name for row in beside):
         raise ScopeExists(f"scope {name!r} exists already; use another name")
     values: dict[str, Value] = {
         "name": name,
@@ -147,6 +158,72 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
     }
     scope_id = cast(int, tx.rows(_INSERT, values)[0][0])
     return ScopeRow(scope_id, name, (scope_id, *parent)), purged
+
+
+def _end_of_parent(beside: Sequence[Row], parent: Chain) -> float | None:
+    """Return when a parent is to end.
+
+    Raises:
+        ScopeGone: It is not there any more, or was moved.
+    """
+    for id, _, end, ancestors in cast("Sequence[tuple[int, str, float | None, str]]", beside):
+        if id == parent[0] and chain_of(ancestors) == parent[1:]:
+            return end
+    raise ScopeGone(_GONE)
+
+
+def move(tx: Transaction, scope: ScopeRow, name: str, parent: Chain) -> tuple[ScopeRow, list[int]]:
+    """Give a scope another name and other ancestors, and those to the scopes under it; and the ids of those it purged.
+
+    Args:
+        tx: A write to both trees.
+        scope: The scope.
+        name: Its name from now on.
+        parent: The chain of its parent from now on; empty for a root.
+
+    Raises:
+        ScopeExists: The name is taken.
+        ScopeGone: The scope or the parent is not there any more.
+        InvalidScope: The parent is the scope itself or under it, or a chain would be too long.
+    """
+    purged = purge_expired(tx)
+    now = time.time()
+    before = _expiry_of(tx, scope.id, now)
+    if scope.id in parent:
+        raise InvalidScope(f"scope {scope.name!r} cannot be moved under itself; use another parent")
+    beside = tx.rows(_BESIDE, {"parent_id": parent[0] if parent else 0, "name": name, "now": now})
+    end = _end_of_parent(beside, parent) if parent else None
+    if any(row[1] == name and row[0] != scope.id for row in beside):
+        raise ScopeExists(f"scope {name!r} exists already; use another name")
+    under = _rows_under(tx, scope.id)
+    deepest = max((len(row.chain) for row in under), default=len(scope.chain)) - len(scope.chain) + 1
+    if len(parent) + deepest > MAX_CHAIN_LENGTH:
+        raise InvalidScope(
+            f"the chain would be too long; it has at most {MAX_CHAIN_LENGTH} scopes, so use a parent nearer to the root"
+        )
+    ((moves,),) = tx.rows(_MOVES, {"id": scope.id})
+    ((newest,),) = tx.rows(_NEWEST, {})
+    past = [*json.loads(cast("str | None", moves) or "[]"), [scope.name, list(scope.chain[1:]), newest or 0]]
+    tx.run(
+        _MOVE,
+        {
+            "of_id": scope.id,
+            "name": name,
+            "parent_id": parent[0] if parent else None,
+            "ancestors": ",".join(map(str, parent)),
+            "moves": json.dumps(past),
+        },
+    )
+    for row in under:
+        kept = row.chain[1 : row.chain.index(scope.id) + 1]
+        tx.run(_SET_ANCESTORS, {"of_id": row.id, "ancestors": ",".join(map(str, (*kept, *parent)))})
+    if _earliest(before, end) != before:
+        _set_expiry(tx, scope.id, now, before, _earliest(before, end))
+    return ScopeRow(scope.id, name, (scope.id, *parent)), purged
+
+
+def _rows_under(tx: Transaction, scope_id: int) -> list[ScopeRow]:
+    return [row for child in children(tx, scope_id) for row in (child, *_rows_under(tx, child.id))]
 
 
 def renew(tx: Transaction, scope: ScopeRow, ttl: float | None) -> float | None:
@@ -272,4 +349,4 @@ def _expiry(now: float, ttl: float | None) -> float | None:
 
 def _row(row: Row) -> ScopeRow:
     scope_id, name, ancestors = cast("tuple[int, str, str]", row)
-    return ScopeRow(scope_id, name, (scope_id, *map(int, filter(None, ancestors.split(",")))))
+    return ScopeRow(scope_id, name, (scope_id, *chain_of(ancestors)))

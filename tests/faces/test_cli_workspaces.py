@@ -141,3 +141,16 @@ def test_a_workspace_may_exist(run):
     assert "inherits from 'acme'" in refused.err
     assert run("workspace", "list").lines == ["acme", "acme/ada"]
     assert run("workspace", "create", "acme/ada", "--inherit", "acme").code != 0
+
+
+def test_a_workspace_moves(run):
+    run("workspace", "create", "ada", "--inherit", "old")
+    run("workspace", "create", "new")
+    run("write", "/f", "-w", "ada", stdin=b"text")
+    assert run("workspace", "move", "ada", "--name", "new/ada", "--inherit", "new").out == "new/ada\n"
+    assert run("cat", "/f", "-w", "new/ada").out == "text"
+    assert run("workspace", "show", "new/ada", "--json").json["chain"] == ["new/ada", "new"]
+    assert run("workspace", "move", "new/ada", "--root", people=True).out == "new/ada inherits from nothing.\n"
+    assert run("workspace", "move", "new/ada", "--root", "--inherit", "new").code != 0
+    assert run("workspace", "move", "new/ada").code != 0
+    assert run("workspace", "move", "nobody", "--name", "x").code != 0

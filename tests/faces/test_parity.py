@@ -43,7 +43,7 @@ HTTP = reasons(
 
 MCP = HTTP | reasons(
     {
-        "the workspace is given, and is not a model's to make or end": "create scopes spawn destroy renew info",
+        "the workspace is given, and is not a model's to make or end": "create scopes spawn destroy renew info move",
         "a model is shown what is there and what changed; people undo it": "history restore revert",
         "another tool does it too": "exists stat grep make_dir tag merge write_bytes",
     }
@@ -89,6 +89,8 @@ def called(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 def test_every_operation_has_a_command(called, run, tmp_path):
     run("workspace", "create", "run", "--inherit", "project", "--ttl", "1h")
     run("workspace", "renew", "run")
+    run("workspace", "move", "run", "--name", "ran")
+    run("workspace", "move", "ran", "--name", "run")
     w = ("-w", "run")
     run("write", "/f", *w, stdin=b"text")
     run("edit", "/f", "--old", "text", "--new", "texts", *w)

@@ -118,6 +118,42 @@ def show(name: Name, *, store: Store, as_json: Json = False) -> None:
 
 
 @group.command()
+def move(
+    name: Name,
+    *,
+    to: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Its new name.")] = None,
+    inherit: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The workspace it is to read through to.", autocompletion=names)
+    ] = None,
+    root: Annotated[bool, typer.Option("--root", help="Let it inherit from nothing.")] = False,
+    store: Store,
+    as_json: Json = False,
+) -> None:
+    """Rename a workspace, or let it inherit from another one.
+
+    Files, history, conversations, checkpoints, tokens and the workspaces under it stay.
+    """
+    if root and inherit is not None:
+        raise typer.BadParameter("pass --inherit or --root, not both")
+    with open_store(store) as hive:
+        scope = find(hive, name)
+        if root or inherit is not None:
+            scope.move(name=to, parent=None if inherit is None else find(hive, inherit))
+        else:
+            scope.move(name=to)
+        output.show(
+            scope.info(),
+            as_json=as_json,
+            people=lambda info: (
+                f"{output.printable(info.name)} inherits from {output.printable(info.parent)}."
+                if info.parent
+                else f"{output.printable(info.name)} inherits from nothing."
+            ),
+            plain=lambda info: output.row(info.name),
+        )
+
+
+@group.command()
 def renew(name: Name, *, ttl: Ttl = None, store: Store, as_json: Json = False) -> None:
     """Let a workspace live this long from now on; without --ttl as long as what it inherits."""
     lifetime = None if ttl is None else seconds(ttl)

@@ -64,6 +64,16 @@ class Destroy(Asked):
     cascade: bool = Field(default=False, description="Also those under it.")
 
 
+class Move(Asked):
+    """Where a workspace under yours is to go."""
+
+    workspace: str = Field(description="The whole name of a workspace under yours.")
+    name: str | None = Field(None, description=f"Its new name. {NAMED}")
+    parent: str | None = Field(
+        None, description="The whole name of the workspace to inherit from: yours, or one under it."
+    )
+
+
 class Renew(Asked):
     """How long a workspace is to live."""
 
@@ -122,6 +132,21 @@ def delete_workspace(
 def destroy(scope: Administered, asked: Destroy) -> None:
     """Remove your workspace and everything in it, for good, and with it your token."""
     scope.destroy(cascade=asked.cascade)
+
+
+@router.post("/move", response_model=ScopeInfo, responses=documented(404, 409))
+def move(scope: Administered, hive: Hive, asked: Move) -> Any:
+    """Rename a workspace under yours, or let it inherit from another one; its files and tokens stay."""
+    found = find(hive, scope, asked.workspace)
+    if found == scope:
+        raise not_under(asked.workspace)
+    above = found.parent if asked.parent is None else find(hive, scope, asked.parent)
+    name = None if asked.name is None or above is None else _under(above, asked.name)
+    if asked.parent is None:
+        found.move(name=name)
+    else:
+        found.move(name=name, parent=above)
+    return found.info()
 
 
 @router.post("/renew", status_code=204)

@@ -101,6 +101,10 @@ class Transaction:
     def _end(self) -> None:
         """What comes after the last one; after an error everything is undone instead."""
 
+    def join(self, chain: Sequence[int]) -> None:
+        """Let this write, which began without a chain, change the tree of one too."""
+        self._driver.join(self._cursor, chain)
+
     def abandon(self) -> None:
         """Undo everything when the block ends, without an error."""
         self.abandoned = True

@@ -47,6 +47,10 @@ class Driver(Protocol):
         """
         ...
 
+    def join(self, cursor: Cursor, chain: Sequence[int]) -> None:
+        """Let a write that began without a chain change the tree of one too; other writes to that tree wait."""
+        ...
+
     def line(self, chain: Sequence[int] | None, seconds: float | None) -> AbstractContextManager[float | None]:
         """Held for the time of one write to the tree that a chain is in; with `None`, to any.
 

@@ -102,6 +102,12 @@ class PostgresDriver:
             begin += f"; SELECT id FROM scopes WHERE id IN ({', '.join(map(str, chain))}) FOR KEY SHARE"  # noqa: S608
         cursor.execute(begin)
 
+    def join(self, cursor: Cursor, chain: Sequence[int]) -> None:
+        """Take the turn of another tree. Only a write that began without a chain may: it has no other's turn yet."""
+        if chain:
+            cursor.execute(f"SELECT pg_advisory_xact_lock({LOCK_SPACE + _root(chain)})")
+            cursor.execute(f"SELECT id FROM scopes WHERE id IN ({', '.join(map(str, chain))}) FOR KEY SHARE")  # noqa: S608
+
     def fetch_binary(self, cursor: Cursor) -> None:
         """Have rows sent in the binary format: bytes as text have twice the size, and take the interpreter to decode.
 

@@ -91,6 +91,9 @@ class SqliteDriver:
         """Held for the time of one write."""
         return self._queue.within(seconds)
 
+    def join(self, cursor: Cursor, chain: Sequence[int]) -> None:
+        """Do nothing: there is one writer at a time."""
+
     def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:  # noqa: ARG002
         """Begin a write: SQLite has one at a time."""
         if seconds == self.patience:
