@@ -258,6 +258,16 @@ MAX_GREP_MATCHES = 50_000
 MAX_METADATA_CHARS = 4096
 """Maximum length of a write's metadata, in characters of JSON: the limit of the harness's own stores."""
 
+SPEND_TOKEN_SECONDS = 3600
+"""Time for which a store of spending remembers a counted response, in seconds, as the harness's own stores do: a
+response that is presented again later counts again."""
+
+MAX_HISTORY_HITS = 50
+"""Maximum number of messages that one search of histories returns."""
+
+HISTORY_VECTORS = 8192
+"""Number of embedded messages that a process keeps for later searches of histories: 8 MB with 256 dimensions."""
+
 # -- HTTP: requests ------------------------------------------------------------------------------------
 
 MAX_JSON_BYTES = 1 << 20

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from pydantic_hivemind.adapters.backends.session import PromoteOptions as PromoteOptions
     from pydantic_hivemind.adapters.backends.session import Session as Session
     from pydantic_hivemind.adapters.backends.session_manager import SessionManager as SessionManager
+    from pydantic_hivemind.adapters.harness.media_store import HivemindMediaStore as HivemindMediaStore
     from pydantic_hivemind.adapters.harness.memory_store import HivemindMemoryStore as HivemindMemoryStore
+    from pydantic_hivemind.adapters.harness.plan_store import HivemindPlanStore as HivemindPlanStore
+    from pydantic_hivemind.adapters.harness.plan_store import HivemindTodoStorage as HivemindTodoStorage
+    from pydantic_hivemind.adapters.harness.spend_store import HivemindSpendStore as HivemindSpendStore
+    from pydantic_hivemind.adapters.harness.step_store import HivemindStepStore as HivemindStepStore
     from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
     from pydantic_hivemind.adapters.memory.toolset import HivemindToolset as HivemindToolset
     from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace as HivemindWorkspace
@@ -26,8 +31,13 @@ if TYPE_CHECKING:
 __all__ = [
     "HivemindBackend",
     "HivemindCheckpointStore",
+    "HivemindMediaStore",
     "HivemindMemoryStore",
+    "HivemindPlanStore",
     "HivemindSearch",
+    "HivemindSpendStore",
+    "HivemindStepStore",
+    "HivemindTodoStorage",
     "HivemindToolset",
     "HivemindWorkspace",
     "PromoteOptions",
@@ -42,6 +52,11 @@ __getattr__, __dir__ = lazy_names(
         "HivemindBackend": "backends.scope_backend",
         "HivemindCheckpointStore": "pydantic_deep.checkpoint_store",
         "HivemindMemoryStore": "harness.memory_store",
+        "HivemindMediaStore": "harness.media_store",
+        "HivemindPlanStore": "harness.plan_store",
+        "HivemindSpendStore": "harness.spend_store",
+        "HivemindStepStore": "harness.step_store",
+        "HivemindTodoStorage": "harness.plan_store",
         "HivemindSearch": "memory.toolset",
         "HivemindToolset": "memory.toolset",
         "HivemindWorkspace": "pydantic_ai.hivemind_workspace",
