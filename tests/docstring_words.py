@@ -22,6 +22,7 @@ VERBS = set(
 """In their base form. One that is missing here can be added; what is no verb cannot."""
 
 RAISE_NOTHING = {
+    "adapters.harness.history_search.HivemindHistorySearch.get_toolset",
     "adapters.harness.media_store.HivemindMediaStore.public_url",
     "adapters.pydantic_ai.hivemind_workspace.HivemindWorkspace.get_wrapper_toolset",
     "adapters.pydantic_ai.run_actor.RunActor.wrap_run",

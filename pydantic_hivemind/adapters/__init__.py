@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.adapters.backends.session import PromoteOptions as PromoteOptions
     from pydantic_hivemind.adapters.backends.session import Session as Session
     from pydantic_hivemind.adapters.backends.session_manager import SessionManager as SessionManager
+    from pydantic_hivemind.adapters.harness.history_search import HivemindHistorySearch as HivemindHistorySearch
     from pydantic_hivemind.adapters.harness.media_store import HivemindMediaStore as HivemindMediaStore
     from pydantic_hivemind.adapters.harness.memory_store import HivemindMemoryStore as HivemindMemoryStore
     from pydantic_hivemind.adapters.harness.plan_store import HivemindPlanStore as HivemindPlanStore
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HivemindBackend",
     "HivemindCheckpointStore",
+    "HivemindHistorySearch",
     "HivemindMediaStore",
     "HivemindMemoryStore",
     "HivemindPlanStore",
@@ -52,6 +54,7 @@ __getattr__, __dir__ = lazy_names(
         "HivemindBackend": "backends.scope_backend",
         "HivemindCheckpointStore": "pydantic_deep.checkpoint_store",
         "HivemindMemoryStore": "harness.memory_store",
+        "HivemindHistorySearch": "harness.history_search",
         "HivemindMediaStore": "harness.media_store",
         "HivemindPlanStore": "harness.plan_store",
         "HivemindSpendStore": "harness.spend_store",

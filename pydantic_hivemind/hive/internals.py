@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import scopes
+
+if TYPE_CHECKING:
+    from pydantic_hivemind.search.history_ranking import RankedMessage
 
 
 def mounts_of(scope: Scope) -> MountTable:
@@ -19,6 +23,11 @@ def mounts_of(scope: Scope) -> MountTable:
 def watched(scope: Scope, used: Callable[[], None]) -> Scope:
     """Return a handle of the same scope that calls `used` before each operation, as do handles obtained from it."""
     return Scope(scope._database.watched(used), scope._mounts, scope._search_service, scope._row, scope._names)
+
+
+def rank_histories(scope: Scope, histories: Sequence[Sequence[str]], query: str, limit: int) -> list[RankedMessage]:
+    """Return the messages of some histories of a scope that are most relevant to a query, best first."""
+    return scope._search_service.rank_histories(histories, query, limit)
 
 
 def owner_and_sessions(scope: Scope) -> list[Scope]:

@@ -26,6 +26,7 @@ from pydantic_hivemind.ledger.scopes import ScopeRow
 if TYPE_CHECKING:
     from chromadb import Collection
 
+    from pydantic_hivemind.search.history_ranking import HistoryRanking, RankedMessage
     from pydantic_hivemind.search.indexer import Indexer
     from pydantic_hivemind.search.vectors.embedding import EmbeddingFunction
 
@@ -42,6 +43,7 @@ class SearchService:
         self._embedder = embedder
         self._starting = Lock()
         self._indexer: Indexer | None = None
+        self._ranking: HistoryRanking | None = None
         self._closed = False
 
     def search(
@@ -70,6 +72,16 @@ class SearchService:
             since=since,
         )
         return Search(self._started(), database, chain, names, wanted, limit).run(query or "")
+
+    def rank_histories(self, histories: Sequence[Sequence[str]], query: str, limit: int) -> list[RankedMessage]:
+        """Return the messages of some histories that are most relevant to a query, best first."""
+        from pydantic_hivemind.search.history_ranking import HistoryRanking
+
+        _check(query, limit)
+        embedder = self._started().embedder
+        with self._starting:
+            ranking = self._ranking = self._ranking or HistoryRanking(embedder)
+        return ranking.rank(histories, query, limit)
 
     def collection(self, database: Database, row: ScopeRow, path: str) -> Collection:
         """Return a collection, as `Scope.collection`."""
