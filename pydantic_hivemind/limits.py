@@ -37,6 +37,7 @@ __all__ = [
     "MAX_INDEXED_CHUNKS",
     "MAX_INDEXES",
     "MAX_JSON_BYTES",
+    "MAX_LISTED_UPLOADS",
     "MAX_MERGE_STEPS",
     "MAX_METADATA_CHARS",
     "MAX_NAME_BYTES",
@@ -59,6 +60,8 @@ __all__ = [
     "MAX_SCOPE_NAME_CHARS",
     "MAX_SEARCH_HITS",
     "MAX_SEARCH_RESULT_CHARS",
+    "MAX_SHOWN_BYTES",
+    "MAX_SHOWN_FILES",
     "MAX_STAT_CHARS",
     "MAX_TAGS",
     "MAX_TAG_CHARS",
@@ -107,6 +110,15 @@ larger files are data or logs, of which the beginning and the end are searched."
 MAX_IMPORT_LINKS = 8
 """Maximum number of links to directories in one another that `hivemind import` follows: each may double what is
 found."""
+
+MAX_SHOWN_FILES = 200
+"""Maximum number of files that `HivemindBackend.files` has: it is for looking at, not for work."""
+
+MAX_SHOWN_BYTES = 1 << 20
+"""Maximum total size of the files that `HivemindBackend.files` has, in bytes; larger ones are left out."""
+
+MAX_LISTED_UPLOADS = 50
+"""Maximum number of uploads of earlier requests that a prompt lists, the latest ones."""
 
 MAX_NOTE_NAME_CHARS = 80
 """Maximum length of the name of a file of notes that an agent names, in characters."""

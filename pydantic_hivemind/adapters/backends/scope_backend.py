@@ -8,10 +8,11 @@ from importlib import import_module
 from operator import attrgetter
 from typing import Any
 
-from pydantic_ai_backends.types import EditResult, FileInfo, GrepMatch, WriteResult
+from pydantic_ai_backends.types import EditResult, FileData, FileInfo, GrepMatch, WriteResult
 from typing_extensions import Self
 
 from pydantic_hivemind.adapters.backends.run_reads import ForCaller, RunReads
+from pydantic_hivemind.adapters.backends.shown_files import shown_files
 from pydantic_hivemind.base.matching.line_search import line_search
 from pydantic_hivemind.base.matching.regex_classes import regex_problem
 from pydantic_hivemind.base.paths import normalize
@@ -68,6 +69,15 @@ class HivemindBackend:
     def name(self) -> str:
         """Name of the scope."""
         return self.scope.name
+
+    @property
+    def files(self) -> dict[str, FileData]:
+        """The first files of the scope by path, with their text, as `StateBackend.files` has them.
+
+        It is a copy, to look at: `MAX_SHOWN_FILES` files at most, with `MAX_SHOWN_BYTES` in all. Reading it waits for
+        the store.
+        """
+        return shown_files(self.scope)
 
     @property
     def _files(self) -> RunReads:

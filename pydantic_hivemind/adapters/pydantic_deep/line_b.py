@@ -19,10 +19,13 @@ from pydantic_ai.workspaces import Workspace
 
 from pydantic_hivemind.adapters.backends.async_backend import AsyncBackend, awaitable
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
+from pydantic_hivemind.adapters.backends.shown_files import UPLOADS, earlier_uploads
 from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace, backend_of
 from pydantic_hivemind.adapters.pydantic_deep.agent_options import for_many_users
+from pydantic_hivemind.hive.async_seam import on_thread
 
 if TYPE_CHECKING:
+    from pydantic_ai_backends.types import FileData
     from pydantic_deep import DeepAgent as UpstreamAgent
     from pydantic_deep import DeepAgentDeps as UpstreamDeps
 else:
@@ -49,11 +52,30 @@ class DeepAgentDeps(UpstreamDeps):
     """
 
     backend: Any = field(default=None, kw_only=True)
+    _earlier: dict[str, dict[str, Any]] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.backend is not None:
             backend_of(self.backend)
             self.backend = awaitable(self.backend)
+
+    @property
+    def files(self) -> dict[str, FileData]:
+        """The first files of the scope, as `HivemindBackend.files`; without a backend there are none."""
+        raw = backend_of(self.backend)
+        return {} if raw is None else raw.files
+
+    def get_uploads_summary(self) -> str:
+        """Return the part of the prompt that lists uploads, those of earlier requests too."""
+        raw = backend_of(self.backend)
+        if raw is not None and self._earlier is None:
+            self._earlier = earlier_uploads(raw.scope, UPLOADS.lstrip("/"))
+        own: Any = self.uploads
+        self.uploads = cast(Any, {**(self._earlier or {}), **own})
+        try:
+            return cast(str, cast(Any, super()).get_uploads_summary())
+        finally:
+            self.uploads = own
 
     async def upload_file(self, name: str, content: bytes, *, upload_dir: str = "uploads") -> str:
         """Store a file for this run and later ones, list it in the prompt, and return its path.
@@ -81,6 +103,10 @@ class DeepAgentDeps(UpstreamDeps):
             OSError: A file cannot be written.
         """
         await workspace.working_dir()
+        raw = backend_of(self.backend)
+        if raw is not None:
+            # Here: the prompt is made on the event loop.
+            self._earlier = await on_thread(lambda: earlier_uploads(raw.scope, UPLOADS.lstrip("/")))
         if self.backend is not None and workspace.ref is not None and workspace.ref.provider == IN_MEMORY:
             warnings.warn(
                 "This run ignores `deps.backend` and keeps its files in memory: make the agent with "

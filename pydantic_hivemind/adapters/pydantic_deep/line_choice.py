@@ -22,9 +22,8 @@ if TYPE_CHECKING or not TAKES_BACKEND:
         create_deep_agent,
     )
 else:
-    from pydantic_deep import DeepAgentDeps
-
     from pydantic_hivemind.adapters.pydantic_deep.line_a import DeepAgent, continue_here, create_deep_agent
+    from pydantic_hivemind.adapters.pydantic_deep.line_a_deps import DeepAgentDeps
 
 
 __all__ = ["TAKES_BACKEND", "DeepAgent", "DeepAgentDeps", "continue_here", "create_deep_agent"]
