@@ -11,6 +11,7 @@ from scripted_model import EVERYTHING, call, script, scripted_model
 from pydantic_hivemind import Hivemind, HivemindBackend, Scope
 from pydantic_hivemind.adapters.harness.plan_store import HivemindTodoStorage
 from pydantic_hivemind.deep import DeepAgentDeps, create_deep_agent
+from pydantic_hivemind.errors import ScopeGone
 
 pytestmark = [pytest.mark.anyio, pytest.mark.any_store]
 
@@ -68,3 +69,28 @@ async def test_each_user_and_conversation_has_todos_that_outlive_the_request(hiv
     assert [kept.content for kept in await HivemindTodoStorage(ada, conversation="c").get_todos()] == [
         "hide the present"
     ]
+
+
+async def test_todos_go_with_their_scope_and_stay_where_they_are(hive: Hivemind) -> None:
+    project = hive.scope("project")
+    ada = hive.scope("user/ada", parent=project)
+    await HivemindTodoStorage(ada).set_todos([todo("a")])
+    for other in (project, ada.spawn("run"), hive.scope("user/ada/b", parent=ada)):
+        assert await HivemindTodoStorage(other).get_todos() == []
+    ada.write_text("/a.txt", "x")
+    ada.promote()
+    assert await HivemindTodoStorage(project).get_todos() == []
+    assert [kept.id for kept in await HivemindTodoStorage(ada).get_todos()] == ["a"]
+    ada.destroy(cascade=True)
+    with pytest.raises(ScopeGone):
+        await HivemindTodoStorage(ada).get_todos()
+    assert await HivemindTodoStorage(hive.scope("user/ada", parent=project)).get_todos() == []
+
+
+async def test_ids_may_be_any_text(scope: Scope) -> None:
+    """They come from models: none is too long, nor can it reach another conversation's."""
+    ids = ["a\0b", "x" * 100_000, "", "1:c:a", "\N{SNOWMAN}"]
+    store = HivemindTodoStorage(scope, conversation="c")
+    await store.set_todos([todo(id) for id in ids])
+    assert [kept.id for kept in await store.get_todos()] == ids
+    assert await HivemindTodoStorage(scope, conversation="1:c").get_todo("a") is None

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from pydantic_hivemind.messages.checkpoints import Checkpoints, Snapshot
 if TYPE_CHECKING:
     from pydantic_ai_harness.step_persistence import ContinuableSnapshot, RunRecord, StepEvent, ToolEffectRecord
 
-RUNS, EVENTS, EFFECTS, REPLAYS = "step-run", "step-event", "step-effect", "step-replay"
+RUNS, EVENTS, EFFECTS, SNAPSHOTS = "step-run", "step-event", "step-effect", "step-snapshot"
 """Kinds of records."""
 
 _MOMENTS = ("timestamp", "started_at", "ended_at")
@@ -215,69 +215,81 @@ def _snapshots(scope: Scope, run_id: str) -> Checkpoints:
     return scope.checkpoints(f"\x1fsteps\x1f{record_key(run_id)}")
 
 
+@dataclass(frozen=True)
+class _Saved:
+    """What is known of the snapshots of a run without reading them, whose histories may be long.
+
+    Attributes:
+        count: Number of snapshots that were saved.
+        highest: The highest number with which a key of `StepPersistence` began; -1 before.
+        keys: The keys with that number.
+        kept: Id of each snapshot that is stored, and whether it is complete.
+    """
+
+    count: int = 0
+    highest: int = -1
+    keys: tuple[str, ...] = ()
+    kept: tuple[tuple[str, bool], ...] = ()
+
+    def has(self, key: str) -> bool:
+        """Return whether a snapshot was saved before, although it may have been removed since."""
+        number = _sequence(key)
+        return number is not None and (number < self.highest or (number == self.highest and key in self.keys))
+
+    def after(self, id: str, key: str | None, *, is_complete: bool) -> _Saved:
+        """Return what is known after one more was saved."""
+        number = None if key is None else _sequence(key)
+        kept = (*self.kept, (id, is_complete))
+        if key is None or number is None:
+            return _Saved(self.count + 1, self.highest, self.keys, kept)
+        before = self.keys if number == self.highest else ()
+        return _Saved(self.count + 1, number, (*before, key), kept)
+
+    def superfluous(self, most: int) -> list[str]:
+        """Return the ids of those to remove: neither among the newest, nor the newest complete one."""
+        newest = next((id for id, is_complete in reversed(self.kept) if is_complete), None)
+        return [id for id, _ in self.kept[:-most] if id != newest]
+
+
 def _save(scope: Scope, snapshot: ContinuableSnapshot, most: int | None) -> None:
-    kept = _snapshots(scope, snapshot.run_id)
-    key = snapshot.idempotency_key
-    replays = ScopeRecords(scope, REPLAYS)
-    run = record_key(snapshot.run_id)
-    if key is not None and (
-        replays.read(lambda held: _is_replay(held, run, key)) or kept.get(record_key("key", key)) is not None
-    ):
+    records, run = ScopeRecords(scope, SNAPSHOTS), record_key(snapshot.run_id)
+    stored, key = _snapshots(scope, snapshot.run_id), snapshot.idempotency_key
+    saved = records.read(lambda held: _saved(held.get(run)))
+    id = record_key("number", str(saved.count)) if key is None else record_key("key", key)
+    if key is not None and (saved.has(key) or any(id == kept for kept, _ in saved.kept)):
         return
-    before = kept.list_all()
-    number = _number(before[-1]) + 1 if before else 0
     said = {name: getattr(snapshot, name) for name in _KEPT_IN_METADATA}
-    made = Snapshot(
-        id=record_key("number", str(number)) if key is None else record_key("key", key),
-        label=snapshot.state,
-        turn=snapshot.step_index,
-        messages=snapshot.messages,
-        message_count=len(snapshot.messages),
-        # The order is that of saving, whatever clock the runs go by.
-        created_at=_EPOCH + timedelta(microseconds=number),
-        metadata={**said, "timestamp": snapshot.timestamp.isoformat()},
+    stored.save(
+        Snapshot(
+            id=id,
+            label=snapshot.state,
+            turn=snapshot.step_index,
+            messages=snapshot.messages,
+            message_count=len(snapshot.messages),
+            # The order is that of saving, whatever clock the runs go by.
+            created_at=_EPOCH + timedelta(microseconds=saved.count),
+            metadata={**said, "timestamp": snapshot.timestamp.isoformat()},
+        )
     )
-    kept.save(made)
-    if key is not None:
-        replays.change(lambda held: _note(held, run, key))
-    if most is not None:
-        for old in _superfluous([*before, made], most):
-            kept.remove(old.id)
+    saved = saved.after(id, key, is_complete=snapshot.state == "complete")
+    for old in saved.superfluous(most) if most is not None else ():
+        stored.remove(old)
+        saved = replace(saved, kept=tuple(kept for kept in saved.kept if kept[0] != old))
+    records.change(lambda held: held.put(run, json.dumps(asdict(saved)).encode()))
 
 
-def _number(snapshot: Snapshot) -> int:
-    return (snapshot.created_at - _EPOCH) // timedelta(microseconds=1)
-
-
-def _superfluous(snapshots: Sequence[Snapshot], most: int) -> list[Snapshot]:
-    """Return those to remove: neither among the newest, nor the newest complete one."""
-    complete = [snapshot for snapshot in snapshots if snapshot.label == "complete"]
-    return [snapshot for snapshot in snapshots[:-most] if snapshot not in complete[-1:]]
+def _saved(data: bytes | None) -> _Saved:
+    if data is None:
+        return _Saved()
+    fields: dict[str, Any] = json.loads(data)
+    kept = tuple((id, is_complete) for id, is_complete in fields["kept"])
+    return _Saved(fields["count"], fields["highest"], tuple(fields["keys"]), kept)
 
 
 def _sequence(key: str) -> int | None:
     """Return the number that a key of `StepPersistence` begins with, which grows with every snapshot of a run."""
     number, colon, _ = key.partition(":")
     return int(number) if colon and number.isdecimal() else None
-
-
-def _is_replay(held: RecordsInTransaction, run: str, key: str) -> bool:
-    """Return whether a snapshot was saved before, although it may have been removed since."""
-    sequence, data = _sequence(key), held.get(run)
-    if sequence is None or data is None:
-        return False
-    highest, keys = json.loads(data)
-    return sequence < highest or (sequence == highest and key in keys)
-
-
-def _note(held: RecordsInTransaction, run: str, key: str) -> None:
-    sequence, data = _sequence(key), held.get(run)
-    if sequence is None:
-        return
-    highest, keys = json.loads(data) if data is not None else (sequence, [])
-    if sequence > highest:
-        highest, keys = sequence, []
-    held.put(run, json.dumps([highest, [*keys, key]]).encode())
 
 
 def _continuable(run_id: str, stored: Snapshot) -> ContinuableSnapshot:
