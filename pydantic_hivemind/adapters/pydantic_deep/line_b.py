@@ -66,7 +66,11 @@ class DeepAgentDeps(UpstreamDeps):
         return {} if raw is None else raw.files
 
     def get_uploads_summary(self) -> str:
-        """Return the part of the prompt that lists uploads, those of earlier requests too."""
+        """Return the part of the prompt that lists uploads, those of earlier requests too.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         raw = backend_of(self.backend)
         if raw is not None and self._earlier is None:
             self._earlier = earlier_uploads(raw.scope, UPLOADS.lstrip("/"))
