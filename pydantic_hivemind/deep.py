@@ -9,5 +9,19 @@ from pydantic_hivemind.adapters.pydantic_deep.line_choice import (
     continue_here,
     create_deep_agent,
 )
+from pydantic_hivemind.adapters.pydantic_deep.run_costs import TreeBudgetExceededError
+from pydantic_hivemind.adapters.pydantic_deep.scope_toolsets import PerScope
+from pydantic_hivemind.hive.run_state import Spending, spending_of, spending_of_tree
 
-__all__ = ["TAKES_BACKEND", "DeepAgent", "DeepAgentDeps", "continue_here", "create_deep_agent"]
+__all__ = [
+    "TAKES_BACKEND",
+    "DeepAgent",
+    "DeepAgentDeps",
+    "PerScope",
+    "Spending",
+    "TreeBudgetExceededError",
+    "continue_here",
+    "create_deep_agent",
+    "spending_of",
+    "spending_of_tree",
+]

@@ -58,6 +58,7 @@ __all__ = [
     "MAX_READ_CHARS",
     "MAX_REPORTED_MISTAKES",
     "MAX_SCOPE_NAME_CHARS",
+    "MAX_SCOPE_TOOLSETS",
     "MAX_SEARCH_HITS",
     "MAX_SEARCH_RESULT_CHARS",
     "MAX_SHOWN_BYTES",
@@ -78,6 +79,7 @@ __all__ = [
     "RETRY_SECONDS",
     "SEND_SECONDS",
     "SHUTDOWN_SECONDS",
+    "TODO_SECONDS",
 ]
 
 
@@ -253,6 +255,14 @@ CLIENT_SECONDS = 60.0
 MAX_SEARCH_RESULT_CHARS = 4000
 """Maximum length of a search result for a model, in characters: about 1,000 tokens, as with the harness's
 `search_memory`."""
+
+TODO_SECONDS = 30 * 24 * 3600.0
+"""How long the todos of a conversation are kept after the run that changed them last, in seconds: whoever returns to a
+conversation after 30 days begins anew."""
+
+MAX_SCOPE_TOOLSETS = 256
+"""Number of scopes whose teams a process keeps between runs, those used last: an agent made for one takes 80 ms and
+some 2 MB."""
 
 MAX_TOOL_HITS = 50
 """Maximum number of passages that a search tool returns: more would not fit into its result."""

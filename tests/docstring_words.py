@@ -51,6 +51,8 @@ RAISE_NOTHING = {
     "adapters.pydantic_deep.line_a.continue_here",
     "adapters.pydantic_deep.line_b.continue_here",
     "adapters.pydantic_deep.line_choice.continue_here",
+    "adapters.pydantic_deep.scope_toolsets.PerScope.get_tools",
+    "adapters.pydantic_deep.scope_toolsets.PerScope.of",
     "client.asynchronous.AsyncHivemindClient.close",
     "client.blocking.HivemindClient.close",
     "hive.hivemind.Hivemind.close",

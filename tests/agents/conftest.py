@@ -41,11 +41,9 @@ def make_agent() -> MakeAgent:
             "web_search": False,
             "web_fetch": False,
             "thinking": False,
-            "cost_tracking": False,
-            "include_history_archive": False,
             "include_skills": False,
         }
-        return create_deep_agent(scripted_model(), **{**quiet, **options})
+        return create_deep_agent(**{"model": scripted_model(), **quiet, **options})
 
     return make
 

@@ -94,8 +94,9 @@ class HivemindWorkspace(RunActor):
             upper = ScopeWorkspace(lambda: backend.scope, ref=scope_ref(backend.name))
         else:
             raise UserError(
-                "The message history continues in another workspace than the one of this run's `deps.backend`. Pass "
-                "`workspace='new'` to go on in the workspace of `deps.backend`, or the workspace to continue in."
+                "The message history continues in another workspace than the one of this run's `deps.backend`. To "
+                "go on in that one, pass `workspace='new'`, as `**continue_here()` of `pydantic_hivemind.deep` does, "
+                "or the workspace to continue in."
             )
         lower = self.over.get_workspace(ctx, ref=below) if isinstance(self.over, AbstractCapability) else self.over
         if self.over is not None and lower is None:

@@ -17,7 +17,11 @@ def create_deep_agent(model: Any = None, **options: Any) -> Any:
     Raises:
         UserError: An option cannot be had for each user.
     """
-    return pydantic_deep.create_deep_agent(model, **for_many_users(options))
+    return pydantic_deep.create_deep_agent(**for_many_users({**options, "model": model}, _toolsets))
+
+
+def _toolsets(options: dict[str, Any]) -> Any:
+    return pydantic_deep.create_deep_agent(**options).toolsets
 
 
 class DeepAgent(pydantic_deep.DeepAgent):
@@ -30,7 +34,7 @@ class DeepAgent(pydantic_deep.DeepAgent):
         Raises:
             UserError: An option cannot be had for each user.
         """
-        return super().from_spec(for_many_users({**data, **overrides}))
+        return super().from_spec(for_many_users({**data, **overrides}, _toolsets))
 
 
 def continue_here() -> dict[str, Any]:

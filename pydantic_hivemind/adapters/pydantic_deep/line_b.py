@@ -7,7 +7,7 @@ capability that makes the backend's scope the workspace of the run.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
@@ -15,6 +15,7 @@ import pydantic_deep
 from pydantic_ai import Agent
 from pydantic_ai.models import Model
 from pydantic_ai.output import OutputSpec
+from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.workspaces import Workspace
 
 from pydantic_hivemind.adapters.backends.async_backend import AsyncBackend, awaitable
@@ -66,11 +67,7 @@ class DeepAgentDeps(UpstreamDeps):
         return {} if raw is None else raw.files
 
     def get_uploads_summary(self) -> str:
-        """Return the part of the prompt that lists uploads, those of earlier requests too.
-
-        Raises:
-            ScopeGone: The scope was destroyed, or its ttl has passed.
-        """
+        """Return the part of the prompt that lists uploads, those of earlier requests too."""
         raw = backend_of(self.backend)
         if raw is not None and self._earlier is None:
             self._earlier = earlier_uploads(raw.scope, UPLOADS.lstrip("/"))
@@ -156,7 +153,7 @@ def create_deep_agent(
     """
     if backend is not None:
         backend_of(backend)
-    agent = pydantic_deep.create_deep_agent(model, **for_scopes(options))
+    agent = pydantic_deep.create_deep_agent(**for_scopes({**options, "model": model}))
     return cast("Agent[DeepAgentDeps, Any]", agent)
 
 
@@ -192,7 +189,12 @@ def for_scopes(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in DIRECTORIES:
         if chosen.get(name):
             chosen[name] = chosen[name].lstrip("/")
-    return {"deps_type": DeepAgentDeps, **for_many_users(chosen)}
+    return {"deps_type": DeepAgentDeps, **for_many_users(chosen, _toolsets)}
+
+
+def _toolsets(options: dict[str, Any]) -> Sequence[AbstractToolset[Any]]:
+    complete: dict[str, Any] = {"deps_type": DeepAgentDeps, **options}
+    return pydantic_deep.create_deep_agent(**complete).toolsets
 
 
 def continue_here() -> dict[str, Any]:

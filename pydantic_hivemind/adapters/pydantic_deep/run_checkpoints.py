@@ -14,10 +14,9 @@ from pydantic_ai.exceptions import UserError
 
 from pydantic_hivemind.adapters.backends.run_reads import get_current_run_context
 from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
-from pydantic_hivemind.adapters.pydantic_deep.run_scope import scope_of_run
+from pydantic_hivemind.adapters.pydantic_deep.run_scope import found_scope
 from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.hive.async_scope import read_few
-from pydantic_hivemind.hive.async_seam import perform
 from pydantic_hivemind.hive.internals import owner_and_sessions
 from pydantic_hivemind.hive.scope import Scope
 
@@ -119,7 +118,7 @@ class RunCheckpoints:
             raise UserError(
                 "The agent's checkpoints are those of its runs: use `HivemindCheckpointStore(scope)` outside."
             )
-        scope = await _scope_of(ctx)
+        scope = await found_scope(ctx)
         if scope is None:
             return self._in_memory()
         if self._own is not None:
@@ -156,7 +155,7 @@ class CheckOfStores(AbstractCapability[Any]):
         """
         store = getattr(ctx.deps, "checkpoint_store", None)
         if isinstance(store, HivemindCheckpointStore):
-            scope = await _scope_of(ctx)
+            scope = await found_scope(ctx)
             if scope is not None:
                 await _check(store, scope)
 
@@ -172,14 +171,6 @@ def default_store(given: object) -> RunCheckpoints:
     if isinstance(given, RunCheckpoints):
         return given
     raise UserError(_SHARED.format(which=f"`checkpoint_store={type(given).__name__}(...)` of the agent"))
-
-
-async def _scope_of(ctx: RunContext[Any]) -> Scope | None:
-    try:
-        found = scope_of_run(ctx)
-    except UserError:
-        return None
-    return await perform(found.open)
 
 
 async def _check(store: HivemindCheckpointStore, scope: Scope) -> None:

@@ -11,6 +11,7 @@ from pydantic_ai.exceptions import UserError
 
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
 from pydantic_hivemind.base.mounts import MEMORY
+from pydantic_hivemind.hive.async_seam import perform
 from pydantic_hivemind.hive.scope import Scope
 
 if TYPE_CHECKING:
@@ -99,3 +100,17 @@ def _of_backend(backend: Any) -> RunScope | None:
 
 def _scope_of(backend: HivemindBackend) -> Scope:
     return backend.scope
+
+
+async def found_scope(ctx: RunContext[Any], *, in_branches: bool = True) -> Scope | None:
+    """Return the scope of a run, or `None` for a run outside of scopes.
+
+    Args:
+        ctx: The run.
+        in_branches: Whether a branch of a fork, which must not write to it, has that of the run it was forked from.
+    """
+    try:
+        found = scope_of_run(ctx)
+    except UserError:
+        return None
+    return None if found.branch is not None and not in_branches else await perform(found.open)
