@@ -82,6 +82,9 @@ def differs_on_purpose(ours: HivemindBackend, name: str, *arguments: Any) -> boo
     # It refuses any name with two dots in it.
     if any(isinstance(part, str) and ".." in part and ".." not in part.split("/") for part in arguments[:2]):
         return True
+    if name == "edit" and "\r\n" in arguments[2]:
+        # What is put in has the line ends of the file.
+        return True
     if name in {"read", "edit"} and (data := ours.read_bytes(arguments[0])) and not is_plain(data):
         # Text is for models, and is edited with the file's line ends.
         return True

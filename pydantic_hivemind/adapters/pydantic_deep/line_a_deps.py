@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pydantic_deep
 
@@ -17,14 +17,16 @@ class DeepAgentDeps(pydantic_deep.DeepAgentDeps):
         files: The first files of the scope, as `HivemindBackend.files`; of another backend what it has.
     """
 
-    @property
-    def files(self) -> Any:  # noqa: D102 - an attribute
+    def _shown(self) -> Any:
         backend = self._hivemind()
         return self.__dict__.get("_files", {}) if backend is None else backend.files
 
-    @files.setter
-    def files(self, files: Any) -> None:
+    def _keep(self, files: Any) -> None:
         self.__dict__["_files"] = files
+
+    # To a type checker it is the field that it is upstream.
+    if not TYPE_CHECKING:
+        files = property(_shown, _keep)
 
     def get_uploads_summary(self) -> str:
         """Return the part of the prompt that lists uploads, those of earlier requests too."""

@@ -60,11 +60,13 @@ class DeepAgentDeps(UpstreamDeps):
             backend_of(self.backend)
             self.backend = awaitable(self.backend)
 
-    @property
-    def files(self) -> dict[str, FileData]:
-        """The first files of the scope, as `HivemindBackend.files`; without a backend there are none."""
+    def _shown(self) -> dict[str, FileData]:
         raw = backend_of(self.backend)
         return {} if raw is None else raw.files
+
+    # What it is called is a field on the first line, which a type checker would not let a property be.
+    if not TYPE_CHECKING:
+        files = property(_shown, doc="The first files of the scope, as `HivemindBackend.files`.")
 
     def get_uploads_summary(self) -> str:
         """Return the part of the prompt that lists uploads, those of earlier requests too."""
