@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.base.acting import acting as acting
     from pydantic_hivemind.base.mounts import DEFAULT_MOUNTS as DEFAULT_MOUNTS
     from pydantic_hivemind.base.mounts import Mount as Mount
+    from pydantic_hivemind.base.proposal_values import ProposalInfo as ProposalInfo
     from pydantic_hivemind.base.values import Actor as Actor
     from pydantic_hivemind.base.values import Change as Change
     from pydantic_hivemind.base.values import Changes as Changes
@@ -41,18 +42,21 @@ if TYPE_CHECKING:
     from pydantic_hivemind.hive.async_hivemind import AsyncHivemind as AsyncHivemind
     from pydantic_hivemind.hive.async_messages import AsyncCheckpoints as AsyncCheckpoints
     from pydantic_hivemind.hive.async_messages import AsyncConversation as AsyncConversation
+    from pydantic_hivemind.hive.async_proposals import AsyncProposal as AsyncProposal
     from pydantic_hivemind.hive.async_scope import AsyncScope as AsyncScope
     from pydantic_hivemind.hive.hivemind import Hivemind as Hivemind
     from pydantic_hivemind.hive.scope import Scope as Scope
     from pydantic_hivemind.messages.checkpoints import Checkpoints as Checkpoints
     from pydantic_hivemind.messages.checkpoints import Snapshot as Snapshot
     from pydantic_hivemind.messages.conversations import Conversation as Conversation
+    from pydantic_hivemind.promotion.proposals import Proposal as Proposal
 
 _HOMES = {
     "Actor": "base.values",
     "AsyncCheckpoints": "hive.async_messages",
     "AsyncConversation": "hive.async_messages",
     "AsyncHivemind": "hive.async_hivemind",
+    "AsyncProposal": "hive.async_proposals",
     "AsyncScope": "hive.async_scope",
     "Change": "base.values",
     "Changes": "base.values",
@@ -74,6 +78,8 @@ _HOMES = {
     "Match": "base.values",
     "Mount": "base.mounts",
     "PromotionReport": "base.values",
+    "Proposal": "promotion.proposals",
+    "ProposalInfo": "base.proposal_values",
     "RunActor": "adapters.pydantic_ai.run_actor",
     "Scope": "hive.scope",
     "ScopeInfo": "base.values",
@@ -92,6 +98,7 @@ __all__ = [
     "AsyncCheckpoints",
     "AsyncConversation",
     "AsyncHivemind",
+    "AsyncProposal",
     "AsyncScope",
     "Change",
     "Changes",
@@ -112,6 +119,8 @@ __all__ = [
     "Match",
     "Mount",
     "PromotionReport",
+    "Proposal",
+    "ProposalInfo",
     "RunActor",
     "Scope",
     "ScopeInfo",

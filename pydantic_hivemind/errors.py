@@ -23,12 +23,15 @@
     |   |-- VersionConflict
     |   |-- MergeConflict           (OSError)            a concurrent change overlaps this one
     |   |-- OperationConflict       (ValueError)         operation id used before for something else
-    |   `-- PromotionConflict
+    |   |-- PromotionConflict
+    |   `-- ProposalConflict        (RuntimeError)       decided on already, changed since, or its source is gone
+    |-- ProposalNotFound            (LookupError)
     |-- VersionNotFound             (LookupError)
     |-- CheckpointError             (ValueError)         a checkpoint or message that cannot be stored
     |-- AccessError                 the caller lacks the permission
     |   |-- InvalidToken            (PermissionError)    the token is not valid, has expired or was revoked
-    |   `-- NotAllowed              (PermissionError)    the token does not permit it
+    |   |-- NotAllowed              (PermissionError)    the token does not permit it
+    |   `-- PromotionRefused        (PermissionError)    a check that is asked before each promotion refused it
     |-- EmbeddingError              (RuntimeError)       the embedder failed, or its vectors are not valid
     |-- RemoteError                 (ConnectionError)    a server cannot be reached, or is not a Hivemind server
     `-- StoreError                  failed because of the store as a whole
@@ -78,6 +81,9 @@ __all__ = [
     "PathExists",
     "PathNotFound",
     "PromotionConflict",
+    "PromotionRefused",
+    "ProposalConflict",
+    "ProposalNotFound",
     "RemoteError",
     "ScopeError",
     "ScopeExists",
@@ -234,6 +240,14 @@ class PromotionConflict(ConflictError):
         self.report = report
 
 
+class ProposalConflict(ConflictError, RuntimeError):
+    """The proposal was decided on already, what it offers was changed since, or its source is gone."""
+
+
+class ProposalNotFound(HivemindError, LookupError):
+    """The scope neither made nor received a proposal of that id."""
+
+
 class VersionNotFound(HivemindError, LookupError):
     """The path has no such version, or the version is no longer kept."""
 
@@ -252,6 +266,10 @@ class InvalidToken(AccessError, PermissionError):
 
 class NotAllowed(AccessError, PermissionError):
     """The token is valid but does not permit this operation."""
+
+
+class PromotionRefused(AccessError, PermissionError):
+    """A check that the hive asks before each promotion refused this one. Nothing was promoted."""
 
 
 class EmbeddingError(HivemindError, RuntimeError):

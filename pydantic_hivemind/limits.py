@@ -41,6 +41,7 @@ __all__ = [
     "MAX_MERGE_STEPS",
     "MAX_METADATA_CHARS",
     "MAX_NAME_BYTES",
+    "MAX_NOTE_CHARS",
     "MAX_NOTE_NAME_CHARS",
     "MAX_OPEN_COLLECTIONS",
     "MAX_OPERATION_ID_CHARS",
@@ -72,6 +73,7 @@ __all__ = [
     "MAX_TOOL_RESULT_BYTES",
     "MAX_TTL",
     "MAX_UNITED_LINES",
+    "MAX_WAITING_PROPOSALS",
     "MIN_FREE_BYTES",
     "OPERATION_ID_SECONDS",
     "PAGE_ITEMS",
@@ -135,6 +137,12 @@ KEPT_VERSIONS = 20
 OPERATION_ID_SECONDS = 7 * 24 * 3600
 """How long the outcome of an operation id is kept, in seconds: longer than any retry, short enough to bound the
 table."""
+
+MAX_NOTE_CHARS = 10_000
+"""Longest note of a proposal or of a decision on it, in characters."""
+
+MAX_WAITING_PROPOSALS = 100
+"""Maximum number of proposals of one scope that wait at a time."""
 
 MAX_ACTOR_CHARS = 512
 """Maximum length of each name of an actor (a token, user, agent or run), in characters."""

@@ -21,6 +21,7 @@ from pydantic_hivemind.cli.commands import (
     demo,
     files,
     finding,
+    proposals,
     servers,
     tokens,
     transfer,
@@ -65,7 +66,7 @@ def hivemind(
     """Read by typer: what comes before the command."""
 
 
-for group in (workspaces, files, finding, changes, transfer, servers, tokens, connect, upkeep, demo):
+for group in (workspaces, files, finding, changes, proposals, transfer, servers, tokens, connect, upkeep, demo):
     group.add_to(app)
 
 

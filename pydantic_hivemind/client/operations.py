@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from pydantic_hivemind.client import calls, promotion_calls, workspaces
+from pydantic_hivemind.client import calls, promotion_calls, proposal_calls, workspaces
 from pydantic_hivemind.client.exchange import Steps
 
 Arguments = ParamSpec("Arguments")
@@ -98,6 +98,13 @@ class Operations:
     restore = Operation(calls.restore)
     promote = Operation(promotion_calls.promote)
     revert = Operation(promotion_calls.revert)
+    propose = Operation(proposal_calls.propose)
+    proposals = Operation(proposal_calls.proposals)
+    proposal = Operation(proposal_calls.proposal)
+    proposal_diff = Operation(proposal_calls.proposal_diff)
+    approve = Operation(proposal_calls.approve)
+    reject = Operation(proposal_calls.reject)
+    withdraw = Operation(proposal_calls.withdraw)
     info = Operation(workspaces.info)
     scopes = Operation(workspaces.scopes)
     children = Operation(workspaces.children)

@@ -8,9 +8,11 @@ from typing import TypeVar
 
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.hive.async_messages import AsyncCheckpoints, AsyncConversation
+from pydantic_hivemind.hive.async_proposals import AsyncProposal
 from pydantic_hivemind.hive.async_seam import awaited, handing_out, perform
 from pydantic_hivemind.hive.handle import KEEP, Keep, ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.promotion.proposals import Proposal
 
 Result = TypeVar("Result")
 
@@ -48,6 +50,10 @@ def sync_scope(scope: Scope | AsyncScope) -> Scope:
 
 def _awaited_scope(scope: Scope) -> AsyncScope:
     return AsyncScope(scope)
+
+
+def _awaited_proposals(proposals: list[Proposal]) -> list[AsyncProposal]:
+    return [AsyncProposal(proposal) for proposal in proposals]
 
 
 class AsyncScope(ScopeHandle):
@@ -138,6 +144,9 @@ class AsyncScope(ScopeHandle):
     restore = awaited(Scope.restore)
     promote = awaited(Scope.promote)
     revert = awaited(Scope.revert)
+    propose = handing_out(AsyncProposal, Scope.propose)
+    proposals = handing_out(_awaited_proposals, Scope.proposals)
+    proposal = handing_out(AsyncProposal, Scope.proposal)
 
     conversation = handing_out(AsyncConversation, Scope.conversation)
     conversations = awaited(Scope.conversations)

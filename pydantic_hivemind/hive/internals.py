@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import scopes
+from pydantic_hivemind.ledger import promotion_records, scopes
 
 if TYPE_CHECKING:
     from pydantic_hivemind.search.history_ranking import RankedMessage
@@ -41,3 +41,9 @@ def owner_and_sessions(scope: Scope) -> list[Scope]:
         while (above := found[-1].parent) is not None and scopes.is_session(tx, found[-1]._row.id):
             found.append(above)
     return found
+
+
+def has_promoted(scope: Scope, promotion_id: str) -> bool:
+    """Return whether a scope made a promotion, instead of having received it."""
+    with scope._database.read() as tx:
+        return promotion_records.target_of(tx, scope._row.id, promotion_id) is not None

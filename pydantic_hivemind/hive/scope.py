@@ -12,14 +12,15 @@ from pydantic_hivemind.base.values import OnConflict, PromotionReport, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeGone, ScopeNotFound
 from pydantic_hivemind.hive.handle import KEEP, Keep, ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.writer import ScopeWriter
-from pydantic_hivemind.ledger import conversation_records, overlay, scope_listing, scopes
+from pydantic_hivemind.ledger import conversation_records, overlay, promotion_records, scope_listing, scopes
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.messages.checkpoints import Checkpoints
 from pydantic_hivemind.messages.conversations import Conversation
-from pydantic_hivemind.promotion import apply, revert
+from pydantic_hivemind.promotion import apply, proposals, revert
 from pydantic_hivemind.promotion.plan import Rules
+from pydantic_hivemind.promotion.proposals import Proposal
 from pydantic_hivemind.promotion.selection import Selection
 
 if TYPE_CHECKING:
@@ -225,10 +226,75 @@ class Scope(ScopeWriter):
         self._search_service.touched(self._row.chain[level:])
         return report
 
+    def propose(
+        self,
+        to: ScopeHandle | str | None = None,
+        *,
+        note: str | None = None,
+        tags: str | Sequence[str] | None = None,
+        paths: str | Sequence[str] | None = None,
+        also: str | Sequence[str] | None = None,
+        on_conflict: OnConflict = "fail",
+        operation_id: str | None = None,
+    ) -> Proposal:
+        """Propose a promotion, which waits until somebody approves or rejects it; see `proposals`.
+
+        Nothing is promoted yet, and this scope has to stay until then. A proposal may have conflicts: they are settled
+        when it is approved.
+
+        Args:
+            to: The ancestor or its name; if omitted, the parent.
+            note: What whoever decides should know.
+            tags: As for `promote`.
+            paths: As for `promote`.
+            also: As for `promote`.
+            on_conflict: As for `promote`; whoever approves it may choose otherwise.
+            operation_id: Makes a retry return the first proposal.
+
+        Raises:
+            ScopeNotFound: The scope has no parent, or `to` is not one of its ancestors.
+            ProposalConflict: Too many proposals of this scope are waiting.
+            InvalidOption: `on_conflict` is not one of its values, or the note is too long.
+            InvalidTag: A tag is not text.
+            InvalidPattern: One of `paths` is not a valid glob.
+            InvalidPath: One of `also` is not a valid path.
+            OperationConflict: The operation id was used for something else.
+        """
+        check_on_conflict(on_conflict)
+        level = self._level_of(to)
+        rules = Rules(self._mounts, on_conflict, Selection.of(tags, paths, also))
+        promotion = apply.Promotion(uuid.uuid4().hex, self._row, level, self._names[level], rules)
+        return proposals.propose(self._proposals_place(), promotion, note, operation_id)
+
+    def proposals(self, *, sent: bool = False, decided: bool = False, limit: int = 50) -> list[Proposal]:
+        """Return the proposals to this scope that wait, newest first.
+
+        Args:
+            sent: Those that this scope made, instead of those to it.
+            decided: Whether to return those that were decided on too.
+            limit: Maximum number of proposals.
+
+        Raises:
+            InvalidOption: `limit` is less than 1.
+        """
+        if limit < 1:
+            raise InvalidOption(f"`limit` must be a number of proposals, 1 or more, not {limit!r}")
+        place = self._proposals_place()
+        return proposals.listing(place, self._row, sent=sent, waiting=not decided, limit=min(limit, 2**31))
+
+    def proposal(self, id: str) -> Proposal:
+        """Return a proposal that was made to this scope, or that it made.
+
+        Raises:
+            ProposalNotFound: There is none of that id.
+        """
+        return proposals.find(self._proposals_place(), self._row, id)
+
     def revert(self, promotion_id: str, *, operation_id: str | None = None) -> list[str]:
         """Undo what a promotion did to this scope, all of it or nothing, and return the paths.
 
-        A directory that the promotion created is kept while it has other content.
+        A directory that the promotion created is kept while it has other content. A promotion that this scope made is
+        undone in the ancestor that received it.
 
         Args:
             promotion_id: Id of the promotion, as in its report and in `history`.
@@ -243,9 +309,14 @@ class Scope(ScopeWriter):
 
         def take_back(tx: Transaction) -> list[str]:
             overlay.check_alive(tx, self._row.chain)
-            return revert.revert(tx, self._row.chain, promotion_id)
+            target = promotion_records.target_of(tx, self._row.id, promotion_id)
+            level = self._row.chain.index(target) if target in self._row.chain else 0
+            return revert.revert(tx, self._row.chain[level:], promotion_id)
 
-        return self._change(take_back, operation_id, "revert", promotion_id)
+        paths = self._change(take_back, operation_id, "revert", promotion_id)
+        for level in range(1, len(self._row.chain)):
+            self._search_service.touched(self._row.chain[level:])
+        return paths
 
     # -- what it opens -------------------------------------------------------------------------
 
@@ -299,6 +370,9 @@ class Scope(ScopeWriter):
         if row is None:
             raise ScopeNotFound(f"scope {parent!r} does not exist; create it with hive.scope(name)")
         return row.chain
+
+    def _proposals_place(self) -> proposals.Place:
+        return proposals.Place(self._database, self._mounts, self._search_service.touched)
 
     def _child(self, row: ScopeRow) -> Scope:
         return self._handle(row, (row.name, *self._names))

@@ -18,7 +18,7 @@ from pydantic_hivemind.http import problems
 from pydantic_hivemind.http.bodies import Bodies
 from pydantic_hivemind.http.guard import Guard
 from pydantic_hivemind.http.metrics import Metrics
-from pydantic_hivemind.http.routes import changes, files, finding, tokens, workspaces
+from pydantic_hivemind.http.routes import changes, files, finding, proposals, tokens, workspaces
 from pydantic_hivemind.http.sending import Sending
 from pydantic_hivemind.tokens import Tokens
 
@@ -67,7 +67,7 @@ def create_app(
     app.state.hivemind = hive
     app.state.tokens = token_store or Tokens(hive)
     api = APIRouter(prefix="/v1", responses=problems.ALWAYS)
-    for part in (files, finding, changes, workspaces, tokens):
+    for part in (files, finding, changes, proposals, workspaces, tokens):
         api.include_router(part.router)
     app.include_router(api)
     metrics = Metrics()

@@ -111,6 +111,18 @@ def find(tx: Transaction, name: str) -> ScopeRow | None:
     return _row(rows[0]) if rows else None
 
 
+def of_id(tx: Transaction, id: int) -> ScopeRow | None:
+    """The scope of that id, unless it is gone; it may be past its ttl."""
+    rows = tx.rows(_BY_ID, fill("id", (id,)), 1)
+    return _row(rows[0]) if rows else None
+
+
+def chain_of(tx: Transaction, id: int) -> Chain:
+    """The ids of a scope and its ancestors, nearest first; empty if it is gone."""
+    row = of_id(tx, id)
+    return () if row is None else row.chain
+
+
 def find_session(tx: Transaction, parent_id: int, name: str) -> ScopeRow | None:
     """The live session of that name directly under a scope."""
     rows = tx.rows(_SESSION, {"name": name, "parent_id": parent_id, "now": time.time()})

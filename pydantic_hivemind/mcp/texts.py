@@ -116,6 +116,11 @@ def of_report(report: PromotionReport, on_conflict: OnConflict) -> str:
     return f"{printable(f'{heading} to {report.target}')}:\n{_fitting(told, 'promote some paths only')}"
 
 
+def of_lines(lines: Sequence[str], advice: str) -> str:
+    """As many lines as fit, and what to do about the others."""
+    return _fitting(list(lines), advice)
+
+
 def of_error(error: HivemindError) -> str:
     """What went wrong."""
     if isinstance(error, PromotionConflict):

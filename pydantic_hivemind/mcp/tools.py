@@ -7,9 +7,8 @@ that is the caller's, whatever the arguments say.
 from __future__ import annotations
 
 import inspect
-from abc import ABC, abstractmethod
 from functools import cache
-from typing import Any, ClassVar, cast
+from typing import Any
 
 import mcp_types as types
 from pydantic import Field, model_validator
@@ -18,55 +17,18 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_hivemind.adapters.memory.notes import add, file_name
 from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.promotion_words import check_fields
-from pydantic_hivemind.base.validation import StrictModel, TextList
+from pydantic_hivemind.base.validation import TextList
 from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.limits import MAX_TOOL_HITS
 from pydantic_hivemind.mcp import texts
+from pydantic_hivemind.mcp.review_tools import REVIEWING
+from pydantic_hivemind.mcp.tool_calls import Call, changes
 from pydantic_hivemind.rendering.hits import annotated, as_text
-from pydantic_hivemind.tokens import Action
 
 NOTES = f"{MEMORY}/main"
 """Where notes go: where pydantic-deep's agents, called `main` unless they say otherwise, read them at every start."""
-
-_READS = types.ToolAnnotations(read_only_hint=True, open_world_hint=False)
-
-
-def _changes(*, destructive: bool, idempotent: bool) -> types.ToolAnnotations:
-    return types.ToolAnnotations(
-        read_only_hint=False, destructive_hint=destructive, idempotent_hint=idempotent, open_world_hint=False
-    )
-
-
-CLIENTS_OWN = frozenset({"sessionId", "session_id", "toolCallId", "tool_call_id", "chatInput", "action", "_meta"})
-"""Arguments that clients add to those of a tool: frameworks for agents send with each call which one it is."""
-
-
-class Call(StrictModel, ABC):
-    """A call of a tool, as a model of its arguments; one that it does not know is a mistake, above all a workspace.
-
-    What clients add of their own accord is left out.
-
-    Attributes:
-        needs: What the caller must be allowed to do.
-        hints: What clients may tell their users of it.
-    """
-
-    needs: ClassVar[tuple[Action, ...]] = ("read",)
-    hints: ClassVar[types.ToolAnnotations] = _READS
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out(cls, fields: object) -> object:
-        if not isinstance(fields, dict):
-            return fields
-        sent = cast("dict[object, object]", fields)
-        return {name: value for name, value in sent.items() if name in cls.model_fields or name not in CLIENTS_OWN}
-
-    @abstractmethod
-    def run(self, scope: Scope) -> str:
-        """Do it, and tell what came of it. Raises `HivemindError`."""
 
 
 class Search(Call):
@@ -124,7 +86,7 @@ class Write(Call):
     """
 
     needs = ("write",)
-    hints = _changes(destructive=True, idempotent=True)
+    hints = changes(destructive=True, idempotent=True)
 
     path: str = Field(description="The file, such as `/plans/release.md`.")
     content: str = Field(description="All of its text.")
@@ -144,7 +106,7 @@ class Edit(Call):
 
     # What it answers tells what is in the file.
     needs = ("read", "write")
-    hints = _changes(destructive=True, idempotent=False)
+    hints = changes(destructive=True, idempotent=False)
 
     path: str = Field(description="The file.")
     old: str = Field(description="The text to replace, without line numbers; empty for a file that is empty.")
@@ -162,7 +124,7 @@ class Delete(Call):
     """Delete a file, or a directory and everything in it. What is inherited is hidden, not deleted."""
 
     needs = ("write",)
-    hints = _changes(destructive=True, idempotent=True)
+    hints = changes(destructive=True, idempotent=True)
 
     path: str = Field(description="The file or directory.")
 
@@ -180,7 +142,7 @@ class Remember(Call):
 
     # What it answers tells what is in the file.
     needs = ("read", "write")
-    hints = _changes(destructive=False, idempotent=True)
+    hints = changes(destructive=False, idempotent=True)
 
     content: str = Field(description="The note, in Markdown.")
     file: str = Field(
@@ -212,7 +174,7 @@ class Promote(Call):
     """
 
     needs = ("promote",)
-    hints = _changes(destructive=True, idempotent=True)
+    hints = changes(destructive=True, idempotent=True)
 
     tags: TextList = Field([], description="Only files that have one of these tags.")
     paths: TextList = Field([], description="Only what is in one of these directories, or matches one of these globs.")
@@ -242,7 +204,7 @@ class Promote(Call):
 
 TOOLS: dict[str, type[Call]] = {
     f"hivemind_{kind.__name__.lower()}": kind
-    for kind in (Search, Read, List, Write, Edit, Delete, Remember, Diff, Promote)
+    for kind in (Search, Read, List, Write, Edit, Delete, Remember, Diff, Promote, *REVIEWING)
 }
 """The tools by their names, in the order in which clients list them."""
 

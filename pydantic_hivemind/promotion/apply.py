@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 
 from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.base.values import PromotionReport
+from pydantic_hivemind.errors import ProposalConflict
 from pydantic_hivemind.ledger import (
     actor_records,
     idempotency,
@@ -21,6 +23,7 @@ from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.layer_batches import KeptFile, LoggedAs, NewState
 from pydantic_hivemind.ledger.overlay import Head
 from pydantic_hivemind.ledger.promotion_facts import Facts
+from pydantic_hivemind.ledger.promotion_records import Decision
 from pydantic_hivemind.ledger.schema import Kind
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.promotion.draft import LayerChange
@@ -34,6 +37,19 @@ PROMOTED = Cause("promote")
 
 
 @dataclass(frozen=True)
+class Approval:
+    """The decision for a proposal.
+
+    Attributes:
+        offered: Digest of what was proposed, which is what has to be promoted.
+        note: What whoever approves it says.
+    """
+
+    offered: str
+    note: str | None
+
+
+@dataclass(frozen=True)
 class Promotion:
     """A promotion as it was asked for.
 
@@ -43,6 +59,7 @@ class Promotion:
         level: How far up the chain the receiving scope is; 1 is the parent.
         target: The name of the receiving scope.
         rules: Which changes to take, and how.
+        approval: If it is a proposal, the decision for it.
     """
 
     id: str
@@ -50,6 +67,7 @@ class Promotion:
     level: int
     target: str
     rules: Rules
+    approval: Approval | None = None
 
     @property
     def arguments(self) -> tuple[object, ...]:
@@ -57,6 +75,8 @@ class Promotion:
         selection = self.rules.selection
         tags = None if selection.tags is None else sorted(selection.tags)
         also = (list(selection.also),) if selection.also else ()
+        if self.approval is not None:
+            return "approve", self.id, self.rules.on_conflict, self.approval.note
         return "promote", self.target, tags, selection.paths, self.rules.on_conflict, *also
 
 
@@ -101,6 +121,8 @@ def promote(database: Database, promotion: Promotion, operation_id: str | None) 
 
 
 def _check(promotion: Promotion, plan: Plan) -> None:
+    if promotion.approval is not None and digest(plan) != promotion.approval.offered:
+        raise ProposalConflict("the source has changed what it proposed; look at it again when it is proposed again")
     if plan.clashes and promotion.rules.on_conflict == "fail":
         raise refusal(plan, _report(promotion, plan, dry_run=False))
 
@@ -129,6 +151,10 @@ def _carry_out(
     def work() -> PromotionReport:
         if plan.changes_anything:
             _write(tx, promotion, facts, plan)
+        if promotion.approval is not None:
+            decision = Decision("made", promotion.approval.note, len(plan.changes))
+            if not promotion_records.decide(tx, promotion.id, decision):
+                raise ProposalConflict("the proposal does not wait any more; it was decided on meanwhile")
         return _report(promotion, plan, dry_run=False)
 
     return idempotency.once(tx, facts.chain[0], operation_id, promotion.arguments, work)
@@ -150,14 +176,20 @@ def _write(tx: Transaction, promotion: Promotion, facts: Facts, plan: Plan) -> N
     layer_batches.keep(tx, source, followed, "merge", after=facts.watermarks[0])
     bases = [row for file in plan.followed for row in file.bases]
     layer_batches.add_bases(tx, source, bases)
-    promotion_records.add(
-        tx,
-        promotion.id,
-        target_id=target,
-        source=promotion.source,
-        selection=json.dumps(promotion.arguments[2:]),
-        changes=len(plan.changes),
-    )
+    if promotion.approval is None:
+        promotion_records.add(
+            tx,
+            promotion.id,
+            target_id=target,
+            source=promotion.source,
+            selection=json.dumps(promotion.arguments[2:]),
+            changes=len(plan.changes),
+        )
+
+
+def digest(plan: Plan) -> str:
+    """Return what tells one state of what a plan takes from the source from another."""
+    return hashlib.sha256(repr(plan.offered).encode()).hexdigest()
 
 
 def _is_copy(change: LayerChange, head: Head | None) -> bool:

@@ -57,10 +57,12 @@ def plan(facts: Facts, level: int, contents: Contents, rules: Rules) -> Plan:
     planner = _Planner(facts, level, contents, rules)
     settled = planner.decide()
     steps = tuple(planner.steps)
+    offered = tuple((head.path, head.version or 0) for head in facts.own if head.path in settled)
     if rules.on_conflict == "fail" and any(isinstance(step, Clash) for step in steps):
-        return Plan(steps)
+        return Plan(steps, offered=offered)
     released, followed = release(facts, level, planner.draft, contents, settled)
-    return Plan(steps, tuple(planner.draft.changes()), tuple(planner.draft.new_bases()), released, followed)
+    changes, bases = tuple(planner.draft.changes()), tuple(planner.draft.new_bases())
+    return Plan(steps, changes, bases, released, followed, offered)
 
 
 class _Planner:

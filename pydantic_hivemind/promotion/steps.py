@@ -111,6 +111,7 @@ class Plan:
         bases: What the target's new heads are made of or hide.
         released: What the source lets go of, as it shows through from the target then.
         followed: What the source keeps as a change of what the target has.
+        offered: The paths that are taken from the source, each with the source's version; 0 for a directory.
     """
 
     steps: tuple[Step, ...]
@@ -118,6 +119,7 @@ class Plan:
     bases: tuple[MergeBase, ...] = ()
     released: tuple[Head, ...] = ()
     followed: tuple[Follow, ...] = ()
+    offered: tuple[tuple[str, int], ...] = ()
 
     @property
     def left_behind(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pydantic_hivemind.rendering.hits import WORDS_ONLY
 
 pytestmark = pytest.mark.anyio
 
-READING = ["hivemind_search", "hivemind_read", "hivemind_list", "hivemind_diff"]
+READING = ["hivemind_search", "hivemind_read", "hivemind_list", "hivemind_diff", "hivemind_history"]
 WRITING = ["hivemind_write", "hivemind_edit", "hivemind_delete", "hivemind_remember"]
 TELLING = ["hivemind_edit", "hivemind_remember"]
 """Those that write, and in doing so tell what was there."""
@@ -52,6 +52,10 @@ async def test_tools_that_are_not_allowed_are_neither_shown_nor_done(run, can):
         offered = {tool.name for tool in (await client.list_tools()).tools}
         needs = {**dict.fromkeys(READING, ("read",)), **dict.fromkeys(WRITING, ("write",))}
         needs |= {**dict.fromkeys(TELLING, ("read", "write")), "hivemind_promote": ("promote",)}
+        needs |= dict.fromkeys(["hivemind_proposals", "hivemind_approve"], ("read", "write"))
+        needs |= {"hivemind_propose": ("promote",), "hivemind_reject": ("write",)}
+        # Which of the two it needs depends on the promotion.
+        offered.discard("hivemind_revert")
         assert offered == {name for name, needed in needs.items() if set(needed) <= set(can)}
         for name in needs.keys() - offered:
             missing = next(action for action in needs[name] if action not in can)
@@ -75,10 +79,12 @@ async def test_what_may_be_done_is_checked_when_it_is_said(run):
 async def test_clients_are_told_what_tools_do(run):
     async with Client(create_server(run, can=ALL)) as client:
         hints = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}
-    assert [name for name, hint in hints.items() if hint.read_only_hint] == [*READING[:3], READING[3]]
+    assert [name for name, hint in hints.items() if hint.read_only_hint] == [*READING, "hivemind_proposals"]
     destructive = [name for name, hint in hints.items() if hint.destructive_hint]
-    assert destructive == ["hivemind_write", "hivemind_edit", "hivemind_delete", "hivemind_promote"]
-    assert [name for name, hint in hints.items() if hint.idempotent_hint is False] == ["hivemind_edit"]
+    promoting = ["hivemind_promote", "hivemind_revert", "hivemind_approve"]
+    assert destructive == ["hivemind_write", "hivemind_edit", "hivemind_delete", *promoting]
+    once = ["hivemind_edit", "hivemind_propose", "hivemind_approve", "hivemind_reject"]
+    assert [name for name, hint in hints.items() if hint.idempotent_hint is False] == once
     assert not any(hint.open_world_hint for hint in hints.values())
 
 
@@ -104,7 +110,15 @@ async def test_a_workspace_is_no_argument(hive, run, named):
     run.write_text("/f", "own")
     async with Client(create_server(run, can=ALL)) as client:
         for tool in (await client.list_tools()).tools:
-            given = {"path": "/f", "query": "secret", "content": "x", "old": "own", "new": "x"}
+            given = {
+                "path": "/f",
+                "query": "secret",
+                "content": "x",
+                "old": "own",
+                "new": "x",
+                "promotion": "1",
+                "id": "1",
+            }
             arguments = {name: given[name] for name in tool.input_schema.get("required", [])}
             refused = await client.call_tool(tool.name, {**arguments, named: "other"})
             assert refused.is_error

@@ -41,11 +41,11 @@ HTTP = reasons(
     }
 )
 
-MCP = HTTP | reasons(
+MCP = {name: why for name, why in HTTP.items() if name != "recent"} | reasons(
     {
         "the workspace is given, and is not a model's to make or end": "create scopes spawn destroy renew info move",
-        "a model is shown what is there and what changed; people undo it": "history restore revert",
-        "another tool does it too": "exists stat grep make_dir tag merge write_bytes",
+        "a model is shown what is there and what changed; people undo it": "restore",
+        "another tool does it too": "exists stat grep make_dir tag merge write_bytes proposal",
     }
 )
 
@@ -110,6 +110,9 @@ def test_every_operation_has_a_command(called, run, tmp_path):
         run(*command, *w)
     promotion = run("promote", "--from", "run", "--json").json["id"]
     run("revert", promotion, "-w", "project")
+    proposal = run("propose", "--from", "run").out.strip()
+    run("proposals", "-w", "project")
+    run("approve", proposal, "-w", "project")
     run("restore", "/f", *w)
     run("workspace", "list")
     run("workspace", "show", "run")
@@ -141,9 +144,15 @@ async def test_every_operation_has_a_tool(called, hive):
             ("remember", {"content": "a note"}),
             ("diff", {}),
             ("promote", {}),
+            ("history", {}),
+            ("history", {"path": "/f"}),
+            ("propose", {}),
+            ("proposals", {}),
             ("delete", {"path": "/f"}),
         ):
             assert not (await client.call_tool(f"hivemind_{name}", arguments)).is_error, name
+        (promotion,) = {version.promotion for version in hive.get("project").recent()}
+        assert not (await client.call_tool("hivemind_revert", {"promotion": promotion})).is_error
     assert operations() - called == (INSIDE.keys() | MCP.keys()) - called
     assert called & MCP.keys() == set()
 

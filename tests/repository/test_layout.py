@@ -20,6 +20,7 @@ SEVERAL_FACES = {
     "demo": "the demonstration, and the command that shows it",
     "files": "files in the ledger, and on the faces",
     "finding": "search and grep on the faces",
+    "proposals": "promotions that wait, and the ways to make them and to decide on them",
     "tokens": "what tokens are, and how the faces make and revoke them",
     "workspaces": "scopes on the faces, which call them workspaces",
 }

@@ -13,10 +13,12 @@ from pydantic_hivemind.base.promotion_words import check_fields
 from pydantic_hivemind.base.validation import TextList
 from pydantic_hivemind.base.values import Conflict, Edited, File, OnConflict, PromotionReport, Stat
 from pydantic_hivemind.errors import PromotionConflict
+from pydantic_hivemind.hive.internals import has_promoted
 from pydantic_hivemind.http.access import (
     Editable,
     ExpectedVersion,
     OperationId,
+    Own,
     Promotable,
     TheGrant,
     Writable,
@@ -189,8 +191,12 @@ def promote(scope: Promotable, grant: TheGrant, asked: Promote, operation_id: Op
 
 
 @router.post("/revert", response_model=list[str], responses=documented(404, 409, 507))
-def revert(scope: Writable, asked: Revert, operation_id: OperationId = None) -> Any:
-    """Undo what a promotion did to the workspace, all or nothing; the paths."""
+def revert(scope: Own, grant: TheGrant, asked: Revert, operation_id: OperationId = None) -> Any:
+    """Undo what a promotion did to the workspace, all or nothing; the paths.
+
+    A promotion that the workspace made itself is undone where it went, by whoever may promote.
+    """
+    grant.require("promote" if has_promoted(scope, asked.promotion_id) else "write")
     return scope.revert(asked.promotion_id, operation_id=operation_id)
 
 
