@@ -117,7 +117,7 @@ def of_id(tx: Transaction, id: int) -> ScopeRow | None:
     return _row(rows[0]) if rows else None
 
 
-def chain_of(tx: Transaction, id: int) -> Chain:
+def chain_of_id(tx: Transaction, id: int) -> Chain:
     """The ids of a scope and its ancestors, nearest first; empty if it is gone."""
     row = of_id(tx, id)
     return () if row is None else row.chain

@@ -196,7 +196,7 @@ class Proposal:
     def _decide(self, decision: Decision) -> None:
         with self._place.database.snapshot() as tx:
             row, _ = self._rows(tx)
-            chain = scopes.chain_of(tx, row.scope_id)
+            chain = scopes.chain_of_id(tx, row.scope_id)
         with self._place.database.write(chain) as tx:
             if not promotion_records.decide(tx, self.id, decision):
                 _check_waits(self._rows(tx)[0])

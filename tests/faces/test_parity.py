@@ -151,7 +151,7 @@ async def test_every_operation_has_a_tool(called, hive):
             ("delete", {"path": "/f"}),
         ):
             assert not (await client.call_tool(f"hivemind_{name}", arguments)).is_error, name
-        (promotion,) = {version.promotion for version in hive.get("project").recent()}
+        (promotion,) = {version.promotion for version in run.parent.recent()}
         assert not (await client.call_tool("hivemind_revert", {"promotion": promotion})).is_error
     assert operations() - called == (INSIDE.keys() | MCP.keys()) - called
     assert called & MCP.keys() == set()
