@@ -10,7 +10,7 @@ from pydantic_hivemind.errors import NotAllowed
 from pydantic_hivemind.hive.internals import has_promoted
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import texts
-from pydantic_hivemind.mcp.tool_calls import Call, changes
+from pydantic_hivemind.mcp.tool_base import Call, changes
 from pydantic_hivemind.promotion.proposals import Proposal
 from pydantic_hivemind.tokens import Action
 

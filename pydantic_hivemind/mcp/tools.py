@@ -24,7 +24,7 @@ from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.limits import MAX_TOOL_HITS
 from pydantic_hivemind.mcp import texts
 from pydantic_hivemind.mcp.review_tools import REVIEWING
-from pydantic_hivemind.mcp.tool_calls import Call, changes
+from pydantic_hivemind.mcp.tool_base import Call, changes
 from pydantic_hivemind.rendering.hits import annotated, as_text
 
 NOTES = f"{MEMORY}/main"
