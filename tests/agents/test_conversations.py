@@ -53,7 +53,7 @@ async def test_the_history_of_another_user_opens_nothing(
     mallory = hive.scope("user/mallory", parent=ada.parent)
     steps = script([call("read_file", path="/secret.txt"), call("glob", pattern="**")], EVERYTHING)
     refused = not TAKES_BACKEND and not options
-    with pytest.raises(UserError, match="workspace='new'") if refused else nullcontext() as error:
+    with pytest.raises(UserError, match=r"workspace='new'.*continue_here") if refused else nullcontext() as error:
         result = await agent.run(steps, deps=deps_of(mallory), message_history=theirs.all_messages(), **options)
         assert "Ada's diary" not in result.output
     assert not refused or "ada" not in str(error)
