@@ -37,6 +37,7 @@ __all__ = [
     "MAX_INDEXED_CHUNKS",
     "MAX_INDEXES",
     "MAX_JSON_BYTES",
+    "MAX_LABEL_CHARS",
     "MAX_LISTED_UPLOADS",
     "MAX_MERGE_STEPS",
     "MAX_METADATA_CHARS",
@@ -194,6 +195,9 @@ MAX_CHAIN_LENGTH = 16
 
 MAX_TTL = 10 * 365 * 24 * 3600.0
 """Maximum ttl of a scope or token, in seconds: ten years, which every clock and library can represent."""
+
+MAX_LABEL_CHARS = 512
+"""Maximum length of the label of a token, in characters."""
 
 DEFAULT_TOKEN_TTL = 30 * 24 * 3600.0
 """Default ttl of a token, in seconds: 30 days, so that a forgotten token soon expires."""

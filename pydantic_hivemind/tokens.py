@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
+import hmac
+import re
+import secrets
 import time
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
-import jwt
-
+from pydantic_hivemind.base.revoked_ids import RevokedIds
 from pydantic_hivemind.base.store_permissions import MIN_SECRET_BYTES, SECRET_FILE, new_secret, secret_in
+from pydantic_hivemind.base.token_rights import ACTIONS, NOT_NARROWED, Action, Narrowing, includes
 from pydantic_hivemind.errors import InvalidOption, InvalidToken, NotAllowed, ScopeNotFound
 from pydantic_hivemind.hive.handle import database_of, row_of
 from pydantic_hivemind.hive.hivemind import Hivemind, store_of
@@ -21,21 +24,13 @@ from pydantic_hivemind.ledger import overlay, token_records
 from pydantic_hivemind.ledger import signing_secrets as kept_secrets
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.token_records import TokenRow
-from pydantic_hivemind.limits import DEFAULT_TOKEN_TTL, MAX_TTL
+from pydantic_hivemind.limits import DEFAULT_TOKEN_TTL, MAX_LABEL_CHARS, MAX_TTL
 
 __all__ = ["ACTIONS", "Action", "Grant", "Tokens"]
 
 
-Action = Literal["read", "write", "promote", "admin"]
-"""What a token may permit: reading its workspace and what that inherits, changing its workspace, promoting it, and
-creating, listing and destroying workspaces and tokens under it, or itself. None of them implies another."""
-
-ACTIONS: tuple[Action, ...] = get_args(Action)
-"""Every action, in the order in which they are listed."""
-
-# Its types of keys can be read only where an optional library is installed.
-_codec: Any = jwt
-
+_PREFIX = "hm_"
+_OPAQUE = re.compile(r"hm_([0-9a-f]{32})_[A-Za-z0-9_-]{43}", re.ASCII)
 _ALGORITHM = "HS256"
 _AUDIENCE = "hivemind"
 _REFUSED = (
@@ -55,6 +50,8 @@ class Grant:
         expires_at: Time at which it expires, in seconds since the epoch.
         made_by: Id of the token that created this one; revoking that one revokes this one too. `None` for a token
             created by whoever runs the store.
+        narrowing: What narrows the actions; its fields are properties of the grant too.
+        label: What it is for, in the words of whoever created it.
     """
 
     id: str
@@ -65,6 +62,27 @@ class Grant:
     made_by: str | None
     # A name can be used again, the ledger's id of a scope never.
     scope_id: int = field(repr=False)
+    narrowing: Narrowing = NOT_NARROWED
+    label: str | None = None
+
+    @property
+    def under(self) -> str:
+        """The file or directory that it is limited to; `/` for the whole workspace."""
+        return self.narrowing.under
+
+    @property
+    def promote_to(self) -> tuple[str, ...] | None:
+        """Names of the workspaces that it may promote to; `None` for any that its workspace inherits from."""
+        return self.narrowing.promote_to
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it may delete."""
+        return self.narrowing.deletes
+
+    def permits(self, action: Action) -> bool:
+        """Return whether an action is permitted, by itself or by one that includes it."""
+        return includes(self.can, action)
 
     def require(self, action: Action) -> None:
         """Check that an action is permitted.
@@ -72,7 +90,7 @@ class Grant:
         Raises:
             NotAllowed: The token does not permit it.
         """
-        if action not in self.can:
+        if not self.permits(action):
             raise NotAllowed(f"the token does not permit {action!r}; use a token that does")
 
 
@@ -84,14 +102,16 @@ class Tokens:
 
     Args:
         hive: The hive.
-        secret: Signing key, 32 bytes or more. If omitted, the store's own key is used: it is created with the first
-            token and stored in a file of the store's directory that only the owner can read, or in the database.
+        secret: Key of the stored hashes, 32 bytes or more. If omitted, the store's own key is used: it is created
+            with the first token and stored in a file of the store's directory that only the owner can read, or in the
+            database.
     """
 
     def __init__(self, hive: Hivemind, *, secret: bytes | None = None) -> None:
         self._hive = hive
         self._database, self._directory = store_of(hive)
         self._secret = secret
+        self._revoked = None if self._directory is None else RevokedIds(self._directory)
 
     def create(
         self,
@@ -99,14 +119,23 @@ class Tokens:
         *,
         can: Collection[Action] = ("read", "write"),
         ttl: float = DEFAULT_TOKEN_TTL,
+        under: str | None = None,
+        promote_to: Collection[str] | None = None,
+        deletes: bool = True,
+        label: str | None = None,
         by: Grant | None = None,
     ) -> str:
-        """Create a token for a workspace and return it. The token is secret and is not stored.
+        """Create a token for a workspace and return it. The token is random and secret; only a hash of it is stored.
 
         Args:
             workspace: The workspace or its name.
             can: The permitted actions.
             ttl: Seconds until the token expires.
+            under: A file or directory; the token permits its actions there and below only.
+            promote_to: Names of the workspaces that it may promote to; if omitted, any that the workspace inherits
+                from.
+            deletes: Whether it may delete; a file can be overwritten without, since its history remains.
+            label: What it is for, to be shown in lists.
             by: The token that creates this one: the new token permits no more, expires no later, and is revoked with
                 it.
 
@@ -114,8 +143,9 @@ class Tokens:
             ScopeNotFound: The workspace does not exist.
             ScopeGone: The workspace was destroyed.
             InvalidOption: An action is unknown, the ttl is not a positive number up to ten years, the workspace is of
-                another hive, or the secret is too short.
-            NotAllowed: `by` does not permit one of the actions.
+                another hive, the label is too long, or the secret is too short.
+            InvalidPath: `under` is not a valid path.
+            NotAllowed: `by` does not permit one of the actions, or is narrower.
             InvalidToken: `by` has expired or was revoked.
         """
         allowed = _actions(can)
@@ -124,21 +154,36 @@ class Tokens:
         scope = self._hive.get(workspace) if isinstance(workspace, str) else workspace
         if database_of(scope) != self._database:
             raise InvalidOption("the workspace belongs to another hive; pass a workspace of the hive of these tokens")
+        if label is not None and len(label) > MAX_LABEL_CHARS:
+            raise InvalidOption(f"the label of a token can have at most {MAX_LABEL_CHARS} characters")
         now = time.time()
         ends = now + ttl
         if by is not None:
             for action in allowed:
                 by.require(action)
             ends = min(ends, by.expires_at)
+        narrowing = (NOT_NARROWED if by is None else by.narrowing).further(under, promote_to, deletes=deletes)
         made_by = None if by is None else by.id
-        row = TokenRow(uuid.uuid4().hex, row_of(scope).id, scope.name, ",".join(allowed), now, ends, made_by)
+        id = uuid.uuid4().hex
+        token = f"{_PREFIX}{id}_{secrets.token_urlsafe(32)}"
+        row = TokenRow(
+            id,
+            row_of(scope).id,
+            scope.name,
+            ",".join(allowed),
+            now,
+            ends,
+            made_by,
+            self._hash(token),
+            narrowing.to_json(),
+            label,
+        )
         with self._database.write(row_of(scope).chain) as tx:
             overlay.check_alive(tx, row_of(scope).chain)
             if made_by is not None and not token_records.hold(tx, made_by):
                 raise InvalidToken(_REFUSED)
             token_records.store(tx, row)
-        claims = {"jti": row.id, "aud": _AUDIENCE, "sub": row.scope, "can": allowed, "exp": math.ceil(ends)}
-        return _codec.encode(claims, self._key(), algorithm=_ALGORITHM)
+        return token
 
     def verify(self, token: str) -> Grant:
         """Return the permissions of a token.
@@ -148,15 +193,16 @@ class Tokens:
                 destroyed.
             InvalidOption: The secret is too short.
         """
-        key = self._key()
-        required = {"require": ["jti", "exp", "aud"]}
-        try:
-            claims = _codec.decode(token, key, algorithms=[_ALGORITHM], audience=_AUDIENCE, options=required)
-        except (jwt.InvalidTokenError, ValueError):
-            raise InvalidToken(_REFUSED) from None
+        found = _OPAQUE.fullmatch(token)
+        id = _signed_id(token, self._key()) if found is None else found[1]
         with self._database.read() as tx:
-            row = token_records.find(tx, str(claims["jti"]))
-        if row is None:
+            row = token_records.find(tx, id)
+        if row is not None:
+            proof = None if found is None else self._hash(token)
+            # A signed token has no hash, and a token with a hash is not accepted signed.
+            if not hmac.compare_digest(proof or b"", row.hash or b""):
+                row = None
+        if row is None or (self._revoked is not None and row.id in self._revoked):
             raise InvalidToken(_REFUSED)
         return _grant(row)
 
@@ -187,23 +233,47 @@ class Tokens:
         """
         ancestor = None if within is None else row_of(within).id
         place = None if after is None else token_records.Place(*after)
-        with self._database.read() as tx:
-            return [_grant(row) for row in token_records.page(tx, within=ancestor, after=place, limit=limit)]
 
-    def revoke(self, id: str, *, within: Scope | None = None) -> bool:
+        def page() -> list[TokenRow]:
+            with self._database.read() as tx:
+                return token_records.page(tx, within=ancestor, after=place, limit=limit)
+
+        rows = page()
+        revived = [row.id for row in rows if self._revoked is not None and row.id in self._revoked]
+        while revived:
+            # They came back with an older ledger; without them the page is another one.
+            with self._database.write() as tx:
+                for id in revived:
+                    token_records.forget(tx, id)
+            rows = page()
+            revived = [row.id for row in rows if self._revoked is not None and row.id in self._revoked]
+        return [_grant(row) for row in rows]
+
+    def revoke(self, id: str, *, within: Scope | None = None, by: Grant | None = None) -> bool:
         """Revoke a token and the tokens created with it, and return whether it was valid.
 
         Args:
             id: The token's id.
             within: Only if it is for this workspace, or for one that reads through to it at any depth.
+            by: The token that revokes it.
 
         Raises:
+            NotAllowed: `by` was created with that token, at any depth.
             StoreClosed: The hive is closed.
         """
         with self._database.write() as tx:
             if within is not None and not token_records.is_within(tx, id, row_of(within).id):
                 return False
+            ids = token_records.made_by(tx, id)
+            if by is not None and by.id != id and by.id in ids:
+                raise NotAllowed("a token cannot revoke the one that it was created with")
+            if self._revoked is not None and ids:
+                # Before the ledger, and beside it: a ledger that is put back from a backup knows nothing of it.
+                self._revoked.add(ids)
             return token_records.forget(tx, id)
+
+    def _hash(self, token: str) -> bytes:
+        return hmac.digest(self._key(), token.encode(), hashlib.sha256)
 
     def _key(self) -> bytes:
         if self._secret is None:
@@ -223,7 +293,30 @@ def _actions(can: Collection[Action]) -> list[Action]:
 
 def _grant(row: TokenRow) -> Grant:
     can = frozenset(cast("list[Action]", row.can.split(",")))
-    return Grant(row.id, row.scope, can, row.created_at, row.expires_at, row.made_by, row.scope_id)
+    narrowing = Narrowing.from_json(row.narrowed)
+    return Grant(
+        row.id, row.scope, can, row.created_at, row.expires_at, row.made_by, row.scope_id, narrowing, row.label
+    )
+
+
+def _signed_id(token: str, key: bytes) -> str:
+    """Return the id in a signed token, as tokens were at first; those are valid until they expire.
+
+    Raises:
+        InvalidToken: It is not signed with the key, or has expired.
+    """
+    if token.count(".") != 2:  # noqa: PLR2004 - spares the import
+        raise InvalidToken(_REFUSED)
+    import jwt
+
+    # Its types of keys can be read only where an optional library is installed.
+    codec: Any = jwt
+    required = {"require": ["jti", "exp", "aud"]}
+    try:
+        claims = codec.decode(token, key, algorithms=[_ALGORITHM], audience=_AUDIENCE, options=required)
+    except (jwt.InvalidTokenError, ValueError):
+        raise InvalidToken(_REFUSED) from None
+    return str(claims["jti"])
 
 
 def _secret_of(database: Database) -> bytes:

@@ -66,6 +66,7 @@ RAISE_NOTHING = {
     "testing.dict_model.ScopeModel.inherited",
     "testing.dict_model.ScopeModel.put_back",
     "testing.dict_model.ScopeModel.tree",
+    "tokens.Grant.permits",
 }
 """Public functions without `Raises:` that need none: they return failures, as their protocol wants, or cannot fail."""
 

@@ -20,6 +20,10 @@ class TokenInfo(NamedTuple):
         created_at: Creation time, in seconds since the epoch.
         expires_at: Time at which it expires, in seconds since the epoch.
         made_by: Id of the token that created this one; revoking that one revokes this one too.
+        under: The file or directory that it is limited to.
+        promote_to: Names of the workspaces that it may promote to; `None` for any that its workspace inherits from.
+        deletes: Whether it may delete.
+        label: What it is for.
     """
 
     id: str
@@ -28,6 +32,10 @@ class TokenInfo(NamedTuple):
     created_at: float
     expires_at: float
     made_by: str | None
+    under: str = "/"
+    promote_to: tuple[str, ...] | None = None
+    deletes: bool = True
+    label: str | None = None
 
 
 class Issued(NamedTuple):
@@ -41,6 +49,10 @@ class Issued(NamedTuple):
         created_at: Creation time, in seconds since the epoch.
         expires_at: Time at which it expires, in seconds since the epoch.
         made_by: Id of the token that created this one; revoking that one revokes this one too.
+        under: The file or directory that it is limited to.
+        promote_to: Names of the workspaces that it may promote to; `None` for any that its workspace inherits from.
+        deletes: Whether it may delete.
+        label: What it is for.
     """
 
     token: str
@@ -50,6 +62,10 @@ class Issued(NamedTuple):
     created_at: float
     expires_at: float
     made_by: str | None
+    under: str = "/"
+    promote_to: tuple[str, ...] | None = None
+    deletes: bool = True
+    label: str | None = None
 
 
 class Workspace(NamedTuple):
@@ -106,7 +122,7 @@ def create(name: str, *, ttl: float | None = None, can: Collection[Action] | Non
     Args:
         name: Name of the workspace, without `/` and `#`.
         ttl: Seconds after which the workspace is removed; if omitted, it stays.
-        can: Actions that the new token permits; if omitted, those of this one.
+        can: Actions that the new token permits; if omitted, those of this one but `admin`.
 
     Raises:
         ScopeExists: A workspace of that name exists already.
@@ -128,7 +144,7 @@ def spawn(
         name: Name of the session, without `/` and `#`; generated if omitted.
         ttl: Seconds after which the session is removed; if omitted, it stays.
         attach: Return the session of that name if it exists already, and renew its ttl.
-        can: Actions that the new token permits; if omitted, those of this one.
+        can: Actions that the new token permits; if omitted, those of this one but `admin`.
 
     Raises:
         ScopeExists: A workspace of that name exists already.
@@ -200,7 +216,14 @@ def renew(ttl: float | None) -> Steps[None]:
 
 
 def create_token(
-    workspace: str | None = None, *, can: Collection[Action] | None = None, ttl: float | None = None
+    workspace: str | None = None,
+    *,
+    can: Collection[Action] | None = None,
+    ttl: float | None = None,
+    under: str | None = None,
+    promote_to: Collection[str] | None = None,
+    deletes: bool = True,
+    label: str | None = None,
 ) -> Steps[Issued]:
     """Create a token for this workspace or one under it.
 
@@ -208,14 +231,28 @@ def create_token(
 
     Args:
         workspace: Name of the workspace; if omitted, this one.
-        can: The permitted actions; if omitted, those of the token in use.
+        can: The permitted actions; if omitted, those of the token in use but `admin`.
         ttl: Seconds until the token expires; if omitted, `DEFAULT_TOKEN_TTL`.
+        under: A file or directory; the token permits its actions there and below only.
+        promote_to: Names of the workspaces that it may promote to.
+        deletes: Whether it may delete.
+        label: What it is for.
 
     Raises:
         ScopeNotFound: No workspace of that name is under this one.
         InvalidOption: An action is unknown, or the ttl is not valid.
+        InvalidPath: `under` is not a valid path.
+        NotAllowed: It would permit more than the token in use.
     """
-    asked = {"workspace": workspace, "can": None if can is None else list(can), **({} if ttl is None else {"ttl": ttl})}
+    asked = {
+        "workspace": workspace,
+        "can": None if can is None else list(can),
+        "under": under,
+        "promote_to": None if promote_to is None else list(promote_to),
+        "deletes": deletes,
+        "label": label,
+        **({} if ttl is None else {"ttl": ttl}),
+    }
     return one(Issued, (yield Ask("POST", "tokens", json=asked)))
 
 

@@ -66,8 +66,22 @@ Readable = Annotated[Scope, Depends(_allowed("read"))]
 Writable = Annotated[Scope, Depends(_allowed("write"))]
 # What these answer tells what is in files.
 Editable = Annotated[Scope, Depends(_allowed("read", "write"))]
+Proposable = Annotated[Scope, Depends(_allowed("propose"))]
 Promotable = Annotated[Scope, Depends(_allowed("promote"))]
 Administered = Annotated[Scope, Depends(_allowed("admin"))]
+
+
+async def addable(
+    grant: TheGrant,
+    scope: Own,
+    if_none_match: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Scope:
+    """Dependency: the caller's own workspace, if they may do this: what only adds a file needs no more than that."""
+    grant.require("append" if if_none_match == "*" else "write")
+    return scope
+
+
+Addable = Annotated[Scope, Depends(addable)]
 
 
 def chain_of(scope: Scope) -> list[str]:

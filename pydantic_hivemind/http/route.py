@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any
 
@@ -20,6 +21,7 @@ from pydantic_hivemind.errors import InvalidOption, InvalidToken
 from pydantic_hivemind.hive.async_seam import perform
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http import bodies
+from pydantic_hivemind.http.shapes import Asked
 from pydantic_hivemind.limits import MAX_CONTENT_BYTES, MAX_FILE_BYTES, MAX_JSON_BYTES
 from pydantic_hivemind.tokens import Grant, Tokens
 
@@ -43,10 +45,12 @@ READING = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 
 bearer = HTTPBearer(
-    bearerFormat="JWT",
     auto_error=False,
     description="A token of one workspace, from `hivemind token create`. It says which workspace is meant.",
 )
+
+
+_caller_now: ContextVar[tuple[Grant, Scope]] = ContextVar("pydantic_hivemind.http.caller")
 
 
 class TokenRoute(APIRoute):
@@ -67,23 +71,50 @@ class TokenRoute(APIRoute):
             bodies.limit(request.scope, LIMITS.get(self.name, MAX_JSON_BYTES))
             # Who started the server does not act.
             with acting_alone(Actor(token=request.state.caller[0].id)):
+                _caller_now.set(request.state.caller)
                 return await answer(request)
 
         return handle
 
 
 def through_seam(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an operation as one that is awaited, on the threads of the package instead of those of the framework."""
+    """Return an operation as one that is awaited, on the threads of the package instead of those of the framework.
+
+    It is done only within the rights of the caller's token.
+    """
+    name = endpoint.__name__
     if inspect.iscoroutinefunction(endpoint):
-        return endpoint
+
+        @wraps(endpoint)
+        async def checked(*args: Any, **kwargs: Any) -> Any:
+            _check(name, _caller_now.get(), kwargs)
+            return await endpoint(*args, **kwargs)
+
+        return checked
+
+    def work(caller: tuple[Grant, Scope], *args: Any, **kwargs: Any) -> Any:
+        _check(name, caller, kwargs)
+        return endpoint(*args, **kwargs)
 
     @wraps(endpoint)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
         return await perform(
-            partial(endpoint, *args, **kwargs), threads="quick" if endpoint.__name__ in QUICK else "any"
+            partial(work, _caller_now.get(), *args, **kwargs), threads="quick" if name in QUICK else "any"
         )
 
     return awaited
+
+
+def _check(name: str, caller: tuple[Grant, Scope], arguments: Mapping[str, Any]) -> None:
+    """Check that an operation is within the rights of the caller's token.
+
+    Raises:
+        NotAllowed: It is not.
+    """
+    grant, scope = caller
+    body = arguments.get("asked")
+    asked = {**arguments, **(body.__dict__ if isinstance(body, Asked) else {})}
+    grant.narrowing.check(name, asked, lambda: None if (above := scope.parent) is None else above.name)
 
 
 async def look_at_token(request: Request) -> None:

@@ -27,6 +27,9 @@ class TokenRow:
     created_at: float
     expires_at: float
     made_by: str | None
+    hash: bytes | None = None
+    narrowed: str | None = None
+    label: str | None = None
 
 
 class Place(NamedTuple):
@@ -45,10 +48,13 @@ _COLUMNS = (
     tokens.c.created_at,
     tokens.c.expires_at,
     tokens.c.made_by,
+    tokens.c.hash,
+    tokens.c.narrowed,
+    tokens.c.label,
 )
 
 
-def _live(*conditions: ColumnElement[bool]) -> Select[Unpack[tuple[str, int, str, str, float, float, str | None]]]:
+def _live(*conditions: ColumnElement[bool]) -> Select[Unpack[tuple[Any, ...]]]:
     """Tokens that have not ended, of scopes that have not either."""
     return (
         select(*_COLUMNS)
@@ -78,6 +84,13 @@ def _page(within: bool, following: bool, limited: bool) -> Select[Unpack[tuple[A
     return page.limit(param("limit")) if limited else page
 
 
+def _made_by(id: Any) -> Select[Unpack[tuple[str]]]:
+    """A token and those that were made with it, at any depth."""
+    found = select(tokens.c.id).where(tokens.c.id == id).cte("made_by", recursive=True)
+    found = found.union(select(tokens.c.id).where(tokens.c.made_by == found.c.id))
+    return select(found.c.id)
+
+
 _PAGE: Statement[[bool, bool, bool]] = Statement(_page)
 _WITHIN = Statement(
     lambda: select(tokens.c.id).where(
@@ -85,7 +98,8 @@ _WITHIN = Statement(
         or_(tokens.c.scope_id == param("ancestor"), tokens.c.scope_id.in_(descendants())),
     )
 )
-_INSERT = Statement(lambda: insert_row(tokens, without=("hash", "narrowed", "label")))
+_INSERT = Statement(lambda: insert_row(tokens))
+_MADE_BY = Statement(lambda: _made_by(param("id")))
 _DELETE = Statement(lambda: delete(tokens).where(tokens.c.id == param("id")))
 _PURGE = Statement(lambda: delete(tokens).where(tokens.c.expires_at <= param("now")))
 
@@ -125,6 +139,11 @@ def is_within(tx: Transaction, id: str, scope_id: int) -> bool:
     return bool(tx.rows(_WITHIN, {"id": id, "ancestor": scope_id}))
 
 
+def made_by(tx: Transaction, id: str) -> list[str]:
+    """Return the id of a token, if there is one, and those of the tokens that were made with it, at any depth."""
+    return [row[0] for row in tx.rows(_MADE_BY, {"id": id})]
+
+
 def store(tx: Transaction, token: TokenRow) -> None:
     """Keep a new token, and let go of those that have ended."""
     tx.run(_PURGE, {"now": token.created_at})
@@ -136,6 +155,9 @@ def store(tx: Transaction, token: TokenRow) -> None:
             "scope_id": token.scope_id,
             "can": token.can,
             "made_by": token.made_by,
+            "hash": token.hash,
+            "narrowed": token.narrowed,
+            "label": token.label,
             "actor": actor_records.current_id(tx),
             **times,
         },

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_hivemind.base.token_rights import NOT_NARROWED, Narrowing, includes
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.tokens import ACTIONS, Action, Tokens
@@ -20,13 +21,15 @@ class Caller:
 
     Attributes:
         scope: The workspace.
-        can: The permitted actions.
+        can: The permitted actions, and those that they include.
         token: Id of the token, if there is one.
+        narrowing: What narrows the actions.
     """
 
     scope: Scope
     can: frozenset[Action]
     token: str | None = None
+    narrowing: Narrowing = NOT_NARROWED
 
 
 FindCaller = Callable[[Any], Caller]
@@ -57,7 +60,7 @@ def by_token(tokens: Tokens, token: str, can: Collection[Action] | None) -> Find
 
     def find(_: object) -> Caller:
         grant = tokens.verify(token)
-        return Caller(tokens.scope(grant), grant.can & most, grant.id)
+        return Caller(tokens.scope(grant), _included(grant.can) & most, grant.id, grant.narrowing)
 
     return find
 
@@ -67,7 +70,7 @@ def by_request(tokens: Tokens) -> FindCaller:
 
     def find(request: Any) -> Caller:
         grant = tokens.verify(request.scope["state"][TOKEN])
-        return Caller(tokens.scope(grant), grant.can, grant.id)
+        return Caller(tokens.scope(grant), _included(grant.can), grant.id, grant.narrowing)
 
     return find
 
@@ -75,4 +78,8 @@ def by_request(tokens: Tokens) -> FindCaller:
 def _actions(can: Collection[Action]) -> frozenset[Action]:
     if not can or not frozenset(can) <= frozenset(ACTIONS):
         raise InvalidOption(f"`can` must list one or more of {', '.join(ACTIONS)}")
-    return frozenset(can)
+    return _included(can)
+
+
+def _included(can: Collection[Action]) -> frozenset[Action]:
+    return frozenset(action for action in ACTIONS if includes(can, action))

@@ -115,12 +115,15 @@ class _Answers:
         self, context: _Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         cursor = params.cursor if params is not None else None
-        return await self._asked(context, lambda caller: resources.page(_readable(caller), cursor))
+        return await self._asked(context, lambda caller: resources.page(_readable(caller, "glob", path="/"), cursor))
 
     async def read_resource(
         self, context: _Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        return await self._asked(context, lambda caller: resources.content(_readable(caller), params.uri))
+        return await self._asked(
+            context,
+            lambda caller: resources.content(_readable(caller, "read", path=resources.path_in(params.uri)), params.uri),
+        )
 
     def _act(self, context: _Context, work: Callable[[Caller], _Answer]) -> _Answer:
         """Do it in the name of the caller and their client."""
@@ -169,6 +172,8 @@ def _called(caller: Caller, params: types.CallToolRequestParams) -> str:
         raise InvalidOption(reasons(error.errors(include_input=False, include_url=False))) from None
     for action in call.needed(caller.scope):
         _require(caller, action)
+    operation, arguments = tools.operation_of(call)
+    _check(caller, operation, **arguments)
     return call.run(caller.scope)
 
 
@@ -178,9 +183,16 @@ def _client_of(context: _Context) -> str | None:
     return None if params is None else shown(params.client_info.name)
 
 
-def _readable(caller: Caller) -> Scope:
+def _readable(caller: Caller, operation: str, **arguments: Any) -> Scope:
     _require(caller, "read")
+    _check(caller, operation, **arguments)
     return caller.scope
+
+
+def _check(caller: Caller, operation: str, **arguments: Any) -> None:
+    """Check that an operation is within the rights of the caller's token."""
+    scope = caller.scope
+    caller.narrowing.check(operation, arguments, lambda: None if (above := scope.parent) is None else above.name)
 
 
 def _require(caller: Caller, action: Action) -> None:

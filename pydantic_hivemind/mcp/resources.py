@@ -32,7 +32,7 @@ def page(scope: Scope, cursor: str | None) -> types.ListResourcesResult:
     """Some of the files, by path; a cursor is the URI of the last one before them."""
     files = scope.glob("**")
     if cursor is not None:
-        after = _path(cursor)
+        after = path_in(cursor)
         files = [stat for stat in files if stat.path > after]
     resources = [
         types.Resource(
@@ -46,7 +46,7 @@ def page(scope: Scope, cursor: str | None) -> types.ListResourcesResult:
 
 def content(scope: Scope, uri: str) -> types.ReadResourceResult:
     """A file's content, exactly: as text if it is, or else as bytes."""
-    file = scope.read(_path(uri))
+    file = scope.read(path_in(uri))
     mime_type = guess_type(file.stat.path, strict=False)[0]
     try:
         contents = types.TextResourceContents(uri=uri, mime_type=mime_type or "text/plain", text=file.text)
@@ -57,7 +57,7 @@ def content(scope: Scope, uri: str) -> types.ReadResourceResult:
     return types.ReadResourceResult(contents=[contents])
 
 
-def _path(uri: str) -> str:
+def path_in(uri: str) -> str:
     """The path in a URI. Raises `InvalidPath` for what is no URI of a file here; a host would be another workspace."""
     try:
         parts = urlsplit(uri)

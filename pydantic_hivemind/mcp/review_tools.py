@@ -24,7 +24,7 @@ class Propose(Call):
     Use it where promoting is for somebody else to decide.
     """
 
-    needs = ("promote",)
+    needs = ("propose",)
     hints = changes(destructive=False, idempotent=False)
 
     note: str = Field("", description="What whoever decides should know: what you learned, and how.")

@@ -141,7 +141,7 @@ class Remember(Call):
     """
 
     # What it answers tells what is in the file.
-    needs = ("read", "write")
+    needs = ("read", "append")
     hints = changes(destructive=False, idempotent=True)
 
     content: str = Field(description="The note, in Markdown.")
@@ -207,6 +207,20 @@ TOOLS: dict[str, type[Call]] = {
     for kind in (Search, Read, List, Write, Edit, Delete, Remember, Diff, Promote, *REVIEWING)
 }
 """The tools by their names, in the order in which clients list them."""
+
+
+_OPERATIONS = {"delete": "remove"}
+
+
+def operation_of(call: Call) -> tuple[str, dict[str, Any]]:
+    """Return the operation of `Scope` that a call stands for, and its arguments, to check them against rights."""
+    name = type(call).__name__.lower()
+    arguments = dict(call)
+    if isinstance(call, Remember):
+        return "edit", {"path": f"{NOTES}/{file_name(call.file, NOTES)}"}
+    if isinstance(call, List):
+        return ("glob", {"under": call.path, "pattern": call.glob}) if call.glob else ("list_dir", arguments)
+    return _OPERATIONS.get(name, name), arguments
 
 
 class _Schema(GenerateJsonSchema):

@@ -175,7 +175,7 @@ def test_it_can_be_shown_without_being_done(run, store, home):
     run("workspace", "create", "it's mine", "--store", "./of mine")
     hint = run("connect", "claude-code", "-w", "it's mine", "--store", "./of mine", "--print").err.split("`")[1]
     made = run(*shlex.split(hint)[1:])
-    assert made.out.count(".") == 2
+    assert made.out.startswith("hm_")
     assert tomlkit.parse(run("connect", "codex", "--workspace", "run", "--print").out)["mcp_servers"]["hivemind"]
 
 
@@ -216,7 +216,7 @@ def test_tokens_are_made_listed_and_revoked(run, store):
 
     listed = run("token", "list", "--json").json
     assert [entry["made_by"] for entry in listed] == [None, None, made["id"]]
-    assert run("token", "list").lines[-1].split("\t")[-1] == made["id"]
+    assert run("token", "list").lines[-1].split("\t")[5] == made["id"]
     assert [(entry["workspace"], entry["can"]) for entry in listed] == [
         ("run", ["read"]),
         ("run", ["read", "write"]),
@@ -225,6 +225,14 @@ def test_tokens_are_made_listed_and_revoked(run, store):
     for told in (run("token", "list"), run("token", "list", "--json"), run("token", "list", people=True)):
         assert token not in told.out
         assert made["id"] in told.out
+
+    rights = ("--under", "/notes", "--promote-to", "project", "--no-deletes", "--label", "of a note taker")
+    narrow = grant(store, run("token", "create", "-w", "run", "--ttl", "1h", *rights).out.strip())
+    assert (narrow.under, narrow.promote_to, narrow.deletes) == ("/notes", ("project",), False)
+    assert "of a note taker\tunder /notes; promote to project; no deletes" in run("token", "list").out
+    assert {"/notes", "of a note taker"} <= {entry["under"] for entry in run("token", "list", "--json").json} | {
+        entry["label"] for entry in run("token", "list", "--json").json
+    }
 
     assert run("token", "revoke", made["id"]).out == made["id"] + "\n"
     assert run("token", "revoke", made["id"]).code == 3

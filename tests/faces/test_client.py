@@ -99,7 +99,7 @@ def test_a_path_is_that_one_or_refused(client, scope, path):
     "odd", ["./x", "x/../x", "x/.", "%2E%2E/x", "x?cascade=true", "x#", "x/", "//x", "x\n", "", "..", "."]
 )
 def test_only_the_workspace_or_token_that_was_named_is_removed(client, hive, tokens, odd):
-    client.create("x").create("deeper")
+    client.create("x", can=ACTIONS).create("deeper")
     before = hive.scopes(), tokens.list()
     for name in (odd, f"run/-/{odd}", f"run/{odd}"):
         with pytest.raises(errors.ScopeError):
@@ -284,13 +284,13 @@ def test_workspaces_and_tokens(client, hive, tokens):
     child = client.spawn("below", ttl=60, can=["read", "write"])
     child.write_text("/f", "of the child")
     assert hive.scope("run/-/below", create=False).read_text("/f") == "of the child"
-    made = client.create("kept")
+    made = client.create("kept", can=ACTIONS)
     made.create("deeper")
     assert [info.name for info in client.children()] == ["run/-/below", "run/-/kept"]
     assert [info.name for info in client.scopes()] == ["run/-/below", "run/-/kept", "run/-/kept/-/deeper"]
     with pytest.raises(errors.ScopeExists):
         client.create("kept")
-    attached = client.spawn("below", attach=True)
+    attached = client.spawn("below", attach=True, can=ACTIONS)
     assert attached.info().token.can == ACTIONS
     with pytest.raises(errors.ScopeHasChildren):
         client.delete_workspace("run/-/kept")

@@ -9,14 +9,20 @@ import multiprocessing
 import stat
 import threading
 import time
+from typing import Any
 
 import jwt
 import pytest
+from sqlalchemy import update
 
 from pydantic_hivemind import Hivemind, errors
 from pydantic_hivemind.base.store_permissions import SECRET_FILE
+from pydantic_hivemind.ledger import schema
+from pydantic_hivemind.ledger.engine.statements import Statement, param
 from pydantic_hivemind.limits import DEFAULT_TOKEN_TTL, MAX_TTL
 from pydantic_hivemind.tokens import ACTIONS, Tokens
+
+_NO_HASH = Statement(lambda: update(schema.tokens).where(schema.tokens.c.id == param("of")).values(hash=None))
 
 
 def test_a_token_names_a_workspace_what_it_may_do_and_when_it_ends(hive, tokens):
@@ -55,6 +61,15 @@ def refused(tokens: Tokens, token: str) -> bool:
     return str(caught.value).startswith("the token is not valid:")
 
 
+def signed(tokens: Tokens, workspace: str, **options: Any) -> str:
+    """A token as they were at first: signed, and without a hash in the store."""
+    grant = tokens.verify(tokens.create(workspace, **options))
+    with tokens._database.write() as tx:
+        tx.run(_NO_HASH, {"of": grant.id})
+    claims = {"jti": grant.id, "aud": "hivemind", "sub": workspace, "exp": int(grant.expires_at) + 1}
+    return jwt.encode(claims, tokens._key(), algorithm="HS256")
+
+
 def resigned(token: str, key: bytes | str, algorithm: str = "HS256", **changes: object) -> str:
     """The same token with other claims and another signature."""
     claims = jwt.decode(token, options={"verify_signature": False})
@@ -66,9 +81,17 @@ def test_text_that_is_no_token(tokens, text):
     assert refused(tokens, text)
 
 
+def test_a_signed_token_is_valid_until_it_ends(hive, tokens):
+    hive.scope("ada")
+    token = signed(tokens, "ada", can=["read"])
+    assert (tokens.verify(token).workspace, tokens.verify(token).can) == ("ada", {"read"})
+    tokens.revoke(tokens.verify(token).id)
+    assert refused(tokens, token)
+
+
 def test_a_token_without_a_signature(hive, tokens):
     hive.scope("ada")
-    token = tokens.create("ada")
+    token = signed(tokens, "ada")
     header, body, signature = token.split(".")
     unsigned = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "JWT"}).encode()).rstrip(b"=").decode()
     for forged in (f"{unsigned}.{body}.", f"{unsigned}.{body}.{signature}", f"{header}.{body}.", f"{header}.{body}"):
@@ -77,7 +100,7 @@ def test_a_token_without_a_signature(hive, tokens):
 
 def test_a_token_signed_with_something_else(hive, tokens):
     hive.scope("ada")
-    token = tokens.create("ada", can=["read"])
+    token = signed(tokens, "ada", can=["read"])
     for key in ("k" * 32, "ada" * 12):
         assert refused(tokens, resigned(token, key))
     assert refused(tokens, resigned(token, "k" * 64, "HS512"))
@@ -87,7 +110,7 @@ def test_a_token_signed_with_something_else(hive, tokens):
 def test_what_a_token_may_do_is_not_in_the_hands_of_who_has_it(hive, tokens):
     """Not even with the secret: the ledger decides."""
     hive.scope("ada"), hive.scope("bo")
-    token = tokens.create("ada", can=["read"])
+    token = signed(tokens, "ada", can=["read"])
     secret = (hive._directory / SECRET_FILE).read_bytes()
     grant = tokens.verify(resigned(token, secret, sub="bo", can=["admin"]))
     assert (grant.workspace, grant.can) == ("ada", {"read"})
@@ -147,7 +170,7 @@ def test_a_session_that_ends_takes_its_tokens_with_it(hive, tokens, clock):
 @pytest.mark.parametrize("can", [[], "read", ["reed"], ["read", "reed"], ["read", ""]])
 def test_actions_that_do_not_exist(hive, tokens, can):
     hive.scope("ada")
-    with pytest.raises(errors.InvalidOption, match="read, write, promote, admin"):
+    with pytest.raises(errors.InvalidOption, match="read, append, write, propose, promote, admin"):
         tokens.create("ada", can=can)
 
 

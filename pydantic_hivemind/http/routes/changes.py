@@ -15,6 +15,7 @@ from pydantic_hivemind.base.values import Conflict, Edited, File, OnConflict, Pr
 from pydantic_hivemind.errors import PromotionConflict
 from pydantic_hivemind.hive.internals import has_promoted
 from pydantic_hivemind.http.access import (
+    Addable,
     Editable,
     ExpectedVersion,
     OperationId,
@@ -116,7 +117,7 @@ class Revert(Asked):
 
 @router.post("/write", response_model=Stat, responses=documented(404, 409, 412, 507))
 def write(
-    scope: Writable, asked: Write, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
+    scope: Addable, asked: Write, response: Response, expected: ExpectedVersion, operation_id: OperationId = None
 ) -> Any:
     """Write a file as `PUT` does: the same change, for tags that are too long for an address."""
     stat = scope.write_bytes(

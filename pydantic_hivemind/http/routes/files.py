@@ -23,6 +23,7 @@ from pydantic_hivemind.hive.async_seam import on_thread, perform
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http import ranges, sending
 from pydantic_hivemind.http.access import (
+    Addable,
     ExpectedVersion,
     KnownVersions,
     OperationId,
@@ -160,7 +161,7 @@ def head(scope: Readable, path: ThePath, known: KnownVersions) -> Response:
     openapi_extra={"requestBody": {"content": _BINARY, "required": True}},
 )
 def write_bytes(
-    scope: Writable,
+    scope: Addable,
     path: ThePath,
     response: Response,
     body: Annotated[SpooledTemporaryFile[bytes], Depends(body_of)],

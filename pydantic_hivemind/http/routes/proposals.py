@@ -13,7 +13,7 @@ from pydantic_hivemind.base.validation import TextList
 from pydantic_hivemind.base.values import Change, OnConflict, PromotionReport
 from pydantic_hivemind.errors import NotAllowed
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.http.access import Editable, OperationId, Own, Promotable, TheGrant, Writable
+from pydantic_hivemind.http.access import Editable, OperationId, Own, Proposable, TheGrant, Writable
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
@@ -55,7 +55,7 @@ class Decide(Asked):
 
 
 @router.post("/propose", response_model=ProposalInfo, responses=documented(404, 409, 507))
-def propose(scope: Promotable, asked: Propose, operation_id: OperationId = None) -> Any:
+def propose(scope: Proposable, asked: Propose, operation_id: OperationId = None) -> Any:
     """Propose to merge the workspace's own changes into an ancestor: it waits until somebody there approves it."""
     return scope.propose(**asked.model_dump(), operation_id=operation_id).details
 
@@ -70,7 +70,7 @@ def proposals(
     decided: Annotated[bool, Query(description="Also those that were decided on.")] = False,
 ) -> Any:
     """The latest proposals, newest first."""
-    grant.require("promote" if sent else "write")
+    grant.require("propose" if sent else "write")
     found = scope.proposals(sent=sent, decided=decided, limit=MAX_PAGE_ITEMS)
     return paging.page(
         (_told(each, scope, grant) for each in found), lambda proposal: (-int(proposal.created_at * 1e6), proposal.id)
@@ -81,7 +81,7 @@ def proposals(
 def proposal(scope: Own, grant: TheGrant, id: TheId) -> Any:
     """What is known of a proposal to the workspace, or of one that it made."""
     found = scope.proposal(id)
-    grant.require("write" if _is_target(found, scope) else "promote")
+    grant.require("write" if _is_target(found, scope) else "propose")
     return _told(found, scope, grant)
 
 
@@ -105,7 +105,7 @@ def reject(scope: Writable, asked: Decide) -> None:
 
 
 @router.post("/withdraw", status_code=204, responses=documented(404, 409, 507))
-def withdraw(scope: Promotable, asked: Decide) -> None:
+def withdraw(scope: Proposable, asked: Decide) -> None:
     """Take back a proposal that the workspace made."""
     found = scope.proposal(asked.id)
     if _is_target(found, scope):

@@ -7,6 +7,7 @@ that was made here under the same parent.
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from pydantic_hivemind.base.validation import or_default
 from pydantic_hivemind.base.values import ScopeInfo
-from pydantic_hivemind.errors import InvalidScope
+from pydantic_hivemind.errors import InvalidScope, NotAllowed
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
 from pydantic_hivemind.http.descendants import find, not_under
@@ -151,7 +152,13 @@ def move(scope: Administered, hive: Hive, asked: Move) -> Any:
 
 @router.post("/renew", status_code=204)
 def renew(scope: Administered, asked: Renew) -> None:
-    """Let your workspace live so long from now on."""
+    """Let your workspace live so long from now on: no longer than it would, if it has a ttl.
+
+    To let a session live longer, attach to it again with a token of the workspace that it was started under.
+    """
+    ends = scope.info().expires_at
+    if ends is not None and (asked.ttl is None or time.time() + asked.ttl > ends):
+        raise NotAllowed("a workspace cannot extend its own ttl; renew it from the workspace that it was started under")
     scope.renew(asked.ttl)
 
 
