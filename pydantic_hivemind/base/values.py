@@ -356,7 +356,7 @@ class ScopeInfo:
     expires_at: float | None
 
 
-Part = Literal["ledger", "locks", "access", "collections", "orphans", "versions"]
+Part = Literal["ledger", "messages", "locks", "access", "collections", "orphans", "versions"]
 """Parts of a store that `Hivemind.doctor` examines: the database, whether it can be written now, who can read the
 files, the directories of Chroma, directories that belong to no scope, and directories made by another version."""
 

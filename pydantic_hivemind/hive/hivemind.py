@@ -11,17 +11,17 @@ from pathlib import Path
 from types import NoneType, TracebackType
 from typing import TYPE_CHECKING
 
-from pydantic_hivemind.base import store_permissions
 from pydantic_hivemind.base.mounts import Mount, MountTable
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
 from pydantic_hivemind.hive import open_hives, store_mounts
+from pydantic_hivemind.hive.findings import findings
 from pydantic_hivemind.hive.handle import ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import integrity, scope_listing, scopes
+from pydantic_hivemind.ledger import scope_listing, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
-from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE, Durability, SqliteDriver
+from pydantic_hivemind.ledger.engine.sqlite import Durability, SqliteDriver
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.search.service import SearchService, check_embedder
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 COLLECTIONS = "collections"
 """Name of the directory in a store that holds Chroma's directories, one for each scope that has one."""
-
-PATIENCE = 5.0
-"""Seconds that `check` waits for the write lock; a write takes a millisecond."""
 
 
 class Hivemind:
@@ -359,16 +356,7 @@ class Hivemind:
         return len(purged)
 
     def _findings(self) -> list[Finding]:
-        with self._database.snapshot() as tx:
-            problems = integrity.problems(tx)
-        remedy = "restore the store from a backup"
-        found = [Finding("ledger", problem, remedy) for problem in (*self._database.damage(), *problems)]
-        if not self._database.can_write_within(PATIENCE):
-            problem = f"another process has kept the store from being written for {PATIENCE:.0f} seconds"
-            found.append(Finding("locks", problem, "find it and wait for it or end it; nothing is lost by that"))
-        if self._directory is not None:
-            found += store_permissions.check(self._directory, LEDGER_FILE)
-        return found + self._search_service.check()
+        return findings(self._database, self._directory) + self._search_service.check()
 
     def _check_is_mine(self, parent: ScopeHandle | None, name: str) -> None:
         if not isinstance(parent, (ScopeHandle, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]

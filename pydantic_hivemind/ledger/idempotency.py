@@ -51,9 +51,17 @@ def fingerprint(*arguments: object) -> str:
 
 
 def once(
-    tx: Transaction, scope_id: int, operation_id: str | None, arguments: Sequence[object], work: Callable[[], Result]
+    tx: Transaction,
+    scope_id: int,
+    operation_id: str | None,
+    arguments: Sequence[object],
+    work: Callable[[], Result],
+    *,
+    earlier: Sequence[object] = (),
 ) -> Result:
     """Run work, or return its stored outcome if its operation id was used before.
+
+    `earlier` are the arguments as an earlier version of this package would have stored them.
 
     Raises:
         OperationConflict: The id was used with other arguments, or is not valid.
@@ -61,7 +69,7 @@ def once(
     if operation_id is None:
         return work()
     mark = fingerprint(*arguments)
-    done = find(tx, scope_id, operation_id, mark)
+    done = find(tx, scope_id, operation_id, mark, fingerprint(*earlier) if earlier else mark)
     if done is not None:
         return cast(Result, done.outcome)
     outcome = work()
@@ -69,7 +77,7 @@ def once(
     return outcome
 
 
-def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receipt | None:
+def find(tx: Transaction, scope_id: int, operation_id: str, *marks: str) -> Receipt | None:
     """Return the stored outcome of an operation id, or `None` if it was not used before.
 
     Raises:
@@ -82,7 +90,7 @@ def find(tx: Transaction, scope_id: int, operation_id: str, mark: str) -> Receip
     rows = tx.rows(_FIND, {"scope_id": scope_id, "operation_id": operation_id})
     if not rows:
         return None
-    if rows[0][0] != mark:
+    if rows[0][0] not in marks:
         raise OperationConflict(f"operation id {operation_id!r} was used before with other arguments; use a new one")
     return Receipt(_outcome(cast(str, rows[0][1])))
 

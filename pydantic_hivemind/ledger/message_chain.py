@@ -7,11 +7,11 @@ stored, all turns before it are stored too.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, and_, delete, literal, or_, select
+from sqlalchemy import Select, and_, delete, literal, or_, select, tuple_
 from sqlalchemy.sql.dml import ReturningDelete
 from typing_extensions import Unpack
 
@@ -25,6 +25,10 @@ HASH_BYTES = 16
 
 HEADS_PER_QUERY = 200
 """Number of histories loaded in one query; databases limit its parameters, SQLite to 32,766."""
+
+
+MESSAGES_PER_QUERY = 500
+"""Number of messages read in one query when all are read."""
 
 
 class Turn(NamedTuple):
@@ -71,6 +75,16 @@ _HAS_MESSAGE = Statement(
 )
 _INSERT_TURN = Statement(lambda: insert_row(turns))
 _INSERT_MESSAGE = Statement(lambda: insert_row(messages, without=("instructions", "uses")))
+
+
+_PAGE = Statement(
+    lambda: (
+        select(messages.c.scope_id, messages.c.hash, messages.c.data)
+        .where(tuple_(messages.c.scope_id, messages.c.hash) > tuple_(param("after_scope"), param("after_hash")))
+        .order_by(messages.c.scope_id, messages.c.hash)
+        .limit(param("limit"))
+    )
+)
 
 
 def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
@@ -159,6 +173,14 @@ def load(tx: Transaction, scope_id: int, heads: Iterable[bytes]) -> dict[bytes, 
             turn = Stored(*row)
             loaded[turn.id] = turn
     return loaded
+
+
+def every_message(tx: Transaction) -> Iterator[bytes]:
+    """Yield the messages of all scopes."""
+    after: tuple[Value, Value] = (-1, b"")
+    while rows := tx.rows(_PAGE, {"after_scope": after[0], "after_hash": after[1], "limit": MESSAGES_PER_QUERY}):
+        yield from (cast(bytes, data) for _, _, data in rows)
+        after = rows[-1][0], rows[-1][1]
 
 
 def forget(tx: Transaction, scope_id: int, head: bytes | None) -> None:

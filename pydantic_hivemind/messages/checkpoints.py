@@ -110,6 +110,7 @@ class Checkpoints:
         """Return the checkpoint of that id, or `None`.
 
         Raises:
+            CheckpointError: The installed pydantic-ai cannot read one of its messages.
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
         return self._find(checkpoint_records.get, id)
@@ -118,12 +119,13 @@ class Checkpoints:
         """Return the checkpoint with that label that was saved first, or `None`.
 
         Raises:
+            CheckpointError: The installed pydantic-ai cannot read one of its messages.
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
         return self._find(checkpoint_records.by_label, label)
 
     def list_all(self) -> list[Snapshot]:
-        """Return every checkpoint, oldest first.
+        """Return every checkpoint whose messages can be read, oldest first.
 
         Raises:
             ScopeGone: The scope was destroyed, or its ttl has passed.
@@ -173,7 +175,15 @@ class Checkpoints:
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             row = query(tx, self._place, text) if is_storable(text) else None
-            return None if row is None else self._loaded(tx, [row])[0]
+            if row is None:
+                return None
+            loaded = self._loaded(tx, [row])
+        if not loaded:
+            raise CheckpointError(
+                "a message of this checkpoint cannot be read with the installed pydantic-ai; upgrade it, or use "
+                "another checkpoint"
+            )
+        return loaded[0]
 
     def _delete(self, choose: Callable[[Transaction], CheckpointRow | None]) -> bool:
         with self._database.write(self._row.chain) as tx:
@@ -184,16 +194,18 @@ class Checkpoints:
             return row is not None
 
     def _loaded(self, tx: Transaction, rows: Sequence[CheckpointRow]) -> list[Snapshot]:
-        """Return the snapshots of some rows; a message that several of them contain is decoded once."""
+        """Return the snapshots of some rows that can be read; a message that several contain is decoded once."""
         stored = message_chain.load(tx, self._row.id, [row.head for row in rows if row.head])
         made = encoding.decode(stored)
         snapshots: list[Snapshot] = []
         for row in rows:
             messages: list[ModelMessage] = []
             at = row.head
-            while at is not None:
+            while at in made:
                 messages.append(made[at])
                 at = stored[at].previous
+            if at is not None:
+                continue  # One of its messages cannot be read.
             messages.reverse()
             snapshots.append(
                 Snapshot(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.ledger import conversation_records, idempotency, message_chain, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
@@ -37,24 +38,36 @@ class Conversation:
         """Id of the conversation in its scope."""
         return self._id
 
-    def load(self) -> list[ModelMessage]:
+    def load(self, *, skip_unreadable: bool = False) -> list[ModelMessage]:
         """Return all messages, for `agent.run(message_history=...)`.
 
+        Args:
+            skip_unreadable: Whether to leave out messages that the installed pydantic-ai cannot read, such as those of
+                a later release; otherwise they are an error.
+
         Raises:
+            CheckpointError: A message cannot be read.
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             head = conversation_records.head(tx, self._row.id, self._id)
             stored = message_chain.load(tx, self._row.id, [] if head is None else [head])
-        return list(encoding.decode(stored).values())
+        messages = encoding.decode(stored)
+        if len(messages) < len(stored) and not skip_unreadable:
+            raise CheckpointError(
+                f"{len(stored) - len(messages)} of {len(stored)} messages of this conversation cannot be read with the "
+                "installed pydantic-ai; upgrade it, or load the others with skip_unreadable=True"
+            )
+        return list(messages.values())
 
     def append(self, messages: Sequence[ModelMessage], *, operation_id: str | None = None) -> None:
         """Add messages, such as `result.new_messages()`; two concurrent appends both take effect.
 
         Args:
             messages: The messages to add.
-            operation_id: Makes a retry safe: messages are not added twice.
+            operation_id: Makes a retry safe: messages are not added twice, even if they were built again, with other
+                times.
 
         Raises:
             CheckpointError: A message cannot be stored as JSON. None was added.
@@ -103,7 +116,9 @@ class Conversation:
         """Run work in one transaction, unless its operation id was used before."""
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
-            idempotency.once(tx, self._row.id, operation_id, (name, self._id, *data), lambda: work(tx))
+            same = () if operation_id is None else map(encoding.without_times, data)
+            now, earlier = (name, self._id, *same), (name, self._id, *data)
+            idempotency.once(tx, self._row.id, operation_id, now, lambda: work(tx), earlier=earlier)
 
     def _store(self, tx: Transaction, history: list[message_chain.Turn], otherwise: bytes | None) -> None:
         message_chain.store(tx, self._row.id, history)

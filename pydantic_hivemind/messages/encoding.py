@@ -6,19 +6,24 @@ pydantic-ai is imported on first use, because the import takes half a second.
 from __future__ import annotations
 
 import gc
+import json
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import is_
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.ledger import message_chain
 from pydantic_hivemind.ledger.message_chain import Stored, Turn
+from pydantic_hivemind.messages.mending import mend
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
+
+_log = logging.getLogger(__name__)
 
 DECODED_AT_ONCE = 64
 """Messages that are decoded in one call, which no other thread can come between. It takes about a millisecond; all of a
@@ -26,31 +31,103 @@ long history would take the event loop a tenth of a second."""
 
 
 def encode(message: ModelMessage) -> bytes:
-    """Return a message as JSON.
+    """Return a message as JSON that can be read again.
+
+    A value that pydantic-ai would not read again is converted, such as a lone surrogate or a number where it expects
+    text: see `mending`.
 
     Raises:
-        CheckpointError: It contains a value that cannot be stored as JSON.
+        CheckpointError: It contains a value that cannot be stored as JSON, or could not be read again.
     """
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 
     try:
         # The adapter takes lists; what stands between the brackets is the message.
-        return ModelMessagesTypeAdapter.dump_json([message])[1:-1]
-    except Exception as error:
+        data = ModelMessagesTypeAdapter.dump_json([message], warnings=False)
+        ModelMessagesTypeAdapter.validate_json(data)
+    except Exception as error:  # noqa: BLE001 - of whatever kind: it is mended, or raised
+        return _mended(message, error)
+    return data[1:-1]
+
+
+def _mended(message: ModelMessage, error: Exception) -> bytes:
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
+
+    try:
+        [values] = ModelMessagesTypeAdapter.dump_python([message], mode="json", warnings=False)
+        known = mend(values, _problems)
+    except Exception:  # noqa: BLE001 - the first error says what is wrong
+        known = None
+    if known is None:
         raise CheckpointError(
             f"a message cannot be stored as JSON: {error}; replace the value with text, numbers, lists or dicts"
         ) from error
+    _log.warning("a message was stored with a value converted: %s", type(error).__name__)
+    return json.dumps(known, separators=(",", ":")).encode()
+
+
+def _problems(message: Any) -> list[Mapping[str, Any]]:
+    from pydantic import ValidationError
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
+
+    try:
+        ModelMessagesTypeAdapter.validate_json(b"[" + json.dumps(message).encode() + b"]")
+    except ValidationError as error:
+        return [{"loc": found["loc"][1:], "type": found["type"]} for found in error.errors(include_url=False)]
+    return []
 
 
 def decode(stored: Mapping[bytes, Stored]) -> dict[bytes, ModelMessage]:
-    """Return the message of every stored turn, each a separate object: agents change messages in place."""
+    """Return the message of every stored turn, each a separate object: agents change messages in place.
+
+    A message that this version of pydantic-ai cannot read is left out, and hides no other.
+    """
+    found = [*stored.items()]
+    made: dict[bytes, ModelMessage] = {}
+    for start in range(0, len(found), DECODED_AT_ONCE):
+        some = found[start : start + DECODED_AT_ONCE]
+        messages = _read([turn.data for _, turn in some])
+        if messages is None:
+            for id, turn in some:
+                alone = _read([turn.data]) or _read_mended(turn.data)
+                if alone is not None:
+                    made[id] = alone[0]
+        else:
+            made.update(zip([id for id, _ in some], messages, strict=True))
+    return made
+
+
+def is_readable(data: bytes) -> bool:
+    """Return whether a stored message can be decoded."""
+    return (_read([data]) or _read_mended(data)) is not None
+
+
+def _read(data: Sequence[bytes]) -> list[ModelMessage] | None:
+    from pydantic import ValidationError
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 
-    data = [turn.data for turn in stored.values()]
-    made: list[ModelMessage] = []
-    for start in range(0, len(data), DECODED_AT_ONCE):
-        made += ModelMessagesTypeAdapter.validate_json(b"[" + b",".join(data[start : start + DECODED_AT_ONCE]) + b"]")
-    return dict(zip(stored, made, strict=True))
+    try:
+        return ModelMessagesTypeAdapter.validate_json(b"[" + b",".join(data) + b"]")
+    except ValidationError:
+        return None
+
+
+def _read_mended(data: bytes) -> list[ModelMessage] | None:
+    """Return a message that was stored by an earlier version of this package, which did not mend it."""
+    try:
+        known = mend(json.loads(data), _problems)
+    except (ValueError, RecursionError):
+        return None
+    return None if known is None else _read([json.dumps(known).encode()])
+
+
+def without_times(data: bytes) -> bytes:
+    """Return an encoded message without the times that pydantic-ai stamps, which differ when it is built again."""
+    message = json.loads(data)
+    message.pop("timestamp", None)
+    for part in message.get("parts", ()):
+        part.pop("timestamp", None)
+    return json.dumps(message, sort_keys=True).encode()
 
 
 def is_storable(text: str) -> bool:

@@ -175,7 +175,6 @@ def test_only_the_own_checkpoints_are_seen(hive: Hivemind) -> None:
     [
         checkpoint("x", [], metadata={"a": object()}),
         checkpoint("x", [ask("1"), ModelRequest(parts=[ToolReturnPart("t", object(), tool_call_id="c")])]),
-        checkpoint("x", [ask("\ud800")]),
         checkpoint("\ud800", []),
         checkpoint("x", [], label="a\0b"),
         replace(checkpoint("x", []), turn=2**63),

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart, UserPromptPart
 
 from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.errors import CheckpointError, OperationConflict, ScopeGone
@@ -123,7 +123,11 @@ def test_operation_ids_of_two_scopes_are_different_ones(hive: Hivemind) -> None:
 def test_what_failed_may_be_tried_again(scope: Scope, change: Change) -> None:
     conversation = scope.conversation("c")
     with pytest.raises(CheckpointError):
-        change(conversation, [ask("\ud800")], operation_id="request")
+        change(
+            conversation,
+            [ModelRequest(parts=[ToolReturnPart("t", object(), tool_call_id="c")])],
+            operation_id="request",
+        )
     change(conversation, [ask("1")], operation_id="request")
     assert conversation.load() == [ask("1")]
 

@@ -183,7 +183,7 @@ def test_what_is_no_json_changes_nothing(scope: Scope) -> None:
     conversation.append([ask("1")])
     bad = ModelRequest(parts=[ToolReturnPart("t", object(), tool_call_id="c")])
     for change in (conversation.append, conversation.replace):
-        for messages in ([ask("2"), bad], [bad], [ask("\ud800")]):
+        for messages in ([ask("2"), bad], [bad]):
             with pytest.raises(CheckpointError, match="cannot be stored as JSON"):
                 change(messages)
     assert conversation.load() == [ask("1")]

@@ -63,7 +63,7 @@ def test_what_does_not_fit_together_is_found(store, statement, problem):
 
 
 def test_a_lock_that_stays_is_found(store, monkeypatch):
-    monkeypatch.setattr("pydantic_hivemind.hive.hivemind.PATIENCE", 0.05)
+    monkeypatch.setattr("pydantic_hivemind.hive.findings.PATIENCE", 0.05)
     other = sqlite3.connect(store / LEDGER_FILE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert [part for part, _ in found(store)] == ["locks"]
