@@ -91,7 +91,7 @@ class HistoryToolset(FunctionToolset[Any]):
 
 def _conversations(scope: Scope, wanted: str | None) -> Histories:
     ids = [id for id in scope.conversations() if wanted is None or id == wanted]
-    return {id: scope.conversation(id).load() for id in ids}
+    return {id: scope.conversation(id).load(skip_unreadable=True) for id in ids}
 
 
 async def _of_steps(scope: Scope, wanted: str | None) -> Histories:
