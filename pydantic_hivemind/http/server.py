@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Mapping
-from typing import Any
+import signal
+import sys
+import threading
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import uvicorn
 from starlette.applications import Starlette
@@ -61,11 +65,12 @@ def serve(
 
     Raises:
         InvalidOption: Other machines could reach the address, and the hive has no token yet.
-        SystemExit: The address is in use, or cannot be listened on.
+        SystemExit: The address is in use, or cannot be listened on; with code 0, the process got SIGTERM.
     """
     check_host(hive, host)
     app = create_app(hive, hosts={host, *hosts}, mounts=mounts)
-    uvicorn.run(app, host=host, port=port, log_config=LOG_CONFIG, **OPTIONS)
+    with _unwinding():
+        uvicorn.run(app, host=host, port=port, log_config=LOG_CONFIG, **OPTIONS)
 
 
 def check_host(hive: Hivemind, host: str) -> None:
@@ -79,6 +84,27 @@ def check_host(hive: Hivemind, host: str) -> None:
             f"other machines can reach {host!r}, and the hive has no token yet; create a token first, or listen on "
             f"{DEFAULT_HOST}"
         )
+
+
+@contextmanager
+def _unwinding() -> Generator[None, None, None]:
+    """Have SIGTERM raise SystemExit, so that the caller closes its store.
+
+    Uvicorn raises the signal again once it has ended, whose default action would end the process there and then:
+    collections of large scopes, which only a close marks as whole, would be discarded at the next start.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(*_: object) -> NoReturn:
+    sys.exit(0)
 
 
 def _is_loopback(host: str) -> bool:
