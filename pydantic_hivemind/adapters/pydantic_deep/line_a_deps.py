@@ -29,7 +29,11 @@ class DeepAgentDeps(pydantic_deep.DeepAgentDeps):
         files = property(_shown, _keep)
 
     def get_uploads_summary(self) -> str:
-        """Return the part of the prompt that lists uploads, those of earlier requests too."""
+        """Return the part of the prompt that lists uploads, those of earlier requests too.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         backend = self._hivemind()
         if backend is not None and "_earlier" not in self.__dict__:
             self.__dict__["_earlier"] = earlier_uploads(backend.scope, UPLOADS)

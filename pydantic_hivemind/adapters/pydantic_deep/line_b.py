@@ -69,7 +69,11 @@ class DeepAgentDeps(UpstreamDeps):
         files = property(_shown, doc="The first files of the scope, as `HivemindBackend.files`.")
 
     def get_uploads_summary(self) -> str:
-        """Return the part of the prompt that lists uploads, those of earlier requests too."""
+        """Return the part of the prompt that lists uploads, those of earlier requests too.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
         raw = backend_of(self.backend)
         if raw is not None and self._earlier is None:
             self._earlier = earlier_uploads(raw.scope, UPLOADS.lstrip("/"))
