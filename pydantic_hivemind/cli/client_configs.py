@@ -95,9 +95,9 @@ class Client:
         """Replace the file atomically, readable by its owner only, because it contains a token.
 
         Raises:
-            Refused: It cannot be written.
+            Refused: It cannot be written, or is a symbolic link.
         """
-        place = place.resolve()
+        self._check_is_no_link(place)
         draft = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,18 @@ class Client:
             draft.unlink(missing_ok=True)
             raise Refused(f"{place} cannot be written: {error.strerror}", ExitCode.STORE) from None
 
+    def _check_is_no_link(self, place: Path) -> None:
+        # A project that somebody else made could have it point anywhere in the home directory.
+        for part in (place, place.parent):
+            if part.is_symlink():
+                raise Refused(
+                    f"{part} is a symbolic link, and what it points to is never changed; put a file or directory in"
+                    " its place, or add the output of --print by hand",
+                    ExitCode.CONFLICT,
+                )
+
     def _document(self, place: Path) -> Document:
+        self._check_is_no_link(place)
         try:
             # Some editors put a byte order mark before it.
             text = place.read_text(encoding="utf-8-sig")

@@ -179,20 +179,29 @@ def test_it_can_be_shown_without_being_done(run, store, home):
     assert tomlkit.parse(run("connect", "codex", "--workspace", "run", "--print").out)["mcp_servers"]["hivemind"]
 
 
-def test_a_link_to_a_file_stays_a_link(run, home, tmp_path):
-    (tmp_path / "dotfiles").write_text("{}")
-    place("claude-code", home).symlink_to(tmp_path / "dotfiles")
-    run("connect", "claude-code", "--workspace", "run")
-    assert place("claude-code", home).is_symlink()
-    assert "mcpServers" in (tmp_path / "dotfiles").read_text()
+@pytest.mark.parametrize(("client", "link"), [("claude-code", ".mcp.json"), ("cursor", ".cursor"), ("codex", None)])
+def test_what_a_link_points_to_is_never_changed(run, home, tmp_path, client, link):
+    """Whoever made the project chose where it points to."""
+    file = place(client, home)
+    link = Path(link) if link else file
+    target = tmp_path / "elsewhere" / ("mcp.json" if link != file else "profile")
+    target.parent.mkdir()
+    target.write_text("")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(target if link == file else target.parent)
+    for told in (run("connect", client, "--workspace", "run"), run("disconnect", client)):
+        assert (told.code, told.out) == (4, "")
+        assert "symbolic link" in told.err
+    assert link.is_symlink()
+    assert target.read_text() == ""
+    assert run("token", "list").out == ""
+    assert "this is what to add to it" in run("connect", client, "--workspace", "run", "--print").err
 
 
 def test_a_file_that_cannot_be_written(run, home):
     Path(".cursor").write_text("a file")
-    Path(".mcp.json").symlink_to("/proc/nowhere/to/write")
-    for client in ("cursor", "claude-code"):
-        told = run("connect", client, "--workspace", "run")
-        assert (told.code, told.out) == (5, "")
+    told = run("connect", "cursor", "--workspace", "run")
+    assert (told.code, told.out) == (5, "")
     assert run("token", "list").out == ""
 
 
