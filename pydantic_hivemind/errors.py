@@ -39,6 +39,7 @@
         |-- StoreNotOpen            (LookupError)        an unpickled scope's store is not open in the process
         |-- StoreFull               (OSError, ENOSPC)
         |-- StoreReadOnly           (PermissionError)
+        |-- StoreUnsafe             (PermissionError)
         |-- StoreBusy               (TimeoutError)
         |-- StoreUnreachable        (ConnectionError)    a database server does not answer
         |-- NotALedger              (ValueError)
@@ -98,6 +99,7 @@ __all__ = [
     "StoreNotOpen",
     "StoreReadOnly",
     "StoreUnreachable",
+    "StoreUnsafe",
     "VersionConflict",
     "VersionNotFound",
 ]
@@ -308,6 +310,10 @@ class StoreFull(StoreError, OSError):
 
 class StoreReadOnly(StoreError, PermissionError):
     """The process lacks the permission to open or write the store."""
+
+
+class StoreUnsafe(StoreError, PermissionError):
+    """Other users of the machine can change the store: everybody can write its directory, or a secret is a link."""
 
 
 class StoreBusy(StoreError, TimeoutError):

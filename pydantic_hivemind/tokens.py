@@ -98,7 +98,8 @@ class Tokens:
     """The tokens of a hive. It is safe to use from any thread.
 
     Every operation raises `StoreClosed` once the hive is closed, and `StoreBusy` or `StoreUnreachable` if the database
-    does not answer in time. `create` and `revoke` can also raise `StoreFull` or `StoreReadOnly`.
+    does not answer in time. `create` and `revoke` can also raise `StoreFull` or `StoreReadOnly`, and
+    each of them `StoreUnsafe` if a file with a secret in it is a symbolic link.
 
     Args:
         hive: The hive.

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic_hivemind.base.store_permissions import make_file
+from pydantic_hivemind.base.store_permissions import check_is_no_link, make_file
 from pydantic_hivemind.errors import StoreFull, StoreReadOnly
 
 REVOKED_FILE = "revoked-tokens"
@@ -25,6 +25,7 @@ class RevokedIds:
         self._known: tuple[int, frozenset[str]] = (0, frozenset())
 
     def __contains__(self, id: str) -> bool:
+        check_is_no_link(self._file)
         try:
             size = self._file.stat().st_size
         except FileNotFoundError:
@@ -40,7 +41,9 @@ class RevokedIds:
         Raises:
             StoreFull: There is no room for them.
             StoreReadOnly: The file cannot be written.
+            StoreUnsafe: The file is a symbolic link.
         """
+        check_is_no_link(self._file)
         lines = "".join(f"{id}\n" for id in ids).encode("ascii")
         try:
             if not self._file.exists():

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pydantic_hivemind.base.values import Finding
-from pydantic_hivemind.errors import StoreReadOnly
+from pydantic_hivemind.errors import StoreReadOnly, StoreUnsafe
 
 SECRET_FILE = "token-secret"  # noqa: S105 (its name)
 """Name of the file in the store's directory with the signing secret of tokens."""
@@ -42,6 +42,34 @@ def make_file(place: Path, content: bytes = b"") -> None:
         draft.unlink()
 
 
+def check_directory(place: Path) -> None:
+    """Check that others cannot replace the files of a store in this directory.
+
+    Raises:
+        StoreUnsafe: Every user of this machine can write it, and it has no sticky bit.
+    """
+    if os.name == "nt":
+        return  # These bits tell nothing there.
+    mode = place.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise StoreUnsafe(
+            "every user of this machine can replace the files in the store's directory; run `chmod o-w` on it, or use a"
+            " new directory"
+        )
+
+
+def check_is_no_link(file: Path) -> None:
+    """Check that a file of the store is not a symbolic link.
+
+    Raises:
+        StoreUnsafe: It is one.
+    """
+    if file.is_symlink():
+        raise StoreUnsafe(
+            f"the file {file.name} of the store is a symbolic link, which is not followed; put the file itself there"
+        )
+
+
 def _rights_in(directory: Path) -> int:
     """Return the mode of new files in a directory: for the owner, and for a group that shares it."""
     mode = directory.stat().st_mode
@@ -58,8 +86,10 @@ def secret_in(directory: Path) -> bytes:
 
     Raises:
         StoreReadOnly: It cannot be read or created.
+        StoreUnsafe: It is a symbolic link.
     """
     place = directory / SECRET_FILE
+    check_is_no_link(place)
     try:
         with suppress(FileNotFoundError):
             return place.read_bytes()

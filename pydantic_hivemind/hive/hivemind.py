@@ -73,6 +73,7 @@ class Hivemind:
             InvalidOption: The embedder cannot be called, the durability is unknown, or the directory is a URL.
             InvalidPath: The prefix of a mount is not a valid path.
             StoreReadOnly: The process lacks the permission to create or write the directory.
+            StoreUnsafe: Every user of the machine can write the directory.
             StoreClosed: The hive is closed.
             StoreFull: The disk is full.
             StoreBusy: Another process held the store for too long.

@@ -110,6 +110,7 @@ ANSWERS: dict[type[HivemindError], Answer] = {
     errors.StoreReadOnly: _store(
         HTTPStatus.INTERNAL_SERVER_ERROR, "the server lacks the permission to write the store"
     ),
+    errors.StoreUnsafe: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the server's store is not protected; see its log"),
     errors.StoreBusy: _store(HTTPStatus.SERVICE_UNAVAILABLE, "other writes held the store for too long; try again"),
     errors.StoreUnreachable: _store(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be reached; try again later"),
     errors.NotALedger: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the store is damaged; see the server's log"),

@@ -7,7 +7,7 @@ import pytest
 
 from pydantic_hivemind import Hivemind
 from pydantic_hivemind.base import store_permissions
-from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.errors import InvalidOption, StoreUnsafe
 from pydantic_hivemind.tokens import Tokens
 
 
@@ -73,7 +73,7 @@ def test_a_new_store_is_its_owners_alone(tmp_path):
 
 
 @pytest.mark.usefixtures("usual_umask")
-@pytest.mark.parametrize("mode", [0o755, 0o777])
+@pytest.mark.parametrize("mode", [0o755, 0o1777])
 def test_a_directory_that_is_there_keeps_its_mode(tmp_path, mode):
     tmp_path.chmod(mode)
     made = fill(tmp_path)
@@ -121,6 +121,43 @@ def test_a_secret_that_is_too_short_is_found(tmp_path):
     (tmp_path / "token-secret").write_bytes(b"short")
     with Hivemind.open(tmp_path) as hive:
         assert [finding.part for finding in hive.doctor()] == ["access"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no such modes")
+@pytest.mark.parametrize("mode", [0o777, 0o757])
+def test_a_directory_that_everybody_can_write_is_refused(tmp_path, mode):
+    fill(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    tmp_path.chmod(mode)
+    with pytest.raises(StoreUnsafe, match="chmod o-w") as raised:
+        Hivemind.open(tmp_path)
+    assert str(tmp_path) not in str(raised.value)
+    assert {path.name for path in tmp_path.iterdir()} == before
+    tmp_path.chmod(0o775)
+    Hivemind.open(tmp_path).close()
+
+
+@pytest.mark.parametrize("name", ["token-secret", "revoked-tokens"])
+def test_secrets_that_are_links_are_not_followed(tmp_path, name):
+    """Whoever made the link chose the secret, or keeps what is revoked elsewhere."""
+    store, elsewhere = tmp_path / "hive", tmp_path / "elsewhere"
+    with Hivemind.open(store, durability="normal") as hive:
+        hive.scope("a")
+        token = Tokens(hive).create("a")
+        Tokens(hive).revoke(Tokens(hive).verify(Tokens(hive).create("a")).id)
+        (store / name).rename(elsewhere)
+        (store / name).symlink_to(elsewhere)
+        before = elsewhere.read_bytes()
+        with pytest.raises(StoreUnsafe, match=f"{name} of the store is a symbolic link"):
+            Tokens(hive).verify(token)
+        with pytest.raises(StoreUnsafe):
+            Tokens(hive).revoke(Tokens(hive).verify(token).id)
+        assert elsewhere.read_bytes() == before
+        (store / name).unlink()
+        (store / name).symlink_to(tmp_path / "new")
+        with pytest.raises(StoreUnsafe):
+            Tokens(hive).verify(Tokens(hive).create("a"))
+        assert not (tmp_path / "new").exists()
 
 
 def test_the_url_of_a_database_is_no_directory(tmp_path, monkeypatch):

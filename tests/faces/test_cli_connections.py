@@ -125,3 +125,30 @@ def test_a_token_in_a_file_that_is_committed_already(run):
     git("-c", "user.name=x", "-c", "user.email=x@x", "commit", "-m", "x")
     do_what_is_advised(run("connect", "claude-code", "-w", "run"))
     assert git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("how", [(), ("--print",)])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:s3cret@127.0.0.1:1/hive",
+        "postgresql://me:s3cret/#?x@127.0.0.1:1/hive",
+        "postgresql://me@127.0.0.1:1/hive?password=s3cret",
+        "postgres://127.0.0.1:1/hive?user=me&sslpassword=s3cret",
+    ],
+)
+def test_the_password_of_a_database_is_not_written(run, monkeypatch, url, how):
+    """Whoever reads the client's file would have every workspace."""
+    told = run("connect", "claude-code", "-w", "run", "--store", url, *how)
+    monkeypatch.setenv("HIVEMIND_STORE", url)
+    for told in (told, run("connect", "claude-code", "-w", "run", *how)):
+        assert (told.code, told.out) == (2, "")
+        assert "PGPASSWORD" in told.err
+        assert "s3cret" not in told.err
+    assert not FILE.exists()
+
+
+def test_a_database_without_a_password_in_its_url_is_asked(run):
+    told = run("connect", "claude-code", "-w", "run", "--store", "postgresql://me@127.0.0.1:1/hive")
+    assert (told.code, told.out) == (5, "")
+    assert "PGPASSWORD" not in told.err

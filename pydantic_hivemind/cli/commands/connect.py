@@ -64,6 +64,7 @@ def connect(
     from pydantic_hivemind.cli.client_configs import CLIENTS
     from pydantic_hivemind.tokens import Tokens
 
+    _check_has_no_password(store)
     kind = CLIENTS[client]
     place = kind.place()
     with open_store(store) as hive:
@@ -133,6 +134,24 @@ def _show(client: str, place: Path, server: Server, *, as_json: bool) -> None:
     _, *workspace = server.arguments
     making = ["hivemind", "token", "create", *workspace, "--store", server.environment[STORE_VARIABLE]]
     explain(f"`{shlex.join(making)}` makes what goes where {PLACEHOLDER} is")
+
+
+def _check_has_no_password(store: str) -> None:
+    """Refuse a store whose URL would give the whole database to everybody who reads the client's file.
+
+    Raises:
+        Refused: It has a password.
+    """
+    if not is_url(store):
+        return
+    from pydantic_hivemind.ledger.engine.postgresql import has_password
+
+    if has_password(store):
+        raise Refused(
+            "the URL of the store has a password, which does not belong into a client's file; put it into ~/.pgpass, or"
+            " into PGPASSWORD in the environment that the client starts in, and pass the URL without it",
+            ExitCode.USAGE,
+        )
 
 
 def _server(store: str, workspace: str, token: str) -> Server:

@@ -245,6 +245,16 @@ def _psycopg() -> ModuleType:
     return psycopg
 
 
+def has_password(url: str) -> bool:
+    """Return whether a database's URL has a password in it, also as a parameter.
+
+    Raises:
+        InvalidOption: It is none of PostgreSQL's.
+    """
+    made = _with_driver(url)
+    return bool(made.password) or not made.query.keys().isdisjoint(("password", "sslpassword"))
+
+
 def _with_driver(url: str) -> URL:
     """A database's URL, for psycopg.
 

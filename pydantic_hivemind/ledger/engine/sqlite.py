@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from pydantic_hivemind.base.store_permissions import make_directory, make_file
+from pydantic_hivemind.base.store_permissions import check_directory, make_directory, make_file
 from pydantic_hivemind.base.values import Actor
 from pydantic_hivemind.errors import (
     HivemindError,
@@ -76,6 +76,7 @@ class SqliteDriver:
             make_directory(directory)
         except OSError as error:
             raise self._cannot_open(error) from None
+        check_directory(directory)
         if not (directory / LEDGER_FILE).exists():
             # SQLite takes an empty file, and gives those beside it the same rights. It says what is wrong better.
             with suppress(OSError):
