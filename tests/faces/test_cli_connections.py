@@ -139,9 +139,9 @@ def test_a_token_in_a_file_that_is_committed_already(run):
 )
 def test_the_password_of_a_database_is_not_written(run, monkeypatch, url, how):
     """Whoever reads the client's file would have every workspace."""
-    told = run("connect", "claude-code", "-w", "run", "--store", url, *how)
+    named = run("connect", "claude-code", "-w", "run", "--store", url, *how)
     monkeypatch.setenv("HIVEMIND_STORE", url)
-    for told in (told, run("connect", "claude-code", "-w", "run", *how)):
+    for told in (named, run("connect", "claude-code", "-w", "run", *how)):
         assert (told.code, told.out) == (2, "")
         assert "PGPASSWORD" in told.err
         assert "s3cret" not in told.err
