@@ -9,12 +9,12 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from pydantic_hivemind.hive.async_seam import perform
 from pydantic_hivemind.hive.hivemind import Hivemind
-from pydantic_hivemind.http import problems
+from pydantic_hivemind.http import openapi_page, problems
 from pydantic_hivemind.http.bodies import Bodies
 from pydantic_hivemind.http.guard import Guard
 from pydantic_hivemind.http.metrics import Metrics
@@ -62,6 +62,9 @@ def create_app(
         version=version("pydantic-hivemind"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        # FastAPI's own pages load scripts from another server.
+        docs_url=None,
+        redoc_url=None,
         generate_unique_id_function=_operation_id,
     )
     app.state.hivemind = hive
@@ -88,6 +91,11 @@ def create_app(
     def metrics_page() -> Response:
         """How many requests there were of each kind, and how long they took, for Prometheus."""
         return metrics.page()
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        """The OpenAPI document, for people."""
+        return HTMLResponse(openapi_page.page(app.openapi()), headers=openapi_page.HEADERS)
 
     for path, mounted in (mounts or {}).items():
         # Itself too, without a redirect to the path with a slash.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import subprocess
 import sys
+from html.parser import HTMLParser
 
 import httpx
 import pytest
@@ -16,7 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from pydantic_hivemind import errors
-from pydantic_hivemind.http import create_app, serve
+from pydantic_hivemind.http import create_app, openapi_page, serve
 from pydantic_hivemind.http.server import OPTIONS
 from pydantic_hivemind.limits import HEAD_SECONDS
 from pydantic_hivemind.tokens import ACTIONS
@@ -72,6 +75,56 @@ def test_it_can_be_mounted_in_an_app(hive, tokens, run):
         assert client.get("/memory/v1/files/f").text == "x"
         assert client.get("/memory/v1/files/g").json()["error"] == "PathNotFound"
         assert client.get("/memory/openapi.json").json()["servers"] == [{"url": "/memory"}]
+
+
+def test_its_page_needs_no_other_server_and_runs_no_script(hive):
+    with TestClient(create_app(hive), "http://localhost") as client:
+        answer = client.get("/docs")
+        document = client.get("/openapi.json").json()
+        assert client.get("/redoc").status_code == 404
+    assert answer.status_code == 200
+    found = HtmlParts()
+    found.feed(answer.text)
+    policy = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
+    assert (policy.pop("default-src"), policy.pop("base-uri"), policy.pop("frame-ancestors")) == ("'none'",) * 3
+    digest = base64.b64encode(hashlib.sha256(found.style.encode()).digest()).decode()
+    assert policy == {"style-src": f"'sha256-{digest}'", "form-action": "'none'"}
+    assert found.tags.isdisjoint({"script", "link", "img", "iframe", "object", "base"})
+    assert found.addresses == ["openapi.json"]
+    assert not [name for name in found.names if name.startswith("on") or name == "style"]
+    operations = {operation["operationId"] for methods in document["paths"].values() for operation in methods.values()}
+    assert operations <= found.ids
+    assert set(document["components"]["schemas"]) <= found.ids
+
+
+class HtmlParts(HTMLParser):
+    """What a browser would look at."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.names, self.ids, self.addresses, self.style = set(), set(), set(), [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.names |= {name for name, _ in attrs}
+        self.ids |= {value for name, value in attrs if name == "id"}
+        self.addresses += [value for name, value in attrs if name in ("href", "src", "action")]
+
+    def handle_data(self, data):
+        if self.lasttag == "style" and not self.style:
+            self.style = data
+
+
+def test_its_page_shows_text_as_text():
+    document = {
+        "info": {"title": "<script>1</script>", "version": '"', "description": "<b>"},
+        "paths": {"/<i>": {"get": {"operationId": "<u>", "parameters": [{"name": "<s>", "in": "query"}]}}},
+        "components": {"schemas": {"<em>": {"title": "</pre><img>"}}},
+    }
+    found = HtmlParts()
+    found.feed(openapi_page.page(document))
+    assert found.tags.isdisjoint({"script", "i", "u", "s", "em", "img"})
+    assert found.ids == {"<u>", "<em>"}
 
 
 def test_other_apps_are_served_beside_it(hive):
