@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.base.values import Change as Change
     from pydantic_hivemind.base.values import Changes as Changes
     from pydantic_hivemind.base.values import Conflict as Conflict
+    from pydantic_hivemind.base.values import ConversationInfo as ConversationInfo
     from pydantic_hivemind.base.values import Edited as Edited
     from pydantic_hivemind.base.values import File as File
     from pydantic_hivemind.base.values import Hit as Hit
@@ -63,6 +64,7 @@ _HOMES = {
     "Checkpoints": "messages.checkpoints",
     "Conflict": "base.values",
     "Conversation": "messages.conversations",
+    "ConversationInfo": "base.values",
     "DEFAULT_MOUNTS": "base.mounts",
     "Edited": "base.values",
     "File": "base.values",
@@ -105,6 +107,7 @@ __all__ = [
     "Checkpoints",
     "Conflict",
     "Conversation",
+    "ConversationInfo",
     "Edited",
     "File",
     "Hit",

@@ -23,6 +23,7 @@
     |   |-- VersionConflict
     |   |-- MergeConflict           (OSError)            a concurrent change overlaps this one
     |   |-- OperationConflict       (ValueError)         operation id used before for something else
+    |   |-- TurnBusy            (TimeoutError)       another turn of the conversation has not ended
     |   |-- PromotionConflict
     |   `-- ProposalConflict        (RuntimeError)       decided on already, changed since, or its source is gone
     |-- ProposalNotFound            (LookupError)
@@ -100,6 +101,7 @@ __all__ = [
     "StoreReadOnly",
     "StoreUnreachable",
     "StoreUnsafe",
+    "TurnBusy",
     "VersionConflict",
     "VersionNotFound",
 ]
@@ -221,6 +223,10 @@ class VersionConflict(ConflictError):
         super().__init__(message)
         self.expected = expected
         self.actual = actual
+
+
+class TurnBusy(ConflictError, TimeoutError):
+    """Another turn of the conversation did not end in the time that this one waited. Nothing was changed."""
 
 
 class MergeConflict(ConflictError, OSError):

@@ -83,6 +83,7 @@ __all__ = [
     "SEND_SECONDS",
     "SHUTDOWN_SECONDS",
     "TODO_SECONDS",
+    "TURN_SECONDS",
 ]
 
 
@@ -255,6 +256,9 @@ BUSY_SECONDS = 60
 """Time that a write waits for other writes, in seconds, before it raises `StoreBusy`; on PostgreSQL also the longest
 pause in one, so that a process that stopped in the middle does not block the others. A write takes a millisecond; this
 is for thousands queueing."""
+
+TURN_SECONDS = 30.0
+"""Time after which the turn of a process that was killed is over, in seconds. A live one prolongs its turn."""
 
 IDLE_SECONDS = 3600
 """Time without use after which a session may be removed, in seconds: the default of pydantic-ai-backends."""

@@ -361,6 +361,25 @@ Part = Literal["ledger", "messages", "locks", "access", "collections", "orphans"
 files, the directories of Chroma, directories that belong to no scope, and directories made by another version."""
 
 
+@dataclass(frozen=True)
+class ConversationInfo:
+    """What is known of a conversation without its messages.
+
+    Attributes:
+        id: Id of the conversation in its scope.
+        title: Title for people, if it has one.
+        messages: Number of messages.
+        modified_at: Time of the last change, in seconds since the epoch.
+        archived: Whether it was put aside.
+    """
+
+    id: str
+    title: str | None
+    messages: int
+    modified_at: float
+    archived: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A problem found by `Hivemind.doctor`.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic_hivemind.hive.async_seam import awaited
+from pydantic_hivemind.hive.async_seam import awaited, on_thread
 from pydantic_hivemind.messages.checkpoints import Checkpoints
-from pydantic_hivemind.messages.conversations import Conversation
+from pydantic_hivemind.messages.conversations import Conversation, Turn
 
 
 class AsyncConversation:
@@ -29,6 +29,24 @@ class AsyncConversation:
         """Id of the conversation in its scope."""
         return self._sync.id
 
+    async def title(self) -> str | None:
+        """Return the title for people; `None` if it has none.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
+        return await on_thread(lambda: self._sync.title)
+
+    def turn(self, *, wait: float = 60.0) -> Turn:
+        """Return a context in which no other turn of this conversation takes place, as `Conversation.turn`.
+
+        Raises:
+            InvalidOption: `wait` is negative or not a number.
+        """
+        return self._sync.turn(wait=wait)
+
+    rename = awaited(Conversation.rename)
+    archive = awaited(Conversation.archive)
     load = awaited(Conversation.load)
     append = awaited(Conversation.append)
     replace = awaited(Conversation.replace)

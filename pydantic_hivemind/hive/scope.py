@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from pydantic_hivemind.base.promotion_words import check_on_conflict
-from pydantic_hivemind.base.values import OnConflict, PromotionReport, ScopeInfo
+from pydantic_hivemind.base.values import ConversationInfo, OnConflict, PromotionReport, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeGone, ScopeNotFound
 from pydantic_hivemind.hive.handle import KEEP, Keep, ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.writer import ScopeWriter
@@ -328,15 +328,19 @@ class Scope(ScopeWriter):
         """
         return Conversation(self._database, self._row, id)
 
-    def conversations(self) -> list[str]:
-        """Return the ids of this scope's message histories that are not empty, sorted.
+    def conversations(self) -> list[ConversationInfo]:
+        """Return this scope's message histories that have messages or a title, sorted by id.
 
         Raises:
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
-            return conversation_records.ids(tx, self._row.id)
+            rows = conversation_records.infos(tx, self._row.id)
+        return [
+            ConversationInfo(row.id, row.title, row.messages, row.updated_at, row.archived_at is not None)
+            for row in rows
+        ]
 
     def checkpoints(self, conversation: str | None = None) -> Checkpoints:
         """Return the saved states of a conversation in this scope; without an id, those that belong to none.

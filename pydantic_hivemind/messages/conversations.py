@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from importlib import import_module
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, cast
 
-from pydantic_hivemind.errors import CheckpointError
+from pydantic_hivemind.errors import CheckpointError, InvalidOption, VersionConflict
 from pydantic_hivemind.ledger import conversation_records, idempotency, message_chain, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
@@ -13,6 +16,22 @@ from pydantic_hivemind.messages import encoding
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
+
+
+class Turn(Protocol):
+    """A turn of a conversation, for `with` and `async with`: it gives the messages."""
+
+    def __enter__(self) -> list[ModelMessage]: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def __aenter__(self) -> list[ModelMessage]: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class Conversation:
@@ -38,21 +57,77 @@ class Conversation:
         """Id of the conversation in its scope."""
         return self._id
 
-    def load(self, *, skip_unreadable: bool = False) -> list[ModelMessage]:
+    @property
+    def title(self) -> str | None:
+        """Title for people; assigning one sets it, also before the first message."""
+        with self._database.snapshot() as tx:
+            overlay.check_alive(tx, self._row.chain)
+            found = conversation_records.info(tx, self._row.id, self._id)
+        return None if found is None else found.title
+
+    @title.setter
+    def title(self, title: str | None) -> None:
+        self.rename(title)
+
+    def rename(self, title: str | None) -> None:
+        """Set the title, or remove it.
+
+        Raises:
+            CheckpointError: The title contains NUL or a lone surrogate.
+        """
+        if title is not None:
+            encoding.check_text(title, "a conversation's title")
+        with self._database.write(self._row.chain) as tx:
+            overlay.check_alive(tx, self._row.chain)
+            conversation_records.set_title(tx, self._row.id, self._id, title)
+
+    def archive(self, archived: bool = True) -> bool:  # noqa: FBT001, FBT002
+        """Put the conversation aside, or take it back, and return whether it exists. Its messages stay.
+
+        Raises:
+            ScopeGone: The scope was destroyed, or its ttl has passed.
+        """
+        with self._database.write(self._row.chain) as tx:
+            overlay.check_alive(tx, self._row.chain)
+            return conversation_records.set_archived(tx, self._row.id, self._id, time.time() if archived else None)
+
+    def turn(self, *, wait: float = 60.0) -> Turn:
+        """Return a context in which no other turn of this conversation takes place, in any process.
+
+        Entered with `with` or `async with`, it gives the messages. The turn of a process that died is over within 30
+        seconds. Entering it raises `TurnBusy` if another turn has not ended in time.
+
+        Args:
+            wait: How long to wait for another turn to end, in seconds.
+
+        Raises:
+            InvalidOption: `wait` is negative or not a number.
+        """
+        # By name: it stands on this module.
+        turns = import_module("pydantic_hivemind.hive.conversation_turns")
+        return cast("Turn", turns.ConversationTurn(self, wait))
+
+    def load(self, *, last: int | None = None, skip_unreadable: bool = False) -> list[ModelMessage]:
         """Return all messages, for `agent.run(message_history=...)`.
 
         Args:
+            last: Return at most so many messages, the last ones.
             skip_unreadable: Whether to leave out messages that the installed pydantic-ai cannot read, such as those of
                 a later release; otherwise they are an error.
 
         Raises:
             CheckpointError: A message cannot be read.
+            InvalidOption: `last` is negative.
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
+        if last is not None and last < 0:
+            raise InvalidOption(f"last={last!r} is negative; pass the number of messages to load")
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
             head = conversation_records.head(tx, self._row.id, self._id)
             stored = message_chain.load(tx, self._row.id, [] if head is None else [head])
+        if last is not None:
+            stored = dict(list(stored.items())[max(len(stored) - last, 0) :])
         messages = encoding.decode(stored)
         if len(messages) < len(stored) and not skip_unreadable:
             raise CheckpointError(
@@ -61,16 +136,21 @@ class Conversation:
             )
         return list(messages.values())
 
-    def append(self, messages: Sequence[ModelMessage], *, operation_id: str | None = None) -> None:
+    def append(
+        self, messages: Sequence[ModelMessage], *, expected_count: int | None = None, operation_id: str | None = None
+    ) -> None:
         """Add messages, such as `result.new_messages()`; two concurrent appends both take effect.
 
         Args:
             messages: The messages to add.
+            expected_count: Number of messages that the conversation must have. A repeated call that has added these
+                messages already does nothing.
             operation_id: Makes a retry safe: messages are not added twice, even if they were built again, with other
                 times.
 
         Raises:
             CheckpointError: A message cannot be stored as JSON. None was added.
+            VersionConflict: The conversation has another number of messages.
             OperationConflict: The operation id was used for something else.
         """
         data = [encoding.encode(message) for message in messages]
@@ -78,7 +158,16 @@ class Conversation:
         def append(tx: Transaction) -> None:
             head = conversation_records.head(tx, self._row.id, self._id)
             last = None if head is None else message_chain.position(tx, self._row.id, head)
-            self._store(tx, message_chain.follow(head, 0 if last is None else last + 1, data), head)
+            count = 0 if last is None else last + 1
+            if expected_count is not None and count != expected_count:
+                if self._ends_with(tx, head, data) and count == expected_count + len(data):
+                    return
+                raise VersionConflict(
+                    f"the conversation has {count} messages, not {expected_count}; load it again",
+                    expected=expected_count,
+                    actual=count,
+                )
+            self._store(tx, message_chain.follow(head, count, data), head)
 
         self._change(append, operation_id, "conversation.append", data)
 
@@ -109,6 +198,11 @@ class Conversation:
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
         self.replace([])
+
+    def _ends_with(self, tx: Transaction, head: bytes | None, data: Sequence[bytes]) -> bool:
+        stored = list(message_chain.load(tx, self._row.id, [] if head is None else [head]).values())
+        end = stored[max(len(stored) - len(data), 0) :]
+        return [encoding.without_times(turn.data) for turn in end] == [*map(encoding.without_times, data)]
 
     def _change(
         self, work: Callable[[Transaction], None], operation_id: str | None, name: str, data: Sequence[bytes]

@@ -29,7 +29,7 @@ PAIRS = [
     (Checkpoints, AsyncCheckpoints),
 ]
 
-ASKS = {"children"}
+ASKS = {"title", "children"}
 """Properties that ask the store."""
 
 
@@ -50,7 +50,7 @@ def test_methods_have_the_same_signatures_and_are_awaited(sync, face):
             continue
         theirs = inspect.signature(getattr(awaited, "__wrapped__", awaited))
         assert list(theirs.parameters.values())[1:] == list(inspect.signature(member).parameters.values())[1:], name
-        assert inspect.iscoroutinefunction(awaited) or name in {"open", "connect"}, name
+        assert inspect.iscoroutinefunction(awaited) or name in {"open", "connect", "turn"}, name
         assert inspect.getdoc(awaited), name
 
 
@@ -128,7 +128,7 @@ async def test_messages(awaited):
     messages = [ModelRequest([UserPromptPart("hello")])]
     await talk.append(messages)
     assert (talk.id, await talk.load()) == ("taxes", messages)
-    assert await user.conversations() == ["taxes"]
+    assert [info.id for info in await user.conversations()] == ["taxes"]
     kept = await user.checkpoints()
     snapshot = Snapshot("1", "first", 1, messages, 1, messages[0].parts[0].timestamp, {})
     await kept.save(snapshot)

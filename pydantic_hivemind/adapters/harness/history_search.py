@@ -90,7 +90,7 @@ class HistoryToolset(FunctionToolset[Any]):
 
 
 def _conversations(scope: Scope, wanted: str | None) -> Histories:
-    ids = [id for id in scope.conversations() if wanted is None or id == wanted]
+    ids = [info.id for info in scope.conversations() if wanted is None or info.id == wanted]
     return {id: scope.conversation(id).load(skip_unreadable=True) for id in ids}
 
 

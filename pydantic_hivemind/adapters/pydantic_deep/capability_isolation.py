@@ -72,7 +72,7 @@ REFUSED: Mapping[str, str] = {
     "CostTracking": "it has one budget for all users; use `cost_budget_usd=`",
     "MessageQueueCapability": "its queue is one for all users; use `DeepAgentDeps(message_queue=...)`",
     "SubAgentCapability": "its agents and tasks are those of all users; use `subagents=`",
-    "TodoCapability": "its todos are those of all users; use `include_todo=True`",
+    "TodoCapability": "its todos are those of all users; use `include_todo=True`, or `HivemindTodoStorage`",
 }
 """Capabilities that all users would share, and what to use instead."""
 
@@ -88,6 +88,8 @@ def check_capabilities(capabilities: Iterable[object]) -> None:
         if AbstractCapability not in kinds:
             continue
         if kinds[0].__module__.startswith("pydantic_hivemind."):
+            continue
+        if _is_upstreams(kinds[0]) and _keeps_in_scopes(capability):
             continue
         for kind in kinds:
             if kind.__name__ in REFUSED and _is_upstreams(kind):
@@ -106,6 +108,17 @@ def check_capabilities(capabilities: Iterable[object]) -> None:
                 UserWarning,
                 stacklevel=4,
             )
+
+
+def _keeps_in_scopes(capability: object) -> bool:
+    """Return whether what a capability keeps is in a store of this package, in each run that of the run's scope."""
+    for name in ("store", "async_storage", "store_resolver"):
+        store = getattr(capability, name, None)
+        owner = getattr(store, "__self__", store)
+        kind = owner if isinstance(owner, type) else type(owner)
+        if kind.__module__.startswith("pydantic_hivemind.") and getattr(store, "_bound", None) is None:
+            return True
+    return False
 
 
 def _is_upstreams(kind: type) -> bool:

@@ -106,7 +106,7 @@ def show(name: Name, *, store: Store, as_json: Json = False) -> None:
             "children": [child.name for child in scope.children],
             "files": len(scope.glob("**")),
             "checkpoints": scope.checkpoints().count(),
-            "conversations": scope.conversations(),
+            "conversations": [info.id for info in scope.conversations()],
         }
     rows = [(key, _text(key, value)) for key, value in known.items()]
     output.show(

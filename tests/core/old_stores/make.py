@@ -90,6 +90,11 @@ def fill_messages(scope):
         checkpoints.save(Snapshot(f"cp-{turn}", f"turn {turn}", turn, messages, len(messages), MOMENT, {"turn": turn}))
 
 
+def _ids(scope):
+    """Of conversations, which were texts alone once."""
+    return [getattr(info, "id", info) for info in scope.conversations()]
+
+
 def _module(*names):
     """Return the first of some modules that this revision's code has: they were renamed later."""
     for name in names:
@@ -133,7 +138,7 @@ def seen(hive):
             "entries": sorted(stat.path for stat in scope.list_dir("/")),
             "history": {path: [past.action for past in scope.history(path)] for path in sorted(files)},
             "diff": sorted(change.path for change in scope.diff()) if info.parent else [],
-            "conversations": {id: len(scope.conversation(id).load()) for id in scope.conversations()},
+            "conversations": {id: len(scope.conversation(id).load()) for id in _ids(scope)},
             "checkpoints": [[one.id, one.label, len(one.messages)] for one in scope.checkpoints().list_all()],
         }
     return found

@@ -1,0 +1,155 @@
+"""`ConversationTurn`: one turn at a time for each conversation, over tasks, threads, processes and hosts.
+
+A turn holds a lease: a record that ends by itself. Its holder prolongs it from a thread for as long as the turn takes,
+so that a process that was killed does not keep others waiting, and one that computes for minutes keeps its turn.
+"""
+
+# pyright: reportPrivateUsage=false
+# ruff: noqa: SLF001
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import anyio
+
+from pydantic_hivemind.errors import HivemindError, InvalidOption, TurnBusy
+from pydantic_hivemind.hive.async_seam import complete, perform
+from pydantic_hivemind.hive.scope_records import record_key
+from pydantic_hivemind.ledger import overlay, record_rows
+from pydantic_hivemind.ledger.engine.database import Transaction
+from pydantic_hivemind.ledger.record_rows import RecordRow
+from pydantic_hivemind.limits import TURN_SECONDS
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelMessage
+
+    from pydantic_hivemind.messages.conversations import Conversation
+
+_log = logging.getLogger(__name__)
+
+KIND = "turn"
+"""Kind of the records."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
+"""Seconds between two attempts to begin a turn: short at first, since most turns that wait do so by accident."""
+
+
+class ConversationTurn:
+    """A turn of a conversation, made by `Conversation.turn`."""
+
+    def __init__(self, conversation: Conversation, wait: float) -> None:
+        if not (isinstance(wait, (int, float)) and math.isfinite(wait) and wait >= 0):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidOption(f"wait={wait!r} is not a number of seconds from 0 on; pass one")
+        self._conversation = conversation
+        self._wait = wait
+        self._holder = uuid4().hex
+        self._key = record_key("conversation", conversation.id)
+        self._over = threading.Event()
+
+    def __enter__(self) -> list[ModelMessage]:
+        """Begin the turn, and return the messages.
+
+        Raises:
+            TurnBusy: Another turn has not ended in time.
+        """
+        until, pause = time.monotonic() + self._wait, FIRST_PAUSE
+        while not self._begin():
+            self._check(until)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return self._begun()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the turn."""
+        self._end()
+
+    async def __aenter__(self) -> list[ModelMessage]:
+        """Begin the turn, and return the messages.
+
+        Raises:
+            TurnBusy: Another turn has not ended in time.
+        """
+        until, pause = time.monotonic() + self._wait, FIRST_PAUSE
+        while not await perform(self._begin, undo=lambda begun: self._end() if begun else None):
+            self._check(until)
+            await anyio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        try:
+            return await perform(self._begun)
+        except BaseException:
+            await complete(self._end)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the turn."""
+        await complete(self._end)
+
+    def _check(self, until: float) -> None:
+        if time.monotonic() >= until:
+            raise TurnBusy(
+                f"another turn of this conversation has not ended within {self._wait:g} seconds; try again, or pass a "
+                "longer `wait`"
+            )
+
+    def _begin(self) -> bool:
+        """Take the lease, and return whether it was free."""
+        talk = self._conversation
+        with talk._database.write(talk._row.chain) as tx:
+            overlay.check_alive(tx, talk._row.chain)
+            now = time.time()
+            if record_rows.find(tx, talk._row.id, KIND, [self._key], now):
+                tx.abandon()
+                return False
+            self._put(tx, now)
+            return True
+
+    def _begun(self) -> list[ModelMessage]:
+        """Start to prolong the lease, and return the messages as they are now."""
+        self._over.clear()
+        threading.Thread(target=self._prolong, name="hivemind-turn", daemon=True).start()
+        try:
+            return self._conversation.load()
+        except BaseException:
+            self._end()
+            raise
+
+    def _prolong(self) -> None:
+        while not self._over.wait(TURN_SECONDS / 3):
+            talk = self._conversation
+            try:
+                with talk._database.write(talk._row.chain) as tx:
+                    now = time.time()
+                    held = record_rows.find(tx, talk._row.id, KIND, [self._key], now).get(self._key)
+                    if self._over.is_set() or (held is not None and held.owner != self._holder):
+                        return
+                    self._put(tx, now)
+            except HivemindError as error:
+                _log.warning("a turn of a conversation could not be prolonged: %s", type(error).__name__)
+
+    def _put(self, tx: Transaction, now: float) -> None:
+        row = RecordRow(self._key, None, self._holder, now, now + TURN_SECONDS, b"")
+        record_rows.put(tx, self._conversation._row.id, KIND, row)
+
+    def _end(self) -> None:
+        """Give the lease back, if it is still this turn's."""
+        self._over.set()
+        talk = self._conversation
+        try:
+            with talk._database.write(talk._row.chain) as tx:
+                held = record_rows.find(tx, talk._row.id, KIND, [self._key], time.time()).get(self._key)
+                if held is not None and held.owner == self._holder:
+                    record_rows.remove(tx, talk._row.id, KIND, self._key)
+        except HivemindError as error:
+            # It ends by itself, and what the block did or raised is what counts.
+            _log.warning("the end of a turn of a conversation could not be stored: %s", type(error).__name__)

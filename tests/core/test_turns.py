@@ -1,0 +1,188 @@
+"""Turns of a conversation: one at a time, whoever asks, and over when their process is."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from pydantic_ai.messages import ModelRequest, UserPromptPart
+
+from pydantic_hivemind import AsyncScope, errors
+from pydantic_hivemind.hive import conversation_turns
+
+
+def say(text):
+    return ModelRequest([UserPromptPart(text)])
+
+
+def test_it_gives_the_messages(scope):
+    talk = scope.conversation("main")
+    talk.append([say("one")])
+    with talk.turn() as history:
+        assert history == talk.load()
+    with talk.turn(wait=0) as history:
+        assert len(history) == 1
+
+
+def test_threads_take_turns(scope):
+    talk = scope.conversation("main")
+
+    def work(number):
+        with scope.conversation("main").turn() as history:
+            talk.append([say(str(number))], expected_count=len(history))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(24)))
+    assert len(talk.load()) == 24
+
+
+@pytest.mark.anyio
+async def test_tasks_take_turns(scope):
+    talk = await AsyncScope(scope).conversation("main")
+
+    async def work(number):
+        async with talk.turn() as history:
+            await asyncio.sleep(0)
+            await talk.append([say(str(number))], expected_count=len(history))
+
+    await asyncio.gather(*map(work, range(12)))
+    assert len(await talk.load()) == 12
+
+
+def test_another_conversation_and_another_scope_do_not_wait(hive, scope):
+    others = hive.scope("user/bo").conversation("a")
+    with scope.conversation("a").turn(), scope.conversation("b").turn(wait=0), others.turn(wait=0) as history:
+        assert history == []
+
+
+def test_one_that_waits_too_long(scope):
+    talk = scope.conversation("main")
+    with talk.turn(), pytest.raises(errors.TurnBusy, match=r"within 0\.05 seconds"), talk.turn(wait=0.05):
+        pass
+    with talk.turn(wait=0):
+        pass
+    for wrong in (-1, float("nan"), "1"):
+        with pytest.raises(errors.InvalidOption):
+            talk.turn(wait=wrong)
+
+
+def test_one_whose_block_fails_is_over(scope):
+    talk = scope.conversation("main")
+    with pytest.raises(ZeroDivisionError), talk.turn():
+        _ = 1 / 0
+    with talk.turn(wait=0):
+        pass
+
+
+@pytest.mark.anyio
+async def test_one_that_is_cancelled_is_over(scope):
+    talk = scope.conversation("main")
+    entered = asyncio.Event()
+
+    async def work():
+        async with talk.turn():
+            entered.set()
+            await asyncio.sleep(60)
+
+    tasks = [asyncio.create_task(work()) for _ in range(3)]
+    await entered.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    async with talk.turn(wait=0):
+        pass
+
+
+def test_a_long_one_goes_on(scope, monkeypatch):
+    monkeypatch.setattr(conversation_turns, "TURN_SECONDS", 0.3)
+    talk = scope.conversation("main")
+    with talk.turn():
+        time.sleep(0.8)
+        with pytest.raises(errors.TurnBusy), talk.turn(wait=0):
+            pass
+
+
+def test_one_of_a_process_that_was_killed_is_over_in_time(place, scope, clock):
+    scope.conversation("main").append([say("one")])
+    code = (
+        "import sys, time, databases\n"
+        "scope = databases.opened(sys.argv[1]).scope('user/ada')\n"
+        "scope.conversation('main').turn().__enter__()\n"
+        "print('in it', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, place], stdout=subprocess.PIPE, env=env_of_tests()) as process:
+        assert process.stdout.readline() == b"in it\n"
+        with pytest.raises(errors.TurnBusy), scope.conversation("main").turn(wait=0):
+            pass
+        process.kill()
+    clock.forward(conversation_turns.TURN_SECONDS + 30)  # and what the process took to start
+    with scope.conversation("main").turn(wait=0) as history:
+        assert len(history) == 1
+
+
+def env_of_tests():
+    tests = str(Path(__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
+
+
+def test_no_threads_are_left(scope):
+    for _ in range(3):
+        with scope.conversation("main").turn():
+            pass
+    until = time.monotonic() + 10
+    while any(thread.name == "hivemind-turn" for thread in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+# -- what else a conversation has ------------------------------------------------------------------
+
+
+def test_titles_and_archives(scope):
+    talk = scope.conversation("main")
+    assert talk.title is None
+    assert not talk.archive()
+    talk.title = "Taxes"
+    assert [(info.id, info.title, info.messages, info.archived) for info in scope.conversations()] == [
+        ("main", "Taxes", 0, False)
+    ]
+    talk.append([say("one"), say("two")])
+    assert talk.archive()
+    [info] = scope.conversations()
+    assert (info.title, info.messages, info.archived) == ("Taxes", 2, True)
+    assert info.modified_at > 0
+    talk.archive(False)
+    assert not scope.conversations()[0].archived
+    talk.rename(None)
+    assert talk.title is None
+    with pytest.raises(errors.CheckpointError, match="title"):
+        talk.title = "a\0b"
+
+
+def test_the_last_messages(scope):
+    talk = scope.conversation("main")
+    messages = [say(str(number)) for number in range(5)]
+    talk.append(messages)
+    assert talk.load(last=2) == messages[3:]
+    assert talk.load(last=9) == messages
+    assert talk.load(last=0) == []
+    with pytest.raises(errors.InvalidOption):
+        talk.load(last=-1)
+
+
+def test_an_append_to_as_many_messages_as_were_expected(scope):
+    talk = scope.conversation("main")
+    talk.append([say("one")], expected_count=0)
+    # Again after a crash, with messages that were built again.
+    talk.append([say("one")], expected_count=0)
+    with pytest.raises(errors.VersionConflict) as conflict:
+        talk.append([say("two")], expected_count=0)
+    assert (conflict.value.expected, conflict.value.actual) == (0, 1)
+    talk.append([say("two")], expected_count=1)
+    assert [message.parts[0].content for message in talk.load()] == ["one", "two"]
