@@ -79,6 +79,7 @@ __all__ = [
     "OPERATION_ID_SECONDS",
     "PAGE_ITEMS",
     "PATTERN_CACHE_BYTES",
+    "READY_SECONDS",
     "RETRY_SECONDS",
     "SEND_SECONDS",
     "SHUTDOWN_SECONDS",
@@ -373,6 +374,10 @@ EVICTION_SECONDS = 2.0
 
 RETRY_SECONDS = 5
 """Value of `Retry-After`, in seconds, when the server has reached one of these limits."""
+
+READY_SECONDS = 1.0
+"""Time that `/ready` waits for other writes, in seconds, and for which its answer holds, because each is a write to the
+disk and nobody needs a token."""
 
 SHUTDOWN_SECONDS = 5
 """Time that requests have to end when the server is told to stop, in seconds: half of what containers get before they

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,14 +15,14 @@ from typing import TYPE_CHECKING
 from pydantic_hivemind.base.mounts import Mount, MountTable
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.base.values import Finding, ScopeInfo
-from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
+from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound, StoreFull
 from pydantic_hivemind.hive import open_hives, store_mounts
 from pydantic_hivemind.hive.findings import findings
 from pydantic_hivemind.hive.handle import ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import scope_listing, scopes
+from pydantic_hivemind.ledger import scope_listing, scopes, store_settings
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
-from pydantic_hivemind.ledger.engine.sqlite import Durability, SqliteDriver
+from pydantic_hivemind.ledger.engine.sqlite import ALMOST_NOTHING, Durability, SqliteDriver
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.search.service import SearchService, check_embedder
 
@@ -372,6 +373,19 @@ class Hivemind:
 def store_of(hive: Hivemind) -> tuple[Database, Path | None]:
     """Return the database and the directory of a hive, for the package's own modules."""
     return hive._database, hive._directory  # noqa: SLF001
+
+
+def check_writing(hive: Hivemind, seconds: float) -> None:
+    """Write something that says nothing to the store, for the package's own modules.
+
+    Raises:
+        StoreError: It cannot be written, or not within that time, in seconds.
+    """
+    database, directory = store_of(hive)
+    store_settings.check_writing(database, seconds)
+    # SQLite's log has room for a few bytes when the disk has none.
+    if directory is not None and shutil.disk_usage(directory).free < ALMOST_NOTHING:
+        raise StoreFull("the disk is full; free some space")
 
 
 def remove_expired(hive: Hivemind) -> int:

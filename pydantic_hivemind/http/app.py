@@ -9,17 +9,18 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from pydantic_hivemind.hive.async_seam import perform
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.http import openapi_page, problems
 from pydantic_hivemind.http.bodies import Bodies
 from pydantic_hivemind.http.guard import Guard
 from pydantic_hivemind.http.metrics import Metrics
+from pydantic_hivemind.http.readiness import Readiness
 from pydantic_hivemind.http.routes import changes, files, finding, proposals, tokens, workspaces
 from pydantic_hivemind.http.sending import Sending
+from pydantic_hivemind.rendering.error_statuses import remote_text
 from pydantic_hivemind.tokens import Tokens
 
 DESCRIPTION = """
@@ -75,17 +76,24 @@ def create_app(
     app.include_router(api)
     metrics = Metrics()
 
-    @app.get("/health", tags=["server"], responses=problems.documented(403, 421, 503))
+    readiness = Readiness(hive)
+
+    @app.get("/health", tags=["server"], responses=problems.documented(403, 421))
     async def health() -> dict[str, str]:
-        """Whether the server and its store answer."""
-        await perform(lambda: app.state.tokens.list(limit=1), threads="quick")  # Asks the store.
+        """Whether the server is alive. The store is not asked: restarting would not help it."""
         return {"status": "ok"}
 
-    @app.head("/health", tags=["server"], response_class=Response, responses=problems.documented(403, 421, 503))
+    @app.head("/health", tags=["server"], response_class=Response, responses=problems.documented(403, 421))
     async def health_head() -> Response:
         """As GET, without saying anything."""
-        await health()
         return Response()
+
+    @app.get("/ready", tags=["server"], responses=problems.documented(403, 421, 503))
+    async def ready() -> Response:
+        """Whether the store can be written. An answer holds for a second."""
+        if (error := await readiness.problem()) is not None:
+            return problems.problem(503, remote_text(error), type(error).__name__)
+        return JSONResponse({"status": "ready"})
 
     @app.get("/metrics", tags=["server"], response_class=PlainTextResponse, responses=problems.documented(403, 421))
     def metrics_page() -> Response:

@@ -13,6 +13,7 @@ from pydantic_hivemind.ledger.schema import settings
 
 STORE_ID = "store id"
 MOUNTS = "mounts"
+WRITTEN = "written"
 
 _FIND = Statement(lambda: select(settings.c.value).where(settings.c.name == param("name")))
 _INSERT = Statement(lambda: insert_row(settings))
@@ -31,6 +32,20 @@ def store(tx: Transaction, name: str, value: str) -> None:
     """Store a setting in place of an earlier one."""
     if not tx.run(_UPDATE, {"of_name": name, "new_value": value}):
         tx.run(_INSERT, {"name": name, "value": value})
+
+
+def check_writing(database: Database, seconds: float) -> None:
+    """Write something that says nothing, to see that changes can be stored.
+
+    Raises:
+        StoreBusy: Other writes held the store for that time, in seconds.
+        StoreFull: The disk is full.
+        StoreReadOnly: The process lacks the permission.
+        StoreUnreachable: The database server does not answer.
+        StoreClosed: The hive is closed.
+    """
+    with database.write(patience=seconds) as tx:
+        store(tx, WRITTEN, uuid4().hex)
 
 
 def store_id(database: Database) -> str:

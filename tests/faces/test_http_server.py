@@ -187,13 +187,6 @@ def test_logs_name_nobody(tmp_path, hive, tokens, run):
     assert not [line for line in log for secret in (token, "s3cret", "private") if secret in line]
 
 
-def test_health_needs_the_store(hive, client):
-    assert client.get("/health").json() == {"status": "ok"}
-    hive.close()
-    answer = client.get("/health")
-    assert (answer.status_code, answer.json()["error"]) == (503, "StoreClosed")
-
-
 # -- serving -----------------------------------------------------------------------------------
 
 
