@@ -41,7 +41,7 @@ _INSERT = Statement(lambda: insert_row(conversations, without=_UNKNOWN))
 _UPDATE = Statement(
     lambda: update(conversations).where(*_AT).values(head=param("head"), updated_at=param("updated_at"))
 )
-_DELETE = Statement(lambda: delete(conversations).where(*_AT))
+_DELETE = Statement(lambda: delete(conversations).where(*_AT, conversations.c.title.is_(None)))
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,10 @@ def head(tx: Transaction, scope_id: int, id: str) -> bytes | None:
 
 
 def set_head(tx: Transaction, scope_id: int, id: str, head: bytes | None) -> None:
-    """Set the last turn of a conversation; `None` makes it empty."""
+    """Set the last turn of a conversation; `None` makes it empty, and removes it unless it has a title."""
     at: dict[str, Value] = {"of_scope": scope_id, "of_id": id}
-    if head is None:
-        tx.run(_DELETE, at)
+    if head is None and tx.run(_DELETE, at):
         return
     values: dict[str, Value] = {"head": head, "updated_at": time.time()}
-    if not tx.run(_UPDATE, at | values):
+    if not tx.run(_UPDATE, at | values) and head is not None:
         tx.run(_INSERT, values | {"scope_id": scope_id, "id": id})

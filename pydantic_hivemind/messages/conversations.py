@@ -160,14 +160,15 @@ class Conversation:
             last = None if head is None else message_chain.position(tx, self._row.id, head)
             count = 0 if last is None else last + 1
             if expected_count is not None and count != expected_count:
-                if self._ends_with(tx, head, data) and count == expected_count + len(data):
+                if self._has_at(tx, head, expected_count, data):
                     return
                 raise VersionConflict(
                     f"the conversation has {count} messages, not {expected_count}; load it again",
                     expected=expected_count,
                     actual=count,
                 )
-            self._store(tx, message_chain.follow(head, count, data), head)
+            if data:
+                self._store(tx, message_chain.follow(head, count, data), head)
 
         self._change(append, operation_id, "conversation.append", data)
 
@@ -199,10 +200,10 @@ class Conversation:
         """
         self.replace([])
 
-    def _ends_with(self, tx: Transaction, head: bytes | None, data: Sequence[bytes]) -> bool:
+    def _has_at(self, tx: Transaction, head: bytes | None, index: int, data: Sequence[bytes]) -> bool:
         stored = list(message_chain.load(tx, self._row.id, [] if head is None else [head]).values())
-        end = stored[max(len(stored) - len(data), 0) :]
-        return [encoding.without_times(turn.data) for turn in end] == [*map(encoding.without_times, data)]
+        there = [encoding.without_times(turn.data) for turn in stored[index : index + len(data)]]
+        return bool(there) and there == [*map(encoding.without_times, data)]
 
     def _change(
         self, work: Callable[[Transaction], None], operation_id: str | None, name: str, data: Sequence[bytes]

@@ -122,11 +122,14 @@ def _read_mended(data: bytes) -> list[ModelMessage] | None:
 
 
 def without_times(data: bytes) -> bytes:
-    """Return an encoded message without the times that pydantic-ai stamps, which differ when it is built again."""
+    """Return an encoded message without the times and ids that pydantic-ai makes up anew whenever it is built."""
     message = json.loads(data)
     message.pop("timestamp", None)
     for part in message.get("parts", ()):
         part.pop("timestamp", None)
+        # What pydantic-ai makes up where the provider gives none.
+        if str(part.get("tool_call_id")).startswith("pyd_ai_"):
+            del part["tool_call_id"]
     return json.dumps(message, sort_keys=True).encode()
 
 

@@ -12,8 +12,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-MAX_MENDS = 100
+MAX_MENDS = 20
 """Maximum number of rounds. Each mends all that the validation reports; a mended value may be wrong in another way."""
+
+MAX_GROWTH = 4
+"""How many times as long a message may become: what is mended again and again would otherwise fill the memory."""
 
 Json = Any
 """What `json.loads` returns."""
@@ -27,24 +30,36 @@ def mend(message: Json, problems: Callable[[Json], list[Mapping[str, Any]]]) -> 
         problems: Returns pydantic's errors of a message, with their locations from the message on.
     """
     message = _without_surrogates(message)
+    before = json.dumps(message)
+    longest = MAX_GROWTH * len(before) + 1000
     for _ in range(MAX_MENDS):
         found = problems(message)
         if not found:
             return message
-        before = json.dumps(message)
+        places: list[Any] = []
         for problem in found:
-            _mend_value(message, problem)
-        if json.dumps(message) == before:
+            # Of a union, each kind reports the value once: the first that is mended counts.
+            place = _place(message, problem["loc"])
+            if place[1] is None or place not in places:
+                places.append(place)
+                _mend_value(message, problem)
+        after = json.dumps(message)
+        if after == before or len(after) > longest:
             return None
+        before = after
     return None
 
 
 def _mend_value(message: Json, problem: Mapping[str, Any]) -> None:
+    kind = problem["type"]
+    if kind == "json_invalid":
+        # It is nested too deeply, or has a number that is too long: as text it is neither.
+        _write_out_contents(message)
+        return
     holder, key = _place(message, problem["loc"])
     if key is None:
         return
     value = holder[key]
-    kind = problem["type"]
     if kind == "string_type":
         holder[key] = _text(value)
     elif kind in ("int_from_float", "int_type", "int_parsing"):
@@ -55,7 +70,22 @@ def _mend_value(message: Json, problem: Mapping[str, Any]) -> None:
         holder["provider_details"] = {**(details if isinstance(details, dict) else {}), "finish_reason": value}
         holder[key] = None
     elif kind in ("union_tag_invalid", "union_tag_not_found") and isinstance(value, dict):
-        holder[key] = _as_known_part(cast("dict[str, Any]", value))
+        holder[key] = _as_known_part(cast("dict[str, Any]", value), in_response=message.get("kind") == "response")
+    elif kind == "dict_type" and value is not None and key != "args":
+        holder[key] = {"value": value}
+    elif kind != "dict_type" and isinstance(holder, dict):
+        # Of what is neither text nor a number, the default is read. What it needs is missed in the next round.
+        del holder[key]
+    elif kind == "dict_type" and value is None:
+        del holder[key]
+
+
+def _write_out_contents(message: Json) -> None:
+    for part in message.get("parts", ()):
+        for name in ("content", "args", "metadata"):
+            value = part.get(name)
+            if isinstance(value, (dict, list, int)) and not isinstance(value, bool):
+                part[name] = {"value": _text(value)} if name == "metadata" else _text(value)
 
 
 def _place(message: Json, location: tuple[int | str, ...]) -> tuple[Any, Any]:
@@ -79,8 +109,10 @@ def _text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _as_known_part(part: dict[str, Any]) -> dict[str, Any]:
+def _as_known_part(part: dict[str, Any], *, in_response: bool) -> dict[str, Any]:
     """Return a part of a kind that may stand where it stands: the return of a tool, or else a text."""
+    if in_response:
+        return {"content": json.dumps(part, ensure_ascii=False), "part_kind": "text"}
     if "tool_call_id" in part and "content" in part:
         known = {name: part[name] for name in ("tool_name", "content", "tool_call_id", "timestamp") if name in part}
         metadata = {"part_kind": part.get("part_kind")}

@@ -2,6 +2,7 @@
 
 import math
 from datetime import datetime, timezone
+from functools import reduce
 
 import pydantic_ai.messages
 import pytest
@@ -73,6 +74,32 @@ ODD = {
     "a number that is none": (
         lambda: ModelResponse([TextPart("x")], usage=RequestUsage(details={"a": math.nan})),
         lambda found: found.parts[0].content == "x",
+    ),
+    "a prompt in a response": (
+        lambda: ModelResponse([UserPromptPart("kept")]),
+        lambda found: "kept" in found.parts[0].content,
+    ),
+    "a result in a response": (
+        lambda: ModelResponse([ToolReturnPart("t", "kept", "1")]),
+        lambda found: "kept" in found.parts[0].content,
+    ),
+    "an unknown state": (
+        lambda: ModelResponse([TextPart("x")], state="weird"),
+        lambda found: found.parts[0].content == "x",
+    ),
+    "no moment": (lambda: ModelResponse([TextPart("x")], timestamp=None), lambda found: found.timestamp is not None),
+    "no usage": (lambda: ModelResponse([TextPart("x")], usage=None), lambda found: found.usage.input_tokens == 0),
+    "a list of metadata": (
+        lambda: ModelRequest([UserPromptPart("x")], metadata=[1]),
+        lambda found: found.metadata == {"value": [1]},
+    ),
+    "a result that is nested deeply": (
+        lambda: ModelRequest([ToolReturnPart("t", reduce(lambda inner, _: [inner], range(220), 1), "1")]),
+        lambda found: found.parts[0].content.startswith("[[["),
+    ),
+    "a long number": (
+        lambda: ModelRequest([ToolReturnPart("t", 10**4299, "1")]),
+        lambda found: str(found.parts[0].content).startswith("1000"),
     ),
     "several at once": (
         lambda: ModelResponse([TextPart(None), ToolCallPart(5, [1])], finish_reason="exploded", run_id=7),

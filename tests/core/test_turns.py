@@ -161,6 +161,13 @@ def test_titles_and_archives(scope):
     assert not scope.conversations()[0].archived
     talk.rename(None)
     assert talk.title is None
+    talk.title = "Taxes"
+    talk.clear()
+    talk.append([])
+    assert [(info.title, info.messages) for info in scope.conversations()] == [("Taxes", 0)]
+    talk.rename(None)
+    talk.clear()
+    assert scope.conversations() == []
     with pytest.raises(errors.CheckpointError, match="title"):
         talk.title = "a\0b"
 
@@ -185,4 +192,5 @@ def test_an_append_to_as_many_messages_as_were_expected(scope):
         talk.append([say("two")], expected_count=0)
     assert (conflict.value.expected, conflict.value.actual) == (0, 1)
     talk.append([say("two")], expected_count=1)
+    talk.append([say("one")], expected_count=0)  # a retry that comes late
     assert [message.parts[0].content for message in talk.load()] == ["one", "two"]

@@ -100,6 +100,7 @@ NO_CALLERS_LIMITS = {
     "MAX_COUNT": "of the syntax of `re`",
     "MAX_DEPTH": "of a migration, which does not change with the limits",
     "MAX_ENTRIES": "of pydantic-ai-harness' own log",
+    "MAX_GROWTH": "of one message that is mended",
     "MAX_JSON_DATA": "above which a client sends a file in another form",
     "MAX_MENDS": "of rounds in which one message is mended",
     "MAX_NESTED": "of objects that a run's scope is looked for in",
