@@ -361,7 +361,7 @@ Part = Literal["ledger", "messages", "locks", "access", "collections", "orphans"
 files, the directories of Chroma, directories that belong to no scope, and directories made by another version."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ConversationInfo:
     """What is known of a conversation without its messages.
 

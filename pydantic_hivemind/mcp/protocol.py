@@ -101,7 +101,7 @@ class _Answers:
 
     async def list_tools(self, context: _Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         caller = await self._asked(context, lambda caller: caller)
-        allowed = [tools.described(name) for name, tool in tools.TOOLS.items() if caller.can.issuperset(tool.needs)]
+        allowed = [tools.described(name) for name, tool in tools.TOOLS.items() if tool.is_offered(caller.can)]
         return types.ListToolsResult(tools=allowed)
 
     async def call_tool(self, context: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:

@@ -101,6 +101,7 @@ class Revert(Call):
     """Undo what a promotion did to this workspace, or one that this workspace made: all of it or nothing."""
 
     needs = ()
+    any_of = ("write", "promote")
     hints = changes(destructive=True, idempotent=True)
 
     promotion: str = Field(description="Its id, as `hivemind_promote` and `hivemind_history` show it.")

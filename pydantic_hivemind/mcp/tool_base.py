@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import ClassVar, cast
 
 import mcp_types as types
@@ -33,10 +34,12 @@ class Call(StrictModel, ABC):
 
     Attributes:
         needs: What the caller must be allowed to do.
+        any_of: Of these, the caller must be allowed to do one; empty if that does not matter.
         hints: What clients may tell their users of it.
     """
 
     needs: ClassVar[tuple[Action, ...]] = ("read",)
+    any_of: ClassVar[tuple[Action, ...]] = ()
     hints: ClassVar[types.ToolAnnotations] = READS
 
     @model_validator(mode="before")
@@ -46,6 +49,11 @@ class Call(StrictModel, ABC):
             return fields
         sent = cast("dict[object, object]", fields)
         return {name: value for name, value in sent.items() if name in cls.model_fields or name not in CLIENTS_OWN}
+
+    @classmethod
+    def is_offered(cls, can: Collection[Action]) -> bool:
+        """Return whether callers who may do this see the tool."""
+        return set(cls.needs) <= set(can) and (not cls.any_of or not set(cls.any_of).isdisjoint(can))
 
     def needed(self, scope: Scope) -> tuple[Action, ...]:  # noqa: ARG002 - others depend on it
         """Return what this call needs besides; most need no more."""

@@ -251,6 +251,7 @@ def made(kind):
         errors.InvalidTag,
         errors.InvalidOption,
         errors.VersionNotFound,
+        errors.ProposalNotFound,
     )
     about_input = issubclass(kind, explained)
     return kind("'/a.txt' is what you sent" if about_input else secret)

@@ -23,6 +23,7 @@ CHAIN, PATHS = (3, 2, 1), ("/d/f", "/d")
 LOOKUP = fill("scope", CHAIN) | fill("path", PATHS)
 OF_PATH = {"scope_id": 1, "path": "/d/f"}
 SPAN = {"scope_id": 1, "low": "/d/", "high": "/d0"}
+NOTHING = {"source": None, "promotion": None, "actor": None}
 STATEMENTS = {
     "entry": (overlay._ENTRY, LOOKUP, (3, 2)),
     "file": (overlay._FILE, LOOKUP, (3, 2)),
@@ -37,7 +38,11 @@ STATEMENTS = {
     "delete below": (layer._DELETE_BELOW, SPAN, ()),
     "history": (history._LIST, fill("scope", CHAIN) | {"path": "/d/f"}, (3,)),
     "states": (history._STATES, fill("scope", CHAIN) | {"path": "/d/f"}, (3,)),
-    "bury": (layer._BURY_BELOW, SPAN | {"action": "delete", "source": None, "promotion": None, "now": 0.0}, ()),
+    "bury": (
+        layer._BURY_BELOW,
+        SPAN | {"action": "delete", "source": None, "promotion": None, "now": 0.0, "actor": None},
+        (),
+    ),
     "version": (history._ONE, fill("scope", CHAIN) | {"id": 1}, (3,)),
     "scope by name": (scopes._BY_NAME, {"name": "a", "now": 0.0}, ()),
     "children of a scope": (scopes._CHILDREN, {"id": 1, "now": 0.0}, ()),

@@ -132,11 +132,11 @@ def test_search_finds_passages_and_says_whether_there_were_any(run):
 
 
 def test_a_search_that_does_by_words_alone_says_so(run, monkeypatch):
-    from pydantic_hivemind import Scope, errors
+    from pydantic_hivemind import Hits, Scope, errors
 
     def search(*_, **__):
         warnings.warn(errors.SearchDegraded("by words only"), stacklevel=1)
-        return []
+        return Hits([])
 
     monkeypatch.setattr(Scope, "search", search)
     told = run("search", "x", *W)

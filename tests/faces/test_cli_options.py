@@ -118,6 +118,6 @@ def test_every_option_of_names_completes_them():
             yield from options(command) if hasattr(command, "commands") else command.params
 
     named = [one for one in options(typer.main.get_group(cli.app)) if one.metavar == "NAME" and one.name != "name"]
-    assert {one.name for one in named} == {"workspace", "source", "to", "inherit"}
+    assert {one.name for one in named} == {"workspace", "source", "to", "inherit", "promote_to"}
     for one in named:
         assert one._custom_shell_complete is not None

@@ -16,6 +16,17 @@ from pydantic_hivemind.mcp import create_server
 from pydantic_hivemind.mcp.tools import TOOLS
 from pydantic_hivemind.tokens import ACTIONS, Tokens
 
+ONCE = {
+    "hivemind_approve",
+    "hivemind_delete",
+    "hivemind_history",
+    "hivemind_promote",
+    "hivemind_propose",
+    "hivemind_reject",
+    "hivemind_revert",
+}
+"""Tools that say something else the second time, or need what another one made."""
+
 REQUIRED = {"path": "/f", "query": "word", "content": "note", "old": "word", "new": "word"}
 
 
@@ -43,7 +54,7 @@ async def told(run: Scope, tool: str, arguments: dict[str, object]) -> str:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("empty", [None, "", [], "[]"])
-@pytest.mark.parametrize("tool", [name for name in TOOLS if name not in {"hivemind_delete", "hivemind_promote"}])
+@pytest.mark.parametrize("tool", [name for name in TOOLS if name not in ONCE])
 async def test_tools(run: Scope, tool: str, empty: object) -> None:
     fields = TOOLS[tool].model_fields
     required = {name: REQUIRED[name] for name, field in fields.items() if field.is_required()}
@@ -56,6 +67,17 @@ async def test_tools(run: Scope, tool: str, empty: object) -> None:
     if tool not in {"hivemind_write", "hivemind_edit", "hivemind_remember", "hivemind_read"}:
         assert filled == plain
     assert run.stat("/f").tags == ("kept",)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("empty", [None, "", []])
+async def test_tools_that_are_asked_once(hive: Hivemind, run: Scope, empty: object) -> None:
+    proposed = await told(run, "hivemind_propose", {"note": empty, "tags": empty, "paths": empty})
+    project = hive.scope("project")
+    [proposal] = project.proposals()
+    assert proposal.id in proposed
+    await told(project, "hivemind_approve", {"id": proposal.id, "note": empty, "on_conflict": empty})
+    assert "/f" in await told(project, "hivemind_history", {"path": empty, "limit": empty})
 
 
 @pytest.mark.anyio

@@ -80,7 +80,7 @@ NEEDS = {
     "info": None,
 }
 """What a token must allow for each operation; nothing more than to be valid for one."""
-OPEN = {"health", "health_head", "metrics_page"}
+OPEN = {"health", "health_head", "ready", "ready_head", "metrics_page"}
 
 
 def operations(api):
@@ -318,7 +318,7 @@ def test_names_that_others_have_are_not_found_out_by_making_them(api, hive, toke
         assert hive.scope(f"run/-/{name}", create=False).parent == tree
     names = [info.name for info in hive.scopes()]
     # Nor by asking for the rest of a name from above, or from beside.
-    for name in ("", "/", "x/y", "/x", "x/", "-/x", "x#y", "#", "run/-/x", "../project", "nul\0", "x" * 512):
+    for name in ("/", "x/y", "/x", "x/", "-/x", "x#y", "#", "run/-/x", "../project", "nul\0", "x" * 512):
         for how in ("workspaces", "spawn"):
             answer = api.post(f"/v1/{how}", json={"name": name}, headers=project)
             assert (name, answer.status_code, answer.json()["error"]) == (name, 400, "InvalidScope")

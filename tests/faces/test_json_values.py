@@ -45,9 +45,9 @@ def strategy(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def test_values_are_frozen_dataclasses():
-    """Or a list of them, as there is something to say of all of what a search found."""
+    """Or a list of them, as there is something to say of all that a search found, or a promotion would change."""
     defined = [kind for kind in vars(values).values() if getattr(kind, "__module__", "") == values.__name__]
-    assert [kind for kind in defined if isinstance(kind, type) and kind not in VALUES] == [values.Hits]
+    assert [kind for kind in defined if isinstance(kind, type) and kind not in VALUES] == [values.Hits, values.Changes]
     assert {kind.__name__ for kind in VALUES} >= {
         "Stat",
         "File",

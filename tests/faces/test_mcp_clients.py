@@ -73,5 +73,5 @@ async def test_what_the_guide_says_connects_to_a_server(served, tokens, hive, tm
     file.write_text(configuration.replace("http://127.0.0.1:8765", served))
     assert json.loads(file.read_text())["mcpServers"]["hivemind"]["url"] == f"{served}/mcp"
     offered, told = await used(file, ("hivemind_hivemind_list", {}))
-    assert offered == [f"hivemind_hivemind_{tool}" for tool in ("search", "read", "list", "diff")]
+    assert offered == [f"hivemind_hivemind_{tool}" for tool in ("search", "read", "list", "diff", "history")]
     assert told == ["/f (4 bytes)"]

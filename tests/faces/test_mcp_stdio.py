@@ -71,7 +71,7 @@ async def test_from_the_words_of_the_guide_to_what_another_finds(run, store, tmp
 
         # The second may only read.
         offered = [tool.name for tool in (await second.list_tools()).tools]
-        assert offered == ["hivemind_search", "hivemind_read", "hivemind_list", "hivemind_diff"]
+        assert offered == [f"hivemind_{tool}" for tool in ("search", "read", "list", "diff", "history")]
         assert (
             await tell(second, "write", path="/f", content="x", fails=True)
             == "the client is not permitted to write in this workspace"

@@ -9,7 +9,7 @@ import typer
 
 from pydantic_hivemind.cli import output
 from pydantic_hivemind.cli.exits import ExitCode, Refused
-from pydantic_hivemind.cli.options import Json, Store, Workspace, find, open_store, seconds
+from pydantic_hivemind.cli.options import Json, Store, Workspace, find, names, open_store, seconds
 from pydantic_hivemind.limits import DEFAULT_TOKEN_TTL
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ PromoteTo = Annotated[
         metavar="NAME",
         help="Limit promotion to this workspace; may be given again.",
         show_default="any that the workspace inherits from",
+        autocompletion=names,
     ),
 ]
 NoDeletes = Annotated[bool, typer.Option("--no-deletes", help="Do not let it delete.")]

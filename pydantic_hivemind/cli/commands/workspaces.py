@@ -121,7 +121,7 @@ def show(name: Name, *, store: Store, as_json: Json = False) -> None:
 def move(
     name: Name,
     *,
-    to: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Its new name.")] = None,
+    to: Annotated[str | None, typer.Option("--name", metavar="TEXT", help="Its new name.")] = None,
     inherit: Annotated[
         str | None, typer.Option(metavar="NAME", help="The workspace it is to read through to.", autocompletion=names)
     ] = None,
