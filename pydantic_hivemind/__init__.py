@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.adapters.memory.toolset import HivemindToolset as HivemindToolset
     from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace as HivemindWorkspace
     from pydantic_hivemind.adapters.pydantic_ai.run_actor import RunActor as RunActor
+    from pydantic_hivemind.adapters.pydantic_deep.chat import HivemindChat as HivemindChat
     from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import (
         HivemindCheckpointStore as HivemindCheckpointStore,
     )
@@ -72,6 +73,7 @@ _HOMES = {
     "Hits": "base.values",
     "Hivemind": "hive.hivemind",
     "HivemindBackend": "adapters.backends.scope_backend",
+    "HivemindChat": "adapters.pydantic_deep.chat",
     "HivemindCheckpointStore": "adapters.pydantic_deep.checkpoint_store",
     "HivemindMemoryStore": "adapters.harness.memory_store",
     "HivemindSearch": "adapters.memory.toolset",
@@ -114,6 +116,7 @@ __all__ = [
     "Hits",
     "Hivemind",
     "HivemindBackend",
+    "HivemindChat",
     "HivemindCheckpointStore",
     "HivemindMemoryStore",
     "HivemindSearch",

@@ -41,6 +41,7 @@ RAISE_NOTHING = {
     "adapters.fastapi.deep_deps",
     "adapters.fastapi.hivemind_error",
     "adapters.fastapi.hivemind_lifespan",
+    "adapters.fastapi.user_chat",
     "adapters.fastapi.user_conversation",
     "adapters.fastapi.user_scope",
     "adapters.memory.toolset.HivemindSearch.get_wrapper_toolset",

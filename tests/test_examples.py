@@ -1,5 +1,7 @@
 """Every example is started as its reader would start it, and used."""
 
+import importlib
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +19,7 @@ EXAMPLES = ROOT / "examples"
 
 
 def test_every_example_is_tested():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"multi_user_chat.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"live_chat.py", "multi_user_chat.py"}
 
 
 @contextmanager
@@ -97,3 +99,41 @@ def test_multi_user_chat_takes_any_model():
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "test"
+
+
+def test_live_chat(tmp_path, monkeypatch):
+    """Server-sent events and a WebSocket for each user, rewind and fork; in this process, which can speak WebSocket."""
+    from fastapi.testclient import TestClient
+
+    monkeypatch.setenv("CHAT_STORE", str(tmp_path / "store"))
+    monkeypatch.delenv("CHAT_MODEL", raising=False)
+    monkeypatch.syspath_prepend(str(ROOT))
+    sys.modules.pop("examples.live_chat", None)
+    app = importlib.import_module("examples.live_chat").app
+    ada, bo = {"X-User": "ada"}, {"X-User": "bo"}
+    with TestClient(app) as client:
+
+        def show(user, chat="first"):
+            return client.get(f"/chat/{chat}", headers=user).json()
+
+        events = client.post("/chat/first", json={"text": "Remember: tea"}, headers=ada).text
+        assert events.startswith("event: begin\n")
+        first = json.loads(events.split("data: ")[-1])["checkpoint"]
+        before = show(ada)
+        assert client.put("/chat/first/uploads/plan.txt", content=b"x", headers=ada).status_code == 200
+        with client.websocket_connect("/chat/first/live", headers=ada) as socket:
+            for text in ("Plan: tea", "Hello"):
+                socket.send_text(text)
+                assert json.loads(socket.receive_text())["checkpoint"]
+        after = show(ada)
+        assert "/uploads/plan.txt" in after["files"]
+        assert after["messages"] > before["messages"]
+        assert show(bo) == {"messages": 0, "checkpoints": {}, "files": []}
+        assert client.post(f"/chat/first/rewind/{first}", headers=bo).status_code == 400
+        assert client.post(f"/chat/first/fork/second?at={first}", headers=ada).json() == "second"
+        undo = client.post(f"/chat/first/rewind/{first}", headers=ada).json()
+        for chat in ("first", "second"):
+            assert show(ada, chat)["messages"] == before["messages"]
+            assert "/uploads/plan.txt" not in show(ada, chat)["files"]
+        client.post(f"/chat/first/rewind/{undo}", headers=ada)
+        assert (show(ada)["messages"], show(ada)["files"]) == (after["messages"], after["files"])

@@ -17,6 +17,7 @@ from starlette.requests import HTTPConnection
 
 from pydantic_hivemind import errors
 from pydantic_hivemind.adapters.backends.scope_backend import HivemindBackend
+from pydantic_hivemind.adapters.pydantic_deep.chat import HivemindChat
 from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 from pydantic_hivemind.adapters.pydantic_deep.line_choice import DeepAgentDeps
 from pydantic_hivemind.adapters.scope_names import escape
@@ -172,6 +173,21 @@ def async_conversation(scope: Callable[..., Any]) -> Callable[..., Awaitable[Asy
 
     async def of_scope(conversation_id: str, own: Annotated[Scope, Depends(scope)]) -> AsyncConversation:
         return AsyncConversation(own.conversation(conversation_id))
+
+    return of_scope
+
+
+def user_chat(scope: Callable[..., Any]) -> Callable[..., Awaitable[HivemindChat]]:
+    """Return a dependency: the user's chat named by `chat_id` in the route's path or query, for WebSockets too.
+
+    The dependency raises `CheckpointError` for an id that is empty, or contains NUL or a lone surrogate.
+
+    Args:
+        scope: The dependency returned by `user_scope`.
+    """
+
+    async def of_scope(chat_id: str, own: Annotated[Scope, Depends(scope)]) -> HivemindChat:
+        return HivemindChat(own, chat_id)
 
     return of_scope
 

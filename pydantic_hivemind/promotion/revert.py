@@ -20,7 +20,7 @@ from pydantic_hivemind.ledger.schema import Kind
 
 
 @dataclass(frozen=True)
-class _Change:
+class Change:
     """What a path is in a scope's own layer, and what it is to be again."""
 
     path: str
@@ -29,10 +29,12 @@ class _Change:
 
     @property
     def kind_now(self) -> Kind | None:
+        """What the scope itself has at the path."""
         return self.now.kind
 
     @property
     def kind_before(self) -> Kind | None:
+        """What it had there."""
         return None if self.before is None else self.before.kind
 
     def conflict(self, why: str) -> VersionConflict:
@@ -51,7 +53,7 @@ def undo(tx: Transaction, chain: Chain, path: str) -> None:
     kept = history.states(tx, chain[:1], path)
     if not kept:
         raise VersionNotFound(f"this scope has not changed {path!r}, so there is no change to undo")
-    change = _Change(path, kept[0], kept[1] if len(kept) > 1 else None)
+    change = Change(path, kept[0], kept[1] if len(kept) > 1 else None)
     if Kind.DIRECTORY in (change.kind_now, change.kind_before):
         # What was in it is not the change of one path.
         raise IsADirectory(f"{path!r} is or was a directory of this scope; restore the files in it one by one")
@@ -59,9 +61,9 @@ def undo(tx: Transaction, chain: Chain, path: str) -> None:
     if seen is not None and seen.kind == Kind.DIRECTORY and change.kind_before is not None:
         raise change.conflict("the path is a directory now; remove it first")
     if change.kind_before is None:
-        _let_go(tx, chain, change)
+        let_go(tx, chain, change)
     elif change.kind_before == Kind.FILE or seen is not None:
-        _put_back(tx, chain, change)
+        put_back(tx, chain, change)
 
 
 def revert(tx: Transaction, chain: Chain, promotion: str) -> list[str]:
@@ -82,19 +84,19 @@ def revert(tx: Transaction, chain: Chain, promotion: str) -> list[str]:
     # What is in a directory goes before the directory, and comes back after it.
     for change in reversed(changes):
         if change.kind_before is None:
-            _let_go(tx, chain, change)
+            let_go(tx, chain, change)
     for change in changes:
         if change.kind_before is not None:
-            if any(_is_obstacle(tx, chain, parent) for parent in ancestors_of(change.path)):
+            if any(is_obstacle(tx, chain, parent) for parent in ancestors_of(change.path)):
                 raise change.conflict("its parent directory was removed or replaced by a file; restore that first")
-            _put_back(tx, chain, change)
+            put_back(tx, chain, change)
     promotion_records.mark_reverted(tx, chain[0], promotion)
     plain = {change.path for change in changes if (change.kind_before, change.kind_now) == (None, Kind.DIRECTORY)}
     holding = {parent for path in paths for parent in ancestors_of(path)}
     return [path for path in paths if path not in plain & holding]
 
 
-def _promoted(tx: Transaction, chain: Chain, path: str, promotion: str) -> _Change:
+def _promoted(tx: Transaction, chain: Chain, path: str, promotion: str) -> Change:
     """What a promotion did to a path. Raises `VersionConflict` if that is not the last that was done."""
     kept = history.states(tx, chain[:1], path)
     made = [past for past in kept if past.promotion == promotion]
@@ -104,17 +106,17 @@ def _promoted(tx: Transaction, chain: Chain, path: str, promotion: str) -> _Chan
             expected=made[0].version,
             actual=kept[0].version if kept[0].kind == Kind.FILE else 0,
         )
-    return _Change(path, made[0], kept[len(made)] if len(kept) > len(made) else None)
+    return Change(path, made[0], kept[len(made)] if len(kept) > len(made) else None)
 
 
-def _is_obstacle(tx: Transaction, chain: Chain, parent: str) -> bool:
+def is_obstacle(tx: Transaction, chain: Chain, parent: str) -> bool:
     """Whether a directory cannot be where one has to be again."""
     view = overlay.entry(tx, chain, parent)
     head = view.own.get(parent) or view.find(parent)
     return head is not None and head.kind != Kind.DIRECTORY
 
 
-def _let_go(tx: Transaction, chain: Chain, change: _Change) -> None:
+def let_go(tx: Transaction, chain: Chain, change: Change) -> None:
     """Leave the path to the scope's ancestors again."""
     view = overlay.subtree(tx, chain, change.path)
     own = view.own.get(change.path)
@@ -128,7 +130,7 @@ def _let_go(tx: Transaction, chain: Chain, change: _Change) -> None:
     layer.drop(tx, own, Cause("delete" if below is None else "restore"))
 
 
-def _put_back(tx: Transaction, chain: Chain, change: _Change) -> None:
+def put_back(tx: Transaction, chain: Chain, change: Change) -> None:
     """Make the path what it was."""
     before = change.before
     assert before is not None
