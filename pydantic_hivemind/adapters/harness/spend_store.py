@@ -4,6 +4,9 @@
 # pyright: reportMissingImports=false, reportUnknownParameterType=false, reportUnknownVariableType=false
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
+# The types of pydantic-ai-harness are unknown where it is not installed.
+# pyright: reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 import json
