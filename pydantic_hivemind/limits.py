@@ -258,7 +258,7 @@ BUSY_SECONDS = 60
 pause in one, so that a process that stopped in the middle does not block the others. A write takes a millisecond; this
 is for thousands queueing."""
 
-TURN_SECONDS = 30.0
+TURN_SECONDS = 20.0
 """Time after which the turn of a process that was killed is over, in seconds. A live one prolongs its turn."""
 
 IDLE_SECONDS = 3600

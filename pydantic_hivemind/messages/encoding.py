@@ -124,7 +124,8 @@ def _read_mended(data: bytes) -> list[ModelMessage] | None:
 def without_times(data: bytes) -> bytes:
     """Return an encoded message without the times and ids that pydantic-ai makes up anew whenever it is built."""
     message = json.loads(data)
-    message.pop("timestamp", None)
+    for name in ("timestamp", "run_id", "conversation_id"):
+        message.pop(name, None)
     for part in message.get("parts", ()):
         part.pop("timestamp", None)
         # What pydantic-ai makes up where the provider gives none.

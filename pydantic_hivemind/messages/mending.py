@@ -123,7 +123,9 @@ def _as_known_part(part: dict[str, Any], *, in_response: bool) -> dict[str, Any]
 def _without_surrogates(value: Json) -> Json:
     """Return a value whose texts UTF-8 can encode: a lone surrogate becomes six characters, as Python writes it."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        # First those that are pairs, which are characters.
+        joined = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        return joined.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
         return {_without_surrogates(key): _without_surrogates(inner) for key, inner in items}

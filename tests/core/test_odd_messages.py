@@ -67,6 +67,10 @@ ODD = {
         lambda: ModelRequest([ToolReturnPart("t", "a\ud800b", "1")]),
         lambda found: found.parts[0].content == "a\\ud800b",
     ),
+    "a pair of surrogates": (
+        lambda: ModelRequest([ToolReturnPart("t", "a\ud83d\ude00b", "1")]),
+        lambda found: found.parts[0].content == "a\U0001f600b",
+    ),
     "lone surrogates inside": (
         lambda: ModelRequest([ToolReturnPart("t", {"\udc00": ["\udfff"]}, "1")]),
         lambda found: [*found.parts[0].content.values()] == [["\\udfff"]],
