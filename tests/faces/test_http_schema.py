@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
 from pydantic_hivemind import Hivemind
+from pydantic_hivemind.errors import ScopeGone
 from pydantic_hivemind.http import create_app
 from pydantic_hivemind.tokens import ACTIONS, Tokens
 
@@ -54,10 +55,13 @@ def test_every_answer_is_documented(document, hive):
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def send(case):
-            run = hive.scope("project/run", hive.scope("project"))
-            run.write_text("/notes.md", "one\ntwo\n", tags=["x"])
-            # The operation before may have ended everything.
-            token = tokens.create(run, can=ACTIONS, ttl=60)
+            token = None
+            while token is None:
+                # The operation before may have ended everything, or let it end in a moment.
+                with suppress(ScopeGone):
+                    run = hive.scope("project/run", hive.scope("project"))
+                    run.write_text("/notes.md", "one\ntwo\n", tags=["x"])
+                    token = tokens.create(run, can=ACTIONS, ttl=60)
             case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, checks=CHECKS)
 
         return send

@@ -135,7 +135,7 @@ async def test_read_only_hides_and_refuses(run, store, tmp_path):
         assert all(tool.annotations.read_only_hint for tool in (await client.list_tools()).tools)
         assert (
             await tell(client, "remember", content="x", fails=True)
-            == "the client is not permitted to write in this workspace"
+            == "the client is not permitted to append in this workspace"
         )
         assert await tell(client, "promote", fails=True) == "the client is not permitted to promote in this workspace"
 
