@@ -7,6 +7,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from pydantic_hivemind.base.pickled import Pickled
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.scopes import ScopeRow
 
@@ -23,7 +24,7 @@ class Keep(Enum):
 KEEP: Final = Keep.KEEP
 
 
-class ScopeHandle:
+class ScopeHandle(Pickled):
     """The identity of a scope: base class of `Scope` and `AsyncScope`. Handles of the same scope are equal."""
 
     __slots__ = ("_database", "_names", "_row")

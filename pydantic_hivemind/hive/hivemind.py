@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_hivemind.base.mounts import Mount, MountTable
 from pydantic_hivemind.base.paths import is_url
+from pydantic_hivemind.base.pickled import Pickled
 from pydantic_hivemind.base.values import Finding, ScopeInfo
 from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound, StoreFull
 from pydantic_hivemind.hive import open_hives, store_mounts
@@ -33,7 +34,7 @@ COLLECTIONS = "collections"
 """Name of the directory in a store that holds Chroma's directories, one for each scope that has one."""
 
 
-class Hivemind:
+class Hivemind(Pickled):
     """A store of scopes. Open it once per process and share it: it is safe to use from any thread.
 
     Every operation raises `StoreClosed` once the hive is closed, and `StoreBusy` or `StoreUnreachable` if the database

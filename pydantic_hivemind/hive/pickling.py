@@ -2,8 +2,7 @@
 
 A pickle carries the store's id, the scope's own id and incarnation, and where an embedded store is: no credentials, no
 content. Unpickled, it is a handle in the hive of that store that the process has open; else in the one that
-`Hivemind.register` can open; else in the directory, which is opened. The reducers are registered with `copyreg`, since
-handles stand below hives and cannot know them.
+`Hivemind.register` can open; else in the directory, which is opened.
 """
 
 # pyright: reportPrivateUsage=false
@@ -11,16 +10,14 @@ handles stand below hives and cannot know them.
 
 from __future__ import annotations
 
-import copyreg
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic_hivemind.base.fork_safety import Lock
+from pydantic_hivemind.base.pickled import Pickled, Rebuilt
 from pydantic_hivemind.errors import ScopeGone, StoreClosed, StoreError, StoreNotOpen
 from pydantic_hivemind.hive import open_hives
-from pydantic_hivemind.hive.async_hivemind import AsyncHivemind
 from pydantic_hivemind.hive.async_scope import AsyncScope
 from pydantic_hivemind.hive.handle import database_of, row_of
 from pydantic_hivemind.hive.hivemind import Hivemind, store_of
@@ -32,38 +29,32 @@ from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.messages.checkpoints import Checkpoints
 from pydantic_hivemind.messages.conversations import Conversation
 
-Rebuilt = tuple[Callable[..., Any], tuple[Any, ...]]
-"""What rebuilds an object, and its arguments."""
-
 _reopened: dict[str, Hivemind] = {}
 """Hives that were opened here, by the ids of their stores. They stay open, as those of an app do."""
 
 _reopening = Lock()
 
 
-def _reduce_hive(hive: Hivemind) -> Rebuilt:
-    database, directory = store_of(hive)
-    return _hive, (store_settings.store_id(database), None if directory is None else str(directory))
+def reduced(value: Pickled) -> Rebuilt:
+    """Return what `Pickled.__reduce__` does.
 
-
-def _reduce_async_hive(hive: AsyncHivemind) -> Rebuilt:
-    return AsyncHivemind, (hive.sync,)
-
-
-def _reduce_scope(scope: Scope) -> Rebuilt:
-    return _scope, _locator(database_of(scope), row_of(scope))
-
-
-def _reduce_async_scope(scope: AsyncScope) -> Rebuilt:
-    return AsyncScope, (scope.sync,)
-
-
-def _reduce_conversation(conversation: Conversation) -> Rebuilt:
-    return _conversation, (*_locator(conversation._database, conversation._row), conversation.id)
-
-
-def _reduce_checkpoints(checkpoints: Checkpoints) -> Rebuilt:
-    return _checkpoints, (*_locator(checkpoints._database, checkpoints._row), checkpoints.conversation)
+    Raises:
+        ScopeGone: The scope was destroyed.
+        StoreReadOnly: The store has no id yet, and cannot be written.
+        TypeError: There is no way to find a value of this kind again.
+    """
+    if isinstance(value, Hivemind):
+        database, directory = store_of(value)
+        return _hive, (store_settings.store_id(database), None if directory is None else str(directory))
+    if isinstance(value, AsyncScope):
+        return AsyncScope, (value.sync,)
+    if isinstance(value, Scope):
+        return _scope, _locator(database_of(value), row_of(value))
+    if isinstance(value, Conversation):
+        return _conversation, (*_locator(value._database, value._row), value.id)
+    if isinstance(value, Checkpoints):
+        return _checkpoints, (*_locator(value._database, value._row), value.conversation)
+    raise TypeError(f"cannot pickle a {type(value).__name__}")
 
 
 def _locator(database: Database, row: ScopeRow) -> tuple[str, str | None, int, int, str]:
@@ -136,14 +127,3 @@ def _is_of(hive: Hivemind, store_id: str) -> bool:
             return store_settings.find(tx, store_settings.STORE_ID) == store_id
     except StoreClosed:
         return False
-
-
-for _kind, _reduce in (
-    (Hivemind, _reduce_hive),
-    (AsyncHivemind, _reduce_async_hive),
-    (Scope, _reduce_scope),
-    (AsyncScope, _reduce_async_scope),
-    (Conversation, _reduce_conversation),
-    (Checkpoints, _reduce_checkpoints),
-):
-    copyreg.pickle(_kind, _reduce)  # pyright: ignore[reportArgumentType] - each reducer gets objects of its type

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from pydantic_hivemind.base.pickled import Pickled
 from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.ledger import checkpoint_records, message_chain, overlay
 from pydantic_hivemind.ledger.checkpoint_records import CheckpointRow, Place
@@ -48,7 +49,7 @@ class Snapshot:
     metadata: dict[str, Any]
 
 
-class Checkpoints:
+class Checkpoints(Pickled):
     """The checkpoints of one scope or of one of its conversations, without those of its ancestors or children.
 
     Made by `Scope.checkpoints`.

@@ -8,6 +8,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, cast
 
+from pydantic_hivemind.base.pickled import Pickled
 from pydantic_hivemind.errors import CheckpointError, InvalidOption, VersionConflict
 from pydantic_hivemind.ledger import conversation_records, idempotency, message_chain, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
@@ -34,7 +35,7 @@ class Turn(Protocol):
     ) -> None: ...
 
 
-class Conversation:
+class Conversation(Pickled):
     """A message history stored in a scope; each message is stored once. Made by `Scope.conversation`.
 
     It belongs to its scope only: children do not see it. An unknown id is an empty conversation.
