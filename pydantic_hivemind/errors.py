@@ -31,8 +31,7 @@
     |-- CheckpointError             (ValueError)         a checkpoint or message that cannot be stored
     |-- AccessError                 the caller lacks the permission
     |   |-- InvalidToken            (PermissionError)    the token is not valid, has expired or was revoked
-    |   |-- NotAllowed              (PermissionError)    the token does not permit it
-    |   `-- PromotionRefused        (PermissionError)    a check that is asked before each promotion refused it
+    |   `-- NotAllowed              (PermissionError)    the token does not permit it
     |-- EmbeddingError              (RuntimeError)       the embedder failed, or its vectors are not valid
     |-- RemoteError                 (ConnectionError)    a server cannot be reached, or is not a Hivemind server
     `-- StoreError                  failed because of the store as a whole
@@ -83,7 +82,6 @@ __all__ = [
     "PathExists",
     "PathNotFound",
     "PromotionConflict",
-    "PromotionRefused",
     "ProposalConflict",
     "ProposalNotFound",
     "RemoteError",
@@ -274,10 +272,6 @@ class InvalidToken(AccessError, PermissionError):
 
 class NotAllowed(AccessError, PermissionError):
     """The token is valid but does not permit this operation."""
-
-
-class PromotionRefused(AccessError, PermissionError):
-    """A check that the hive asks before each promotion refused this one. Nothing was promoted."""
 
 
 class EmbeddingError(HivemindError, RuntimeError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -38,11 +38,6 @@ class RecordsInTransaction:
         """Return the content of a record, or `None`."""
         found = record_rows.find(self._tx, *self._place, [key], self._now).get(key)
         return None if found is None else found.data
-
-    def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """Return the contents of those records that exist, by key."""
-        found = record_rows.find(self._tx, *self._place, keys, self._now)
-        return {key: row.data for key, row in found.items()}
 
     def items(self, owner: str | None = None) -> list[tuple[str, bytes]]:
         """Return keys and contents of all records, or of an owner's, in the order in which they were put first."""

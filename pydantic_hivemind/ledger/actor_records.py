@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any, cast
 
 from sqlalchemy import Insert, select
@@ -81,17 +81,3 @@ def named(tx: Transaction, ids: Iterable[int | None]) -> dict[int, Actor]:
         batch = wanted[start : start + BATCH]
         found.update((cast(int, row[0]), Actor(*row[1:])) for row in tx.rows(_NAMED, fill("id", batch), len(batch)))
     return found
-
-
-def _find_all(columns: Collection[str]) -> Any:
-    return select(actors.c.id).where(*(actors.c[name] == param(name) for name in sorted(columns)))
-
-
-_FIND_ALL: Statement[[Collection[str]]] = Statement(_find_all)
-
-
-def matching(tx: Transaction, actor: Actor) -> list[int]:
-    """Return the ids of all actors that are what an actor says, whatever else they are."""
-    parts = zip(_NAMES, (actor.token, actor.user, actor.agent, actor.run), strict=True)
-    values = {name: value for name, value in parts if value is not None}
-    return [cast(int, row[0]) for row in tx.rows(_FIND_ALL, values, tuple(sorted(values)))]

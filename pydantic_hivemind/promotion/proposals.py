@@ -118,7 +118,6 @@ class Proposal:
             ProposalNotFound: The scope that it was proposed to is gone.
             ProposalConflict: It was decided on already, what it offers was changed since, or its source is gone.
             PromotionConflict: Both sides changed the same lines, and `on_conflict` is `fail`.
-            PromotionRefused: A check of the hive refuses it.
             InvalidOption: The note is too long.
             OperationConflict: The operation id was used for something else.
         """

@@ -99,7 +99,6 @@ ANSWERS: dict[type[HivemindError], Answer] = {
     errors.AccessError: _workspace(HTTPStatus.FORBIDDEN, ExitCode.DENIED),
     errors.InvalidToken: _workspace(HTTPStatus.UNAUTHORIZED, ExitCode.DENIED),
     errors.NotAllowed: _workspace(HTTPStatus.FORBIDDEN, ExitCode.DENIED),
-    errors.PromotionRefused: _workspace(HTTPStatus.FORBIDDEN, ExitCode.DENIED),
     errors.EmbeddingError: _store(HTTPStatus.SERVICE_UNAVAILABLE, "the server's embedder failed; try again later"),
     errors.RemoteError: _store(HTTPStatus.BAD_GATEWAY, "another server could not be reached; try again later"),
     errors.StoreError: _store(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; see its log"),
