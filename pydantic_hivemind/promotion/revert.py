@@ -6,6 +6,7 @@ through, with all that they changed since.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic_hivemind.base.paths import ancestors_of
@@ -81,19 +82,29 @@ def revert(tx: Transaction, chain: Chain, promotion: str) -> list[str]:
             f"this scope received no promotion {promotion!r}, or its versions are no longer kept; see the history"
         )
     changes = [_promoted(tx, chain, path, promotion) for path in paths]
+    undo_all(tx, chain, changes)
+    promotion_records.mark_reverted(tx, chain[0], promotion)
+    plain = {change.path for change in changes if (change.kind_before, change.kind_now) == (None, Kind.DIRECTORY)}
+    holding = {parent for path in paths for parent in ancestors_of(path)}
+    return [path for path in paths if path not in plain & holding]
+
+
+def undo_all(tx: Transaction, chain: Chain, changes: Sequence[Change]) -> None:
+    """Make all paths what they were before some changes, which are in the order of their paths.
+
+    Raises:
+        VersionNotFound: What a file was is not kept any more.
+        VersionConflict: Something is in the way of a file.
+    """
     # What is in a directory goes before the directory, and comes back after it.
     for change in reversed(changes):
         if change.kind_before is None:
             let_go(tx, chain, change)
     for change in changes:
         if change.kind_before is not None:
-            if any(is_obstacle(tx, chain, parent) for parent in ancestors_of(change.path)):
+            if any(_is_obstacle(tx, chain, parent) for parent in ancestors_of(change.path)):
                 raise change.conflict("its parent directory was removed or replaced by a file; restore that first")
             put_back(tx, chain, change)
-    promotion_records.mark_reverted(tx, chain[0], promotion)
-    plain = {change.path for change in changes if (change.kind_before, change.kind_now) == (None, Kind.DIRECTORY)}
-    holding = {parent for path in paths for parent in ancestors_of(path)}
-    return [path for path in paths if path not in plain & holding]
 
 
 def _promoted(tx: Transaction, chain: Chain, path: str, promotion: str) -> Change:
@@ -109,7 +120,7 @@ def _promoted(tx: Transaction, chain: Chain, path: str, promotion: str) -> Chang
     return Change(path, made[0], kept[len(made)] if len(kept) > len(made) else None)
 
 
-def is_obstacle(tx: Transaction, chain: Chain, parent: str) -> bool:
+def _is_obstacle(tx: Transaction, chain: Chain, parent: str) -> bool:
     """Whether a directory cannot be where one has to be again."""
     view = overlay.entry(tx, chain, parent)
     head = view.own.get(parent) or view.find(parent)

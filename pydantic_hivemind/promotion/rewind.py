@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic_hivemind.base.paths import ancestors_of
 from pydantic_hivemind.ledger import history, layer, layer_states, merge_bases
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.layer import Cause
 from pydantic_hivemind.ledger.merge_bases import MergeBase
 from pydantic_hivemind.ledger.overlay import Chain
 from pydantic_hivemind.ledger.schema import Kind
-from pydantic_hivemind.promotion.revert import Change, is_obstacle, let_go, put_back
+from pydantic_hivemind.promotion.revert import Change, undo_all
 
 
 def rewind(tx: Transaction, chain: Chain, moment: int) -> list[str]:
@@ -25,14 +24,7 @@ def rewind(tx: Transaction, chain: Chain, moment: int) -> list[str]:
         for path in layer_states.changed(tx, chain[0], moment)
     ]
     changes = [change for change in changes if _differs(change)]
-    for change in reversed(changes):
-        if change.kind_before is None:
-            let_go(tx, chain, change)
-    for change in changes:
-        if change.kind_before is not None:
-            if any(is_obstacle(tx, chain, parent) for parent in ancestors_of(change.path)):
-                raise change.conflict("its parent directory was removed or replaced by a file; restore that first")
-            put_back(tx, chain, change)
+    undo_all(tx, chain, changes)
     return [change.path for change in changes if Kind.FILE in (change.kind_before, change.kind_now)]
 
 
