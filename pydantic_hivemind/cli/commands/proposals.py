@@ -146,13 +146,7 @@ def reject(proposal: Id, *, note: Note = None, workspace: Workspace, store: Stor
     with open_workspace(store, workspace) as scope:
         found = scope.proposal(proposal)
         found.reject(note)
-        details = found.info()
-    output.show(
-        details,
-        as_json=as_json,
-        people=lambda details: output.printable(f"Proposal {details.id} is {details.state}."),
-        plain=lambda details: output.row(details.id),
-    )
+        _show_decided(found.info(), as_json=as_json)
 
 
 def withdraw(proposal: Id, *, note: Note = None, workspace: Workspace, store: Store, as_json: Json = False) -> None:
@@ -163,7 +157,10 @@ def withdraw(proposal: Id, *, note: Note = None, workspace: Workspace, store: St
     with open_workspace(store, workspace) as scope:
         found = scope.proposal(proposal)
         found.withdraw(note)
-        details = found.info()
+        _show_decided(found.info(), as_json=as_json)
+
+
+def _show_decided(details: ProposalInfo, *, as_json: bool) -> None:
     output.show(
         details,
         as_json=as_json,
