@@ -21,10 +21,9 @@ import anyio
 
 from pydantic_hivemind.errors import HivemindError, InvalidOption, TurnBusy
 from pydantic_hivemind.hive.async_seam import complete, perform
-from pydantic_hivemind.hive.scope_records import record_key
-from pydantic_hivemind.ledger import overlay, record_rows
+from pydantic_hivemind.hive.scope_records import RecordsInTransaction, record_key
+from pydantic_hivemind.ledger import overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
-from pydantic_hivemind.ledger.record_rows import RecordRow
 from pydantic_hivemind.limits import TURN_SECONDS
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class ConversationTurn:
             raise InvalidOption(f"wait={wait!r} is not a number of seconds from 0 on; pass one")
         self._conversation = conversation
         self._wait = wait
-        self._holder = uuid4().hex
+        self._holder = uuid4().bytes
         self._key = record_key("conversation", conversation.id)
         self._over = threading.Event()
 
@@ -107,11 +106,11 @@ class ConversationTurn:
         talk = self._conversation
         with talk._database.write(talk._row.chain) as tx:
             overlay.check_alive(tx, talk._row.chain)
-            now = time.time()
-            if record_rows.find(tx, talk._row.id, KIND, [self._key], now):
+            leases = self._leases(tx)
+            if leases.get(self._key) is not None:
                 tx.abandon()
                 return False
-            self._put(tx, now)
+            leases.put(self._key, self._holder, ttl=TURN_SECONDS)
             return True
 
     def _begun(self) -> list[ModelMessage]:
@@ -129,17 +128,12 @@ class ConversationTurn:
             talk = self._conversation
             try:
                 with talk._database.write(talk._row.chain) as tx:
-                    now = time.time()
-                    held = record_rows.find(tx, talk._row.id, KIND, [self._key], now).get(self._key)
-                    if self._over.is_set() or (held is not None and held.owner != self._holder):
+                    leases = self._leases(tx)
+                    if self._over.is_set() or leases.get(self._key) not in (None, self._holder):
                         return
-                    self._put(tx, now)
+                    leases.put(self._key, self._holder, ttl=TURN_SECONDS)
             except HivemindError as error:
                 _log.warning("a turn of a conversation could not be prolonged: %s", type(error).__name__)
-
-    def _put(self, tx: Transaction, now: float) -> None:
-        row = RecordRow(self._key, None, self._holder, now, now + TURN_SECONDS, b"")
-        record_rows.put(tx, self._conversation._row.id, KIND, row)
 
     def _end(self) -> None:
         """Give the lease back, if it is still this turn's."""
@@ -147,9 +141,12 @@ class ConversationTurn:
         talk = self._conversation
         try:
             with talk._database.write(talk._row.chain) as tx:
-                held = record_rows.find(tx, talk._row.id, KIND, [self._key], time.time()).get(self._key)
-                if held is not None and held.owner == self._holder:
-                    record_rows.remove(tx, talk._row.id, KIND, self._key)
+                leases = self._leases(tx)
+                if leases.get(self._key) == self._holder:
+                    leases.remove(self._key)
         except HivemindError as error:
             # It ends by itself, and what the block did or raised is what counts.
             _log.warning("the end of a turn of a conversation could not be stored: %s", type(error).__name__)
+
+    def _leases(self, tx: Transaction) -> RecordsInTransaction:
+        return RecordsInTransaction(tx, self._conversation._row.id, KIND, time.time())

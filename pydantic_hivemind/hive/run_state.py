@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 from pydantic_hivemind.hive.handle import database_of, row_of
 from pydantic_hivemind.hive.internals import owner_and_sessions
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import overlay, record_rows
-from pydantic_hivemind.ledger.engine.database import Transaction
-from pydantic_hivemind.ledger.record_rows import RecordRow
+from pydantic_hivemind.hive.scope_records import RecordsInTransaction, ScopeRecords, record_key
+from pydantic_hivemind.ledger import overlay
 from pydantic_hivemind.limits import TODO_SECONDS
 
 _SPENDING, _TODOS = "spending", "todos"
@@ -59,9 +58,9 @@ def add_spending(scope: Scope, spending: Spending) -> Spending:
         overlay.check_alive(tx, row_of(scope).chain)
         # In each tree a record for each scope: a record changes only while its scope is written to, so nothing is lost.
         for scope_id in owner.chain:
-            so_far = _spending(_get(tx, scope_id, _SPENDING, key)) + spending
-            data = json.dumps(asdict(so_far)).encode()
-            record_rows.put(tx, scope_id, _SPENDING, RecordRow(key, None, None, now, None, data))
+            spent = RecordsInTransaction(tx, scope_id, _SPENDING, now)
+            so_far = _spending(spent.get(key)) + spending
+            spent.put(key, json.dumps(asdict(so_far)).encode())
             if scope_id == owner.id:
                 total = so_far
     return total
@@ -73,10 +72,9 @@ def spending_of(scope: Scope) -> Spending:
     Raises:
         ScopeGone: The scope was destroyed, or its ttl has passed.
     """
-    owner = row_of(owner_and_sessions(scope)[-1])
-    with database_of(scope).snapshot() as tx:
-        overlay.check_alive(tx, owner.chain)
-        return _spending(_get(tx, owner.id, _SPENDING, str(owner.id)))
+    owner = owner_and_sessions(scope)[-1]
+    key = str(row_of(owner).id)
+    return _spending(ScopeRecords(owner, _SPENDING).read(lambda spent: spent.get(key)))
 
 
 def spending_of_tree(scope: Scope) -> Spending:
@@ -85,11 +83,8 @@ def spending_of_tree(scope: Scope) -> Spending:
     Raises:
         ScopeGone: The scope was destroyed, or its ttl has passed.
     """
-    row = row_of(scope)
-    with database_of(scope).snapshot() as tx:
-        overlay.check_alive(tx, row.chain)
-        found = record_rows.listing(tx, row.id, _SPENDING, None, time.time())
-    return sum((_spending(record.data) for record in found), Spending())
+    found = ScopeRecords(scope, _SPENDING).read(lambda spent: spent.items())
+    return sum((_spending(data) for _, data in found), Spending())
 
 
 def todos_of(scope: Scope, conversation: str) -> bytes | None:
@@ -98,10 +93,7 @@ def todos_of(scope: Scope, conversation: str) -> bytes | None:
     Raises:
         ScopeGone: The scope was destroyed, or its ttl has passed.
     """
-    row = row_of(scope)
-    with database_of(scope).snapshot() as tx:
-        overlay.check_alive(tx, row.chain)
-        return _get(tx, row.id, _TODOS, conversation)
+    return ScopeRecords(scope, _TODOS).read(lambda todos: todos.get(record_key(conversation)))
 
 
 def save_todos(scope: Scope, conversation: str, todos: bytes | None) -> None:
@@ -110,21 +102,15 @@ def save_todos(scope: Scope, conversation: str, todos: bytes | None) -> None:
     Raises:
         ScopeGone: The scope was destroyed, or its ttl has passed.
     """
-    row = row_of(scope)
-    with database_of(scope).write(row.chain) as tx:
-        overlay.check_alive(tx, row.chain)
-        now = time.time()
-        record_rows.remove_expired(tx, row.id, _TODOS, now)
+
+    def save(kept: RecordsInTransaction) -> None:
+        kept.remove_expired()
         if todos is None:
-            record_rows.remove(tx, row.id, _TODOS, conversation)
+            kept.remove(record_key(conversation))
         else:
-            record = RecordRow(conversation, None, None, now, now + TODO_SECONDS, todos)
-            record_rows.put(tx, row.id, _TODOS, record)
+            kept.put(record_key(conversation), todos, ttl=TODO_SECONDS)
 
-
-def _get(tx: Transaction, scope_id: int, kind: str, key: str) -> bytes | None:
-    found = record_rows.find(tx, scope_id, kind, [key], time.time()).get(key)
-    return None if found is None else found.data
+    ScopeRecords(scope, _TODOS).change(save)
 
 
 def _spending(data: bytes | None) -> Spending:
