@@ -156,6 +156,16 @@ def check_text(text: str, what: str) -> None:
         raise CheckpointError(f"{what} contains NUL or a lone surrogate, which cannot be stored; remove them")
 
 
+def _dumped(message: ModelMessage) -> bytes | None:
+    """Return a message as JSON that was not read again, to tell whether it changed; `None` if there is no such JSON."""
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
+
+    try:
+        return ModelMessagesTypeAdapter.dump_json([message], warnings=False)
+    except Exception:  # noqa: BLE001 - of whatever kind: it is mended when it is encoded
+        return None
+
+
 class HistoryCache:
     """Cache of the encoded messages of the last history, so that encoding the next one costs only what is new.
 
@@ -234,7 +244,7 @@ class HistoryCache:
 class _Encoded:
     """The JSON of a message, and the state it was encoded from; `None` if the state cannot be determined."""
 
-    __slots__ = ("data", "message", "state")
+    __slots__ = ("data", "dumped", "message", "state")
 
     def __init__(self, message: ModelMessage) -> None:
         self.message = message
@@ -246,10 +256,13 @@ class _Encoded:
         except RecursionError:
             self.state = None
         self.data = encode(message)
+        self.dumped = _dumped(message) if self.state is None else None
 
     def is_current(self) -> bool:
         """Return whether encoding the message now would give the same JSON."""
-        return encode(self.message) == self.data if self.state is None else self.state.is_current()
+        if self.state is not None:
+            return self.state.is_current()
+        return self.dumped is not None and _dumped(self.message) == self.dumped
 
 
 _IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime})
