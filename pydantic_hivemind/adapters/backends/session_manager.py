@@ -29,7 +29,7 @@ __all__ = ["OnEnd", "PromoteOptions", "Session", "SessionLimitExceeded", "Sessio
 
 INSTEAD = {
     "sandbox_factory": "files are in the hive, not in a sandbox; write `SessionManager(hive, parent)`, and for "
-    "commands `HivemindWorkspace(hive, over=...)`",
+    "commands `HivemindBackend(scope, over=...)` up to pydantic-deep 0.3.44, `HivemindWorkspace(over=...)` later",
     "default_runtime": "no container is started; write `SessionManager(hive, parent)`",
     "workspace_root": "files are in the hive, not in a directory; write `SessionManager(hive, parent, on_end='keep')`, "
     "and keep that directory's files with `hivemind import DIR --workspace NAME`",

@@ -17,8 +17,8 @@ _HEAD = """# One agent, many users
 
 With `create_deep_agent` of `pydantic_hivemind.deep`, one agent serves all users: what one of them does is not read,
 searched, listed or shown to another, and stops nobody else. Every option of pydantic-deep's `create_deep_agent` is in
-this table; the tests run each of them with two users at once, and fail when a release of pydantic-deep has an option
-that is not here.
+this table. The tests run each of them but `model`, `web_search` and `web_fetch`, which need a network, with two users
+at once, and fail when a release of pydantic-deep has an option that is not here.
 
 - **per user**: pydantic-deep keeps users apart.
 - **made per user**: pydantic-deep shares it among users; `pydantic_hivemind.deep` does not.

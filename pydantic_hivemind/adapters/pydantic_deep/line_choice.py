@@ -1,7 +1,7 @@
 """`DeepAgentDeps`, `create_deep_agent` and `DeepAgent` with `backend=`, for every version of pydantic-deep.
 
-Up to 0.3.44 the dependencies are pydantic-deep's own. From 0.3.45 on pydantic-deep has no backends, and these are a
-subclass that has one, and a wrapper that provides its runs with workspaces.
+Up to 0.3.44 pydantic-deep has backends itself. From 0.3.45 on the dependencies get one here, and runs get a workspace
+that is its scope. On both, options that pydantic-deep shares among all runs of an agent are each run's own.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ OPTIONS: Mapping[str, Option] = {
     "workspace": Option(
         "made per user",
         "Only from 0.3.45 on: `HivemindWorkspace` gives each run the scope of its `deps.backend`; any other workspace "
-        "is shared by all users, and causes a warning.",
+        "is shared by all users.",
     ),
     **_options(
         "per user",
