@@ -15,7 +15,7 @@ VERBS = set(
     Register Reindex Reject Release Remember Remove Rename Renew Repair Replace Report Require Reset Resolve
     Restore Return Reveal Revert Revoke Rewrite Run Save Say Search See Send Serve Set Show Shut Sign Skip Sort
     Spawn Split Start Stat Stop Store Stream Sweep Tag Take Tell Test Touch Translate Turn Undo Unlock Update
-    Upgrade Use Validate Verify Wait Walk Watch Wrap Write Yield
+    Upgrade Use Validate Verify Wait Walk Watch Withdraw Wrap Write Yield
     """,
     )
 )

@@ -110,7 +110,7 @@ class Proposal:
         """Apply it: all of it or nothing.
 
         Args:
-            note: Why, for who proposed it.
+            note: Reason, for whoever proposed it.
             on_conflict: What to do where both sides changed the same lines; if omitted, as it was proposed.
             operation_id: Makes a retry return the first report.
 
@@ -138,7 +138,7 @@ class Proposal:
         """Decide against it.
 
         Args:
-            note: Why, for who proposed it.
+            note: Reason, for whoever proposed it.
 
         Raises:
             ProposalNotFound: The scope that it was proposed to is gone.
@@ -148,7 +148,7 @@ class Proposal:
         self._decide(Decision("rejected", _check_note(note)))
 
     def withdraw(self, note: str | None = None) -> None:
-        """Take it back, as who proposed it.
+        """Withdraw it, as whoever proposed it.
 
         Args:
             note: Why.

@@ -34,7 +34,7 @@ def for_many_users(
         make_toolsets: Returns the toolsets of an agent with the options that it is given.
 
     Raises:
-        UserError: An option cannot be had for each user.
+        UserError: An option cannot be isolated per user.
     """
     check_options(options)
     given = [*(options.get("capabilities") or ()), *(options.get("middleware") or ())]

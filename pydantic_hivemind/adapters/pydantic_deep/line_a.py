@@ -15,7 +15,7 @@ def create_deep_agent(model: Any = None, **options: Any) -> Any:
     """Create a deep agent as pydantic-deep does, with the options that it shares among runs made each run's own.
 
     Raises:
-        UserError: An option cannot be had for each user.
+        UserError: An option cannot be isolated per user.
     """
     return pydantic_deep.create_deep_agent(**for_many_users({**options, "model": model}, _toolsets))
 
@@ -32,7 +32,7 @@ class DeepAgent(pydantic_deep.DeepAgent):
         """Create an agent and the dependencies of one run; other runs bring their own dependencies.
 
         Raises:
-            UserError: An option cannot be had for each user.
+            UserError: An option cannot be isolated per user.
         """
         return super().from_spec(for_many_users({**data, **overrides}, _toolsets))
 

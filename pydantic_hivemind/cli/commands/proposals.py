@@ -139,9 +139,9 @@ def approve(
 
 
 def reject(proposal: Id, *, note: Note = None, workspace: Workspace, store: Store, as_json: Json = False) -> None:
-    """Decide against a proposal to a workspace.
+    """Reject a proposal to a workspace.
 
-    It waits no more.
+    It is no longer pending.
     """
     with open_workspace(store, workspace) as scope:
         found = scope.proposal(proposal)
@@ -152,7 +152,7 @@ def reject(proposal: Id, *, note: Note = None, workspace: Workspace, store: Stor
 def withdraw(proposal: Id, *, note: Note = None, workspace: Workspace, store: Store, as_json: Json = False) -> None:
     """Take back a proposal that a workspace made.
 
-    It waits no more.
+    It is no longer pending.
     """
     with open_workspace(store, workspace) as scope:
         found = scope.proposal(proposal)
