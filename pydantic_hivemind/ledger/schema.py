@@ -55,7 +55,7 @@ __all__ = [
     "versions",
 ]
 
-REVISION = "0008"
+REVISION = "0009"
 """The alembic revision that this code reads and writes."""
 
 
