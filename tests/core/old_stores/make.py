@@ -24,6 +24,7 @@ from pydantic_hivemind.ledger import schema
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
 MEMORY = "/.deep/memory/main/MEMORY.md"
+TOKEN = "/token"
 
 
 def history(*texts):
@@ -120,6 +121,8 @@ def fill_rest(hive, scope, directory):
         made = tokens.create(scope, can=["read", "admin"], ttl=10 * 365 * 24 * 3600.0)
         by = {"by": tokens.verify(made)} if schema.REVISION >= "0006" else {}
         tokens.create(scope, can=["read"], ttl=9 * 365 * 24 * 3600.0, **by)
+        if schema.REVISION >= "0008":  # A later token cannot be made again from its row.
+            scope.write_text(TOKEN, made)
     if schema.REVISION >= "0005":
         secrets = _module("ledger.signing_secrets", "ledger.secrets")
         with hive._database.write() as tx:
