@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import re
 import secrets
-import time
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
@@ -157,30 +156,29 @@ class Tokens:
             raise InvalidOption("the workspace belongs to another hive; pass a workspace of the hive of these tokens")
         if label is not None and len(label) > MAX_LABEL_CHARS:
             raise InvalidOption(f"the label of a token can have at most {MAX_LABEL_CHARS} characters")
-        now = time.time()
-        ends = now + ttl
         if by is not None:
             for action in allowed:
                 by.require(action)
-            ends = min(ends, by.expires_at)
         narrowing = (NOT_NARROWED if by is None else by.narrowing).further(under, promote_to, deletes=deletes)
         made_by = None if by is None else by.id
         id = uuid.uuid4().hex
         token = f"{_PREFIX}{id}_{secrets.token_urlsafe(32)}"
-        row = TokenRow(
-            id,
-            row_of(scope).id,
-            scope.name,
-            ",".join(allowed),
-            now,
-            ends,
-            made_by,
-            self._hash(token),
-            narrowing.to_json(),
-            label,
-        )
+        proof = self._hash(token)
         with self._database.write(row_of(scope).chain) as tx:
             overlay.check_alive(tx, row_of(scope).chain)
+            now = tx.now()
+            row = TokenRow(
+                id,
+                row_of(scope).id,
+                scope.name,
+                ",".join(allowed),
+                now,
+                now + ttl if by is None else min(now + ttl, by.expires_at),
+                made_by,
+                proof,
+                narrowing.to_json(),
+                label,
+            )
             if made_by is not None and not token_records.hold(tx, made_by):
                 raise InvalidToken(_REFUSED)
             token_records.store(tx, row)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from pydantic_hivemind import Hivemind, Scope
+from pydantic_hivemind.ledger.engine.postgresql import PostgresDriver
 
 # Machines are slow now and then.
 settings.register_profile("developer", deadline=None)
@@ -93,6 +94,9 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(time, "time", clock)
+    if databases.kept_in_postgresql:
+        # The server's own cannot be moved.
+        monkeypatch.setattr(PostgresDriver, "now", lambda _: clock())
     return clock
 
 

@@ -149,4 +149,4 @@ class ConversationTurn:
             _log.warning("the end of a turn of a conversation could not be stored: %s", type(error).__name__)
 
     def _leases(self, tx: Transaction) -> RecordsInTransaction:
-        return RecordsInTransaction(tx, self._conversation._row.id, KIND, time.time())
+        return RecordsInTransaction(tx, self._conversation._row.id, KIND)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic_hivemind.base import store_permissions
 from pydantic_hivemind.base.values import Finding
-from pydantic_hivemind.ledger import integrity, message_chain
+from pydantic_hivemind.ledger import integrity, message_rows
 from pydantic_hivemind.ledger.engine.database import Database
 from pydantic_hivemind.ledger.engine.sqlite import LEDGER_FILE
 from pydantic_hivemind.messages import encoding
@@ -19,7 +19,7 @@ def findings(database: Database, directory: Path | None) -> list[Finding]:
     """Return the problems of a store, without those of its collections. This reads the whole ledger."""
     with database.snapshot() as tx:
         problems = integrity.problems(tx)
-        unreadable = sum(not encoding.is_readable(data) for data in message_chain.every_message(tx))
+        unreadable = sum(not encoding.is_readable(data) for data in message_rows.every_message(tx))
     remedy = "restore the store from a backup"
     found = [Finding("ledger", problem, remedy) for problem in (*database.damage(), *problems)]
     if unreadable:

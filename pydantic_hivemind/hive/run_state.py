@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict, dataclass
 
 from pydantic_hivemind.hive.handle import database_of, row_of
@@ -52,13 +51,13 @@ def add_spending(scope: Scope, spending: Spending) -> Spending:
         ScopeGone: The scope was destroyed, or its ttl has passed.
     """
     owner = row_of(owner_and_sessions(scope)[-1])
-    key, now = str(owner.id), time.time()
+    key = str(owner.id)
     total = spending
     with database_of(scope).write(row_of(scope).chain) as tx:
         overlay.check_alive(tx, row_of(scope).chain)
         # In each tree a record for each scope: a record changes only while its scope is written to, so nothing is lost.
         for scope_id in owner.chain:
-            spent = RecordsInTransaction(tx, scope_id, _SPENDING, now)
+            spent = RecordsInTransaction(tx, scope_id, _SPENDING)
             so_far = _spending(spent.get(key)) + spending
             spent.put(key, json.dumps(asdict(so_far)).encode())
             if scope_id == owner.id:

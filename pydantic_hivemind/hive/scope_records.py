@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import TypeVar
@@ -29,10 +28,10 @@ def record_key(*parts: str) -> str:
 class RecordsInTransaction:
     """The records of one kind, in one transaction."""
 
-    def __init__(self, tx: Transaction, scope_id: int, kind: str, now: float) -> None:
+    def __init__(self, tx: Transaction, scope_id: int, kind: str) -> None:
         self._tx = tx
         self._place = scope_id, kind
-        self._now = now
+        self._now = tx.now()
 
     def get(self, key: str) -> bytes | None:
         """Return the content of a record, or `None`."""
@@ -101,7 +100,7 @@ class ScopeRecords:
         """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
-            return work(RecordsInTransaction(tx, self._row.id, self._kind, time.time()))
+            return work(RecordsInTransaction(tx, self._row.id, self._kind))
 
     def change(self, work: Callable[[RecordsInTransaction], Result]) -> Result:
         """Do some work that changes records, in one transaction: all of it is stored, or nothing.
@@ -111,4 +110,4 @@ class ScopeRecords:
         """
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
-            return work(RecordsInTransaction(tx, self._row.id, self._kind, time.time()))
+            return work(RecordsInTransaction(tx, self._row.id, self._kind))

@@ -94,7 +94,7 @@ def save(tx: Transaction, place: Place, row: CheckpointRow, history: Sequence[Tu
         tx.run(_INSERT, values | {**place._asdict(), "position": position})
     else:
         tx.run(_UPDATE, values | {**place.values(), "of_id": row.id})
-        message_chain.forget(tx, place.scope_id, before.head)
+        message_chain.forget(tx, place.scope_id, [before.head])
 
 
 def get(tx: Transaction, place: Place, id: str) -> CheckpointRow | None:
@@ -125,7 +125,7 @@ def count(tx: Transaction, place: Place) -> int:
 def remove(tx: Transaction, place: Place, row: CheckpointRow) -> None:
     """Delete a checkpoint, and the turns that only its history contained."""
     tx.run(_DELETE, {**place.values(), "of_id": row.id})
-    message_chain.forget(tx, place.scope_id, row.head)
+    message_chain.forget(tx, place.scope_id, [row.head])
 
 
 def _first(rows: list[Row]) -> CheckpointRow | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import cast
 
@@ -78,7 +77,7 @@ def set_title(tx: Transaction, scope_id: int, id: str, title: str | None) -> Non
     """Set the title of a conversation, which may have no messages yet."""
     at: dict[str, Value] = {"of_scope": scope_id, "of_id": id}
     if not tx.run(_SET_TITLE, {**at, "new_title": title}) and title is not None:
-        tx.run(_INSERT, {"scope_id": scope_id, "id": id, "head": None, "updated_at": time.time()})
+        tx.run(_INSERT, {"scope_id": scope_id, "id": id, "head": None, "updated_at": tx.now()})
         tx.run(_SET_TITLE, {**at, "new_title": title})
 
 
@@ -98,6 +97,6 @@ def set_head(tx: Transaction, scope_id: int, id: str, head: bytes | None) -> Non
     at: dict[str, Value] = {"of_scope": scope_id, "of_id": id}
     if head is None and tx.run(_DELETE, at):
         return
-    values: dict[str, Value] = {"head": head, "updated_at": time.time()}
+    values: dict[str, Value] = {"head": head, "updated_at": tx.now()}
     if not tx.run(_UPDATE, at | values) and head is not None:
         tx.run(_INSERT, values | {"scope_id": scope_id, "id": id})

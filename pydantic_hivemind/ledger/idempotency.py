@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, cast
@@ -97,7 +96,7 @@ def find(tx: Transaction, scope_id: int, operation_id: str, *marks: str) -> Rece
 
 def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome: Outcome) -> None:
     """Store the outcome of an operation id, in the transaction of the operation."""
-    now = time.time()
+    now = tx.now()
     values: dict[str, Value] = {
         "scope_id": scope_id,
         "operation_id": operation_id,

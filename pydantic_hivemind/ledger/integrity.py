@@ -58,6 +58,25 @@ def _messages() -> Count:
     return _without(turns, messages, link)
 
 
+def _instructions() -> Count:
+    texts = messages.alias("texts")
+    link = and_(texts.c.scope_id == messages.c.scope_id, texts.c.hash == messages.c.instructions)
+    missing = and_(messages.c.instructions.is_not(None), texts.c.scope_id.is_(None))
+    return select(func.count()).select_from(messages.outerjoin(texts, link)).where(missing)
+
+
+def _uses() -> Count:
+    needed = (
+        select(messages.c.scope_id, messages.c.instructions, func.count().label("uses"))
+        .where(messages.c.instructions.is_not(None))
+        .group_by(messages.c.scope_id, messages.c.instructions)
+        .subquery()
+    )
+    link = and_(needed.c.scope_id == messages.c.scope_id, needed.c.instructions == messages.c.hash)
+    counted = messages.c.uses != func.coalesce(needed.c.uses, 0)
+    return select(func.count()).select_from(messages.outerjoin(needed, link)).where(counted)
+
+
 _CHECKS = {
     "file(s) whose content is missing or has another size": Statement(_files),
     "scope(s) whose chain differs from that of their parent": Statement(_chains),
@@ -65,6 +84,8 @@ _CHECKS = {
     "conversation(s) without their messages": Statement(lambda: _ends(conversations)),
     "message(s) whose previous message is missing": Statement(_beginnings),
     "message(s) whose text is missing": Statement(_messages),
+    "message(s) whose instructions are missing": Statement(_instructions),
+    "instructions that another number of messages need": Statement(_uses),
 }
 
 

@@ -6,29 +6,24 @@ stored, all turns before it are stored too.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, and_, delete, literal, or_, select, tuple_
+from sqlalchemy import Select, and_, delete, literal, or_, select
 from sqlalchemy.sql.dml import ReturningDelete
 from typing_extensions import Unpack
 
-from pydantic_hivemind.ledger import actor_records
+from pydantic_hivemind.ledger import actor_records, message_rows
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, fill, insert_row, param, slots
+from pydantic_hivemind.ledger.message_rows import hashed
 from pydantic_hivemind.ledger.schema import checkpoints, conversations, messages, turns
-
-HASH_BYTES = 16
-"""Length of the hashes of messages and turns, in bytes: the chance of a collision among 2**60 is negligible."""
 
 HEADS_PER_QUERY = 200
 """Number of histories loaded in one query; databases limit its parameters, SQLite to 32,766."""
 
-
-MESSAGES_PER_QUERY = 500
-"""Number of messages read in one query when all are read."""
+END = 2**31 - 1
+"""A position behind every turn."""
 
 
 class Turn(NamedTuple):
@@ -42,19 +37,24 @@ class Turn(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """One turn of a history, as it is stored."""
+    """One turn of a history, as it is stored: the instructions are apart from the message where many share them."""
 
     id: bytes
     previous: bytes | None
     message: bytes
     data: bytes
+    instructions: bytes | None
+
+    @property
+    def json(self) -> bytes:
+        """The whole message."""
+        return message_rows.joined(self.data, self.instructions)
 
 
 def step(previous: bytes | None, position: int, data: bytes) -> Turn:
     """Return the turn that appends a message to a history."""
-    message = blake2b(data, digest_size=HASH_BYTES).digest()
-    id = blake2b((previous or b"") + message, digest_size=HASH_BYTES).digest()
-    return Turn(id, previous, message, data, position)
+    message = hashed(data)
+    return Turn(hashed((previous or b"") + message), previous, message, data, position)
 
 
 def follow(previous: bytes | None, position: int, messages: Iterable[bytes]) -> list[Turn]:
@@ -70,25 +70,14 @@ _SCOPE = param("scope_id")
 _AT = (turns.c.scope_id == _SCOPE, turns.c.id == param("id"))
 
 _POSITION = Statement(lambda: select(turns.c.position).where(*_AT))
-_HAS_MESSAGE = Statement(
-    lambda: select(literal(1)).where(messages.c.scope_id == _SCOPE, messages.c.hash == param("hash"))
+_POSITIONS: Statement[[int]] = Statement(
+    lambda count: select(turns.c.position).where(turns.c.scope_id == _SCOPE, turns.c.id.in_(slots("id", count)))
 )
 _INSERT_TURN = Statement(lambda: insert_row(turns))
-_INSERT_MESSAGE = Statement(lambda: insert_row(messages, without=("instructions", "uses")))
-
-
-_PAGE = Statement(
-    lambda: (
-        select(messages.c.scope_id, messages.c.hash, messages.c.data)
-        .where(tuple_(messages.c.scope_id, messages.c.hash) > tuple_(param("after_scope"), param("after_hash")))
-        .order_by(messages.c.scope_id, messages.c.hash)
-        .limit(param("limit"))
-    )
-)
 
 
 def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
-    of_scope = turns.c.scope_id == _SCOPE
+    of_scope = and_(turns.c.scope_id == _SCOPE, turns.c.position >= param("least"))
     reached = (
         select(turns.c.id, turns.c.previous, turns.c.message, turns.c.position)
         .where(of_scope, turns.c.id.in_(slots("head", heads)))
@@ -100,8 +89,9 @@ def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
     reached = reached.union(before)
     stored = and_(messages.c.scope_id == _SCOPE, messages.c.hash == reached.c.message)
     return (
-        select(reached.c.id, reached.c.previous, reached.c.message, messages.c.data)
+        select(reached.c.id, reached.c.previous, reached.c.message, messages.c.data, messages.c.instructions)
         .select_from(reached.join(messages, stored))
+        .where(reached.c.position < param("below"))
         .order_by(reached.c.position)
     )
 
@@ -110,50 +100,73 @@ _HISTORY: Statement[[int]] = Statement(_history)
 
 
 def _drop() -> ReturningDelete[Unpack[tuple[Any, ...]]]:
-    """Delete a turn, unless it is the end of a history or another turn follows it."""
-    next = turns.alias("next")
-    uses = [
-        select(literal(1)).where(table.c.scope_id == _SCOPE, column == param("id")).exists()
-        for table, column in (
-            (checkpoints, checkpoints.c.head),
-            (conversations, conversations.c.head),
-            (next, next.c.previous),
+    """Delete a turn, unless it is the end of a history or another turn follows it, and those before it likewise."""
+    follower = turns.alias("follower")
+
+    def is_end(turn: Any) -> list[Any]:
+        return [
+            select(literal(1)).where(table.c.scope_id == _SCOPE, table.c.head == turn.c.id).exists()
+            for table in (checkpoints, conversations)
+        ]
+
+    def follows(turn: Any, *where: Any) -> Any:
+        return (
+            select(literal(1)).where(follower.c.scope_id == _SCOPE, follower.c.previous == turn.c.id, *where).exists()
         )
-    ]
-    return delete(turns).where(*_AT, ~or_(*uses)).returning(turns.c.previous, turns.c.message)
+
+    last, before = turns.alias("last"), turns.alias("before")
+    dropped = (
+        select(last.c.id, last.c.previous)
+        .where(last.c.scope_id == _SCOPE, last.c.id == param("id"), ~or_(*is_end(last), follows(last)))
+        .cte("dropped", recursive=True)
+    )
+    dropped = dropped.union_all(
+        select(before.c.id, before.c.previous).where(
+            before.c.scope_id == _SCOPE,
+            before.c.id == dropped.c.previous,
+            ~or_(*is_end(before), follows(before, follower.c.id != dropped.c.id)),
+        )
+    )
+    return (
+        delete(turns)
+        .where(turns.c.scope_id == _SCOPE, turns.c.id.in_(select(dropped.c.id)))
+        .returning(turns.c.id, turns.c.message)
+    )
 
 
 _DROP = Statement(_drop)
-_DELETE_MESSAGE = Statement(
-    lambda: delete(messages).where(
-        messages.c.scope_id == _SCOPE,
-        messages.c.hash == param("hash"),
-        ~select(literal(1)).where(turns.c.scope_id == _SCOPE, turns.c.message == param("hash")).exists(),
-    )
-)
 
 
 def store(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> None:
     """Store the turns of a history that are not stored yet, in order; the cost is proportional to their number."""
-    fresh: list[Turn] = []
-    for turn in reversed(history):
-        if position(tx, scope_id, turn.id) is not None:
-            break
-        fresh.append(turn)
-    for turn in reversed(fresh):
-        values: dict[str, Value] = {"scope_id": scope_id, "hash": turn.message, "data": turn.data}
-        if not tx.rows(_HAS_MESSAGE, values):
-            tx.run(_INSERT_MESSAGE, values)
-        values = {
+    fresh = history[len(history) - _fresh(tx, scope_id, history) :]
+    if not fresh:
+        return
+    message_rows.store(tx, scope_id, {turn.message: turn.data for turn in fresh})
+    actor, now = actor_records.current_id(tx), tx.now()
+    rows: list[dict[str, Value]] = [
+        {
             "scope_id": scope_id,
             "id": turn.id,
             "previous": turn.previous,
             "message": turn.message,
             "position": turn.position,
-            "actor": actor_records.current_id(tx),
-            "created_at": time.time(),
+            "actor": actor,
+            "created_at": now,
         }
-        tx.run(_INSERT_TURN, values)
+        for turn in fresh
+    ]
+    tx.run_all(_INSERT_TURN, rows)
+
+
+def _fresh(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> int:
+    """Return how many turns at the end of a history are not stored yet."""
+    for batch in message_rows.batches([turn.id for turn in reversed(history)]):
+        found = tx.rows(_POSITIONS, {"scope_id": scope_id, **fill("id", batch)}, len(batch))
+        if found:
+            # Whatever comes before a stored turn is stored.
+            return history[-1].position - max(cast(int, position) for (position,) in found)
+    return len(history)
 
 
 def position(tx: Transaction, scope_id: int, id: bytes) -> int | None:
@@ -162,32 +175,45 @@ def position(tx: Transaction, scope_id: int, id: bytes) -> int | None:
     return rows[0][0] if rows else None
 
 
-def load(tx: Transaction, scope_id: int, heads: Iterable[bytes]) -> dict[bytes, Stored]:
-    """Return every turn of the histories that end with `heads`, by id, those of a history in order."""
+def load(
+    tx: Transaction, scope_id: int, heads: Iterable[bytes], *, least: int = 0, below: int = END
+) -> dict[bytes, Stored]:
+    """Return every turn of the histories that end with `heads`, by id, those of a history in order.
+
+    Args:
+        tx: The transaction.
+        scope_id: The scope.
+        heads: The last turns of the histories.
+        least: Position of the first turn to return.
+        below: Position behind the last turn to return.
+    """
     wanted = sorted(set(heads))
     loaded: dict[bytes, Stored] = {}
     for start in range(0, len(wanted), HEADS_PER_QUERY):
         batch = wanted[start : start + HEADS_PER_QUERY]
-        values: dict[str, Value] = {"scope_id": scope_id, **fill("head", batch)}
+        values: dict[str, Value] = {"scope_id": scope_id, "least": least, "below": below, **fill("head", batch)}
         for row in tx.rows(_HISTORY, values, len(batch)):
             turn = Stored(*row)
             loaded[turn.id] = turn
+    apart = {turn.instructions for turn in loaded.values() if turn.instructions is not None}
+    if apart:
+        texts = message_rows.instructions(tx, scope_id, apart)
+        for id, turn in loaded.items():
+            if turn.instructions is not None:
+                loaded[id] = turn._replace(instructions=texts.get(turn.instructions))
     return loaded
 
 
-def every_message(tx: Transaction) -> Iterator[bytes]:
-    """Yield the messages of all scopes."""
-    after: tuple[Value, Value] = (-1, b"")
-    while rows := tx.rows(_PAGE, {"after_scope": after[0], "after_hash": after[1], "limit": MESSAGES_PER_QUERY}):
-        yield from (cast(bytes, data) for _, _, data in rows)
-        after = rows[-1][0], rows[-1][1]
+def forget(tx: Transaction, scope_id: int, heads: Iterable[bytes | None]) -> None:
+    """Delete the ends of histories that are not used any more, back to where other histories join them.
 
-
-def forget(tx: Transaction, scope_id: int, head: bytes | None) -> None:
-    """Delete the end of a history that is not used any more, back to where other histories join it."""
-    while head is not None:
-        dropped = tx.rows(_DROP, {"scope_id": scope_id, "id": head})
-        if not dropped:
-            return
-        head, message = dropped[0]
-        tx.run(_DELETE_MESSAGE, {"scope_id": scope_id, "hash": message})
+    Args:
+        tx: The transaction.
+        scope_id: The scope.
+        heads: The last turns of the histories. Of those that begin alike, the longest first costs least.
+    """
+    dropped: dict[bytes, bytes] = {}
+    for head in heads:
+        if head is not None and head not in dropped:
+            dropped.update(tx.rows(_DROP, {"scope_id": scope_id, "id": head}))
+    message_rows.forget(tx, scope_id, {*dropped.values()})

@@ -7,7 +7,6 @@ hides the path below it, and so does a file or an opaque directory for everythin
 from __future__ import annotations
 
 import json
-import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -209,8 +208,8 @@ def _is_hidden(path: str, seen: set[str], blocked: set[str]) -> bool:
     return path in seen or (bool(blocked) and not blocked.isdisjoint(ancestors_of(path)))
 
 
-def _view(chain: Chain, rows: Sequence[Row]) -> Overlay:
-    _check(rows, chain, whole=True)
+def _view(tx: Transaction, chain: Chain, rows: Sequence[Row]) -> Overlay:
+    _check(tx, rows, chain, whole=True)
     level_of = {scope_id: level for level, scope_id in enumerate(chain)}
     layers: list[dict[str, Head]] = [{} for _ in chain]
     for row in rows:
@@ -225,14 +224,14 @@ def check_alive(tx: Transaction, chain: Chain) -> None:
     Raises:
         ScopeGone: It was destroyed or its ttl has run out, or it has other ancestors now.
     """
-    _check(tx.rows(_ALIVE, {"scope_0": chain[0]}), chain, whole=False)
+    _check(tx, tx.rows(_ALIVE, {"scope_0": chain[0]}), chain, whole=False)
 
 
-def _check(rows: Sequence[Row], chain: Chain, *, whole: bool) -> None:
+def _check(tx: Transaction, rows: Sequence[Row], chain: Chain, *, whole: bool) -> None:
     if not rows:
         raise ScopeGone("the scope was destroyed; ask the hive for it again")
     expires_at = cast("float | None", rows[0][0])
-    if expires_at is not None and expires_at <= time.time():
+    if expires_at is not None and expires_at <= tx.now():
         raise ScopeGone("the ttl of the scope has passed; spawn a new one")
     # What was moved must not be read through those that it was under.
     above = chain_of(cast(str, rows[0][-1]))
@@ -250,7 +249,7 @@ def entry(tx: Transaction, chain: Chain, path: str) -> Overlay:
     """A view that can `find` a path and its parents."""
     paths = (path, *ancestors_of(path))
     values = fill("scope", chain) | fill("path", paths)
-    return _view(chain, tx.rows(_ENTRY, values, len(chain), len(paths)))
+    return _view(tx, chain, tx.rows(_ENTRY, values, len(chain), len(paths)))
 
 
 def file(tx: Transaction, chain: Chain, path: str) -> tuple[Overlay, bytes | None]:
@@ -258,7 +257,7 @@ def file(tx: Transaction, chain: Chain, path: str) -> tuple[Overlay, bytes | Non
     paths = (path, *ancestors_of(path))
     values = fill("scope", chain) | fill("path", paths)
     rows = tx.rows(_FILE, values, len(chain), len(paths))
-    view = _view(chain, rows)
+    view = _view(tx, chain, rows)
     head = view.find(path)
     if head is None or head.kind != Kind.FILE:
         return view, None
@@ -269,7 +268,7 @@ def children(tx: Transaction, chain: Chain, directory: str) -> Overlay:
     """A view of a directory's parents and everything directly in it."""
     paths = (directory, *ancestors_of(directory))
     values = fill("scope", chain) | fill("path", paths) | {"directory": directory}
-    return _view(chain, tx.rows(_CHILDREN, values, len(chain), len(paths)))
+    return _view(tx, chain, tx.rows(_CHILDREN, values, len(chain), len(paths)))
 
 
 def subtree(tx: Transaction, chain: Chain, directory: str) -> Overlay:
@@ -277,7 +276,7 @@ def subtree(tx: Transaction, chain: Chain, directory: str) -> Overlay:
     paths = (directory, *ancestors_of(directory))
     low, high = below(directory)
     values = fill("scope", chain) | fill("path", paths) | {"low": low, "high": high}
-    return _view(chain, tx.rows(_SUBTREE, values, len(chain), len(paths)))
+    return _view(tx, chain, tx.rows(_SUBTREE, values, len(chain), len(paths)))
 
 
 def few(tx: Transaction, chain: Chain, directory: str) -> tuple[Overlay, dict[int, bytes]] | None:
@@ -289,7 +288,7 @@ def few(tx: Transaction, chain: Chain, directory: str) -> tuple[Overlay, dict[in
     data = {row[5]: row[11] for row in rows if row[3] == Kind.FILE}
     if len(rows) == DATA_BATCH or None in data.values():
         return None
-    return _view(chain, rows), data
+    return _view(tx, chain, rows), data
 
 
 def own(tx: Transaction, scope_id: int) -> list[Head]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -132,14 +131,14 @@ def propose(
 def decide(tx: Transaction, id: str, decision: Decision) -> bool:
     """Note what became of a proposal that waits; whether it does."""
     values: dict[str, Value] = {"new_state": decision.state, "new_changes": decision.changes, "new_note": decision.note}
-    return bool(tx.run(_DECIDE, {**values, "of_id": id, "now": time.time(), "actor": actor_records.current_id(tx)}))
+    return bool(tx.run(_DECIDE, {**values, "of_id": id, "now": tx.now(), "actor": actor_records.current_id(tx)}))
 
 
 def proposal(tx: Transaction, scope_id: int, id: str) -> Proposed | None:
     """Return a proposal to a scope, or one that it made."""
     sides: tuple[Side, ...] = ("received", "sent")
     for side in sides:
-        rows = tx.rows(_PROPOSALS, {"own": scope_id, "of_id": id, "now": time.time()}, side, "one")
+        rows = tx.rows(_PROPOSALS, {"own": scope_id, "of_id": id, "now": tx.now()}, side, "one")
         if rows:
             return Proposed(*rows[0])
     return None
@@ -147,14 +146,14 @@ def proposal(tx: Transaction, scope_id: int, id: str) -> Proposed | None:
 
 def proposals(tx: Transaction, scope_id: int, *, sent: bool, waiting: bool, limit: int) -> list[Proposed]:
     """Return the proposals to a scope, or those that it made, newest first."""
-    values: dict[str, Value] = {"own": scope_id, "most": limit, "now": time.time()}
+    values: dict[str, Value] = {"own": scope_id, "most": limit, "now": tx.now()}
     shape: tuple[Side, Which] = ("sent" if sent else "received", "waiting" if waiting else "all")
     return [Proposed(*row) for row in tx.rows(_PROPOSALS, values, *shape)]
 
 
 def of_id(tx: Transaction, id: str) -> Proposed | None:
     """Return the proposal of that id, whoever made it."""
-    rows = tx.rows(_PROPOSALS, {"of_id": id, "now": time.time()}, "any", "one")
+    rows = tx.rows(_PROPOSALS, {"of_id": id, "now": tx.now()}, "any", "one")
     return Proposed(*rows[0]) if rows else None
 
 
@@ -166,10 +165,10 @@ def target_of(tx: Transaction, source_id: int, id: str) -> int | None:
 
 def mark_reverted(tx: Transaction, scope_id: int, id: str) -> None:
     """Note that a promotion into a scope was taken back; older ones have no row."""
-    now, actor = time.time(), actor_records.current_id(tx)
+    now, actor = tx.now(), actor_records.current_id(tx)
     tx.run(_REVERT, {"of_id": id, "of_scope": scope_id, "now": now, "actor": actor})
 
 
 def _insert(tx: Transaction, id: str, target_id: int, source: ScopeRow, values: dict[str, Value]) -> None:
     place = {"id": id, "scope_id": target_id, "source_id": source.id, "source": source.name}
-    tx.run(_INSERT, {**place, **values, "created_at": time.time(), "actor": actor_records.current_id(tx)})
+    tx.run(_INSERT, {**place, **values, "created_at": tx.now(), "actor": actor_records.current_id(tx)})

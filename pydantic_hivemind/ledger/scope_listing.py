@@ -6,7 +6,6 @@ What a page costs does not depend on scopes that are not under the one that is a
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, or_, select
@@ -53,7 +52,7 @@ _PAGE: Statement[[bool, bool, bool]] = Statement(_page)
 
 def info(tx: Transaction, scope_id: int) -> ScopeInfo | None:
     """Return what is known of a live scope; `None` once it is gone."""
-    rows = tx.rows(_ONE, {"id": scope_id, "now": time.time()})
+    rows = tx.rows(_ONE, {"id": scope_id, "now": tx.now()})
     return _info(rows[0]) if rows else None
 
 
@@ -70,7 +69,7 @@ def page(
         limit: Most of them.
     """
     high = _after_all(prefix)
-    values: dict[str, Value] = {"now": time.time(), "after": after, "low": prefix}
+    values: dict[str, Value] = {"now": tx.now(), "after": after, "low": prefix}
     values |= {} if high is None else {"high": high}
     values |= {} if under is None else {"ancestor": under}
     values |= {} if limit is None else {"limit": limit}

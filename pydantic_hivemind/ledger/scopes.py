@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -107,7 +106,7 @@ def check_name(name: str) -> None:
 
 def find(tx: Transaction, name: str) -> ScopeRow | None:
     """The live scope of that name."""
-    rows = tx.rows(_BY_NAME, {"name": name, "now": time.time()})
+    rows = tx.rows(_BY_NAME, {"name": name, "now": tx.now()})
     return _row(rows[0]) if rows else None
 
 
@@ -125,7 +124,7 @@ def chain_of_id(tx: Transaction, id: int) -> Chain:
 
 def find_session(tx: Transaction, parent_id: int, name: str) -> ScopeRow | None:
     """The live session of that name directly under a scope."""
-    rows = tx.rows(_SESSION, {"name": name, "parent_id": parent_id, "now": time.time()})
+    rows = tx.rows(_SESSION, {"name": name, "parent_id": parent_id, "now": tx.now()})
     return _row(rows[0]) if rows else None
 
 
@@ -150,7 +149,7 @@ def make(tx: Transaction, name: str, parent: Chain, *, session: bool, ttl: float
             f"the chain would be too long; it has at most {MAX_CHAIN_LENGTH} scopes, so use a parent nearer to the root"
         )
     purged = purge_expired(tx)
-    now = time.time()
+    now = tx.now()
     expires_at = _expiry(now, ttl)
     # One query for both: it is made in as little time as possible.
     beside = tx.rows(_BESIDE, {"parent_id": parent[0] if parent else 0, "name": name, "now": now})
@@ -199,7 +198,7 @@ def move(tx: Transaction, scope: ScopeRow, name: str, parent: Chain) -> tuple[Sc
         InvalidScope: The parent is the scope itself or under it, or a chain would be too long.
     """
     purged = purge_expired(tx)
-    now = time.time()
+    now = tx.now()
     before = _expiry_of(tx, scope.id, now)
     if scope.id in parent:
         raise InvalidScope(f"scope {scope.name!r} cannot be moved under itself; use another parent")
@@ -245,7 +244,7 @@ def renew(tx: Transaction, scope: ScopeRow, ttl: float | None) -> float | None:
         ScopeGone: It is not there any more.
         InvalidScope: The ttl is none.
     """
-    now = time.time()
+    now = tx.now()
     before = _expiry_of(tx, scope.id, now)
     above = [_expiry_of(tx, scope.chain[1], now)] if len(scope.chain) > 1 else []
     _set_expiry(tx, scope.id, now, before, _earliest(_expiry(now, ttl), *above))
@@ -274,7 +273,7 @@ def _earliest(*ends: float | None) -> float | None:
 
 def children(tx: Transaction, scope_id: int) -> list[ScopeRow]:
     """The live scopes directly under one, by name."""
-    return [_row(row) for row in tx.rows(_CHILDREN, {"id": scope_id, "now": time.time()})]
+    return [_row(row) for row in tx.rows(_CHILDREN, {"id": scope_id, "now": tx.now()})]
 
 
 def destroy(tx: Transaction, scope: ScopeRow, *, cascade: bool) -> list[int]:
@@ -314,7 +313,7 @@ def incarnation(tx: Transaction, scope_id: int) -> int:
     Raises:
         ScopeGone: It is not there any more.
     """
-    rows = tx.rows(_INCARNATION, {"id": scope_id, "now": time.time()})
+    rows = tx.rows(_INCARNATION, {"id": scope_id, "now": tx.now()})
     if not rows:
         raise ScopeGone(_GONE)
     return cast(int, rows[0][0])
@@ -322,7 +321,7 @@ def incarnation(tx: Transaction, scope_id: int) -> int:
 
 def find_incarnation(tx: Transaction, scope_id: int, incarnation: int) -> ScopeRow | None:
     """Return the live scope of that id, unless it is another one that got the id later."""
-    rows = tx.rows(_OF_INCARNATION, {"id": scope_id, "incarnation": incarnation, "now": time.time()})
+    rows = tx.rows(_OF_INCARNATION, {"id": scope_id, "incarnation": incarnation, "now": tx.now()})
     return _row(rows[0]) if rows else None
 
 
@@ -333,18 +332,18 @@ def exists(tx: Transaction, scope_id: int) -> bool:
 
 def all(tx: Transaction) -> list[ScopeRow]:
     """Every live scope, parents before what is under them."""
-    return [_row(row) for row in tx.rows(_ALL, {"now": time.time()})]
+    return [_row(row) for row in tx.rows(_ALL, {"now": tx.now()})]
 
 
 def any_expired(tx: Transaction) -> bool:
     """Whether there is something to purge."""
-    return bool(tx.rows(_EXPIRED, {"now": time.time()}))
+    return bool(tx.rows(_EXPIRED, {"now": tx.now()}))
 
 
 def purge_expired(tx: Transaction) -> list[int]:
     """Delete every scope past its ttl, and with it those under it, which are past theirs; the ids of all."""
     # Not by a DELETE that returns them: SQLite's leaves out those that went with their parents.
-    past = [cast(int, row[0]) for row in tx.rows(_PAST, {"now": time.time()})]
+    past = [cast(int, row[0]) for row in tx.rows(_PAST, {"now": tx.now()})]
     for scope_id in past:
         tx.run(_DELETE, {"id": scope_id})
     return past

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -106,13 +105,13 @@ _PURGE = Statement(lambda: delete(tokens).where(tokens.c.expires_at <= param("no
 
 def find(tx: Transaction, id: str) -> TokenRow | None:
     """The live token of that id."""
-    rows = tx.rows(_FIND, {"id": id, "now": time.time()})
+    rows = tx.rows(_FIND, {"id": id, "now": tx.now()})
     return TokenRow(*rows[0]) if rows else None
 
 
 def hold(tx: Transaction, id: str) -> bool:
     """Whether the token of that id is live, and stays so until the transaction ends."""
-    return bool(tx.rows(_HOLD, {"id": id, "now": time.time()}))
+    return bool(tx.rows(_HOLD, {"id": id, "now": tx.now()}))
 
 
 def page(
@@ -126,7 +125,7 @@ def page(
         after: The place of the last one of the page before.
         limit: Most of them.
     """
-    values: dict[str, Value] = {"now": time.time()}
+    values: dict[str, Value] = {"now": tx.now()}
     values |= {} if within is None else {"ancestor": within}
     values |= {} if after is None else after._asdict()
     values |= {} if limit is None else {"limit": limit}

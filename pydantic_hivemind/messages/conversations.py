@@ -189,7 +189,7 @@ class Conversation(Pickled):
         def replace(tx: Transaction) -> None:
             head = conversation_records.head(tx, self._row.id, self._id)
             self._store(tx, history, None)
-            message_chain.forget(tx, self._row.id, head)
+            message_chain.forget(tx, self._row.id, [head])
 
         self._change(replace, operation_id, "conversation.replace", [turn.data for turn in history])
 
@@ -203,7 +203,7 @@ class Conversation(Pickled):
 
     def _has_at(self, tx: Transaction, head: bytes | None, index: int, data: Sequence[bytes]) -> bool:
         stored = list(message_chain.load(tx, self._row.id, [] if head is None else [head]).values())
-        there = [encoding.without_times(turn.data) for turn in stored[index : index + len(data)]]
+        there = [encoding.without_times(turn.json) for turn in stored[index : index + len(data)]]
         return bool(there) and there == [*map(encoding.without_times, data)]
 
     def _change(

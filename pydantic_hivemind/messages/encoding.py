@@ -86,10 +86,10 @@ def decode(stored: Mapping[bytes, Stored]) -> dict[bytes, ModelMessage]:
     made: dict[bytes, ModelMessage] = {}
     for start in range(0, len(found), DECODED_AT_ONCE):
         some = found[start : start + DECODED_AT_ONCE]
-        messages = _read([turn.data for _, turn in some])
+        messages = _read([turn.json for _, turn in some])
         if messages is None:
             for id, turn in some:
-                alone = _read([turn.data]) or _read_mended(turn.data)
+                alone = _read([turn.json]) or _read_mended(turn.json)
                 if alone is not None:
                     made[id] = alone[0]
         else:

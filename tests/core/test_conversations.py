@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -39,6 +40,7 @@ from pydantic_ai.usage import RequestUsage
 
 from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.errors import CheckpointError, ScopeGone
+from pydantic_hivemind.ledger.integrity import problems
 from pydantic_hivemind.messages.checkpoints import Checkpoints, Snapshot
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -254,7 +256,14 @@ def check_interleaved(messages: list[ModelMessage], *, writers: int, each: int) 
 
 
 NAMES = st.sampled_from(["one", "two", "three"])
-HISTORIES = st.lists(st.integers(0, 2).map(lambda number: ask(str(number))), max_size=6)
+INSTRUCTIONS = [None, "short", "long " * 100, 'longer \u2028" ' * 100]
+
+
+def instructed(number: int) -> ModelRequest:
+    return replace(ask(str(number % 3)), instructions=INSTRUCTIONS[number % 4])
+
+
+HISTORIES = st.lists(st.integers(0, 11).map(instructed), max_size=6)
 WHICH = st.integers(0, 1)
 
 
@@ -327,8 +336,18 @@ class SharedTurns(RuleBasedStateMachine):
 
     @invariant()
     def nothing_else_is_stored(self) -> None:
-        for table, reachable in (("turns", self._prefixes()), ("messages", self._messages())):
-            assert len(rows(self.hive, f"SELECT * FROM {table}")) == len(reachable)
+        messages = self._messages()
+        apart = {(which, text) for which, (_, text) in messages if text in INSTRUCTIONS[2:]}
+        for query, expected in (
+            ("turns", self._prefixes()),
+            ("messages WHERE uses IS NULL", messages),
+            ("messages WHERE instructions IS NOT NULL", {each for each in messages if each[1][1] in INSTRUCTIONS[2:]}),
+            ("messages WHERE uses > 0", apart),
+            ("messages WHERE uses <= 0", ()),
+        ):
+            assert len(rows(self.hive, f"SELECT * FROM {query}")) == len(expected)
+        with self.hive._database.read() as tx:
+            assert problems(tx) == []
 
     def _prefixes(self) -> set[tuple[object, ...]]:
         return {
@@ -337,7 +356,7 @@ class SharedTurns(RuleBasedStateMachine):
             for end in range(1, len(history) + 1)
         }
 
-    def _messages(self) -> set[tuple[int, str]]:
+    def _messages(self) -> set[tuple[int, tuple[str, str | None]]]:
         return {(which, said(message)) for which, history in self._histories() for message in history}
 
     def _histories(self) -> Iterator[tuple[int, list[ModelMessage]]]:
@@ -347,8 +366,8 @@ class SharedTurns(RuleBasedStateMachine):
                     yield which, history
 
 
-def said(message: ModelMessage) -> str:
-    return str(message.parts[0].content)
+def said(message: ModelMessage) -> tuple[str, str | None]:
+    return str(message.parts[0].content), message.instructions
 
 
 def snapshot(id: str, history: list[ModelMessage]) -> Snapshot:

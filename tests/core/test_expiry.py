@@ -1,8 +1,12 @@
 """How long scopes live."""
 
+import time
+
+import databases
 import pytest
 
 from pydantic_hivemind import errors
+from pydantic_hivemind.tokens import Tokens
 
 
 def expiries(hive):
@@ -80,3 +84,29 @@ def test_cleanup(hive, clock):
     assert hive.gc(compact=False) == 3
     assert hive.gc(compact=False) == 0
     assert root.children == (kept,)
+
+
+@pytest.mark.skipif("not databases.kept_in_postgresql", reason="processes of one host have one time")
+def test_the_time_of_a_host_does_not_matter(hive, place, monkeypatch):
+    """The server's decides: a host that is ahead removes nobody's session and ends nobody's turn."""
+    root = hive.scope("root")
+    session = root.spawn("session", ttl=600)
+    tokens = Tokens(hive)
+    token = tokens.create(root, ttl=600)
+    right = time.time
+    with root.conversation("main").turn():
+        for wrong in (7200, -7200):
+            monkeypatch.setattr(time, "time", lambda wrong=wrong: right() + wrong)
+            with databases.opened(place) as elsewhere:
+                assert elsewhere.gc(compact=False) == 0
+                assert elsewhere.get("session").name == "session"
+                made = elsewhere.get("root").spawn(f"made {wrong}", ttl=600)
+                assert 0 < made.info().expires_at - right() <= 600
+                assert [child.name for child in elsewhere.get("root").children] == [made.name, "session"]
+                with pytest.raises(errors.TurnBusy), elsewhere.get("root").conversation("main").turn(wait=0):
+                    pass
+                assert Tokens(elsewhere).verify(token).workspace == "root"
+                assert 0 < Tokens(elsewhere).verify(Tokens(elsewhere).create("root", ttl=60)).expires_at - right() <= 60
+                made.destroy()
+    monkeypatch.setattr(time, "time", right)
+    assert hive.get("session").info().expires_at > right()

@@ -7,7 +7,6 @@ that was made here under the same parent.
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -16,6 +15,7 @@ from pydantic import Field
 from pydantic_hivemind.base.validation import or_default
 from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope, NotAllowed
+from pydantic_hivemind.hive.handle import database_of
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
 from pydantic_hivemind.http.descendants import find, not_under
@@ -157,7 +157,7 @@ def renew(scope: Administered, asked: Renew) -> None:
     To let a session live longer, attach to it again with a token of the workspace that it was started under.
     """
     ends = scope.info().expires_at
-    if ends is not None and (asked.ttl is None or time.time() + asked.ttl > ends):
+    if ends is not None and (asked.ttl is None or database_of(scope).now() + asked.ttl > ends):
         raise NotAllowed("a workspace cannot extend its own ttl; renew it from the workspace that it was started under")
     scope.renew(asked.ttl)
 

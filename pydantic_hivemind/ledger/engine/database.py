@@ -101,6 +101,10 @@ class Transaction:
     def _end(self) -> None:
         """What comes after the last one; after an error everything is undone instead."""
 
+    def now(self) -> float:
+        """Return the time that leases and lifetimes are measured by, in seconds since the epoch."""
+        return self._driver.now()
+
     def join(self, chain: Sequence[int]) -> None:
         """Let this write, which began without a chain, change the tree of one too."""
         self._driver.join(self._cursor, chain)
@@ -150,14 +154,10 @@ class Transaction:
 
 
 class _Snapshot(Transaction):
-    __slots__ = ("_begin_snapshot",)
-
-    def __init__(self, connections: Connections, driver: Driver) -> None:
-        super().__init__(connections, driver)
-        self._begin_snapshot = driver.begin_snapshot
+    __slots__ = ()
 
     def _begin(self) -> None:
-        self._cursor.execute(self._begin_snapshot)
+        self._driver.begin_snapshot(self._cursor)
 
     def _end(self) -> None:
         self.connection.rollback()
@@ -224,6 +224,10 @@ class Database:
         one, none else that makes a root or concerns no tree. `patience` is how many seconds it waits for others.
         """
         return _Write(self._connections, self._driver, chain, self._driver.patience if patience is None else patience)
+
+    def now(self) -> float:
+        """Return the time that leases and lifetimes are measured by, in seconds since the epoch."""
+        return self._driver.now()
 
     def may_read_on_loop(self, size: int = 0) -> bool:
         """Whether a read of a few rows, and of that many bytes of a file, may run on an event loop's own thread."""
@@ -328,6 +332,9 @@ class _WatchedDatabase(Database):
     def write(self, chain: Sequence[int] = (), *, patience: float | None = None) -> Transaction:
         self._used()
         return self._database.write(chain, patience=patience)
+
+    def now(self) -> float:
+        return self._database.now()
 
     @property
     def directory(self) -> Path | None:

@@ -36,8 +36,13 @@ class Driver(Protocol):
     known_actors: dict[Actor, int]
     """Ids of actors that are in the database, as far as this process has seen."""
 
-    begin_snapshot: str
-    """Statement that begins a read-only transaction in which all statements see the same state."""
+    def now(self) -> float:
+        """Return the time that decides about leases and lifetimes, in seconds since the epoch: the database's."""
+        ...
+
+    def begin_snapshot(self, cursor: Cursor) -> None:
+        """Begin a read-only transaction in which all statements see the same state."""
+        ...
 
     def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:
         """Begin a write to a scope of that chain; an empty chain is for creating a root, or for writes without a scope.

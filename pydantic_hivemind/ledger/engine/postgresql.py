@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,8 @@ SCHEMA = "hivemind"
 LOCK_SPACE = 0x48564D44 << 32
 """The advisory locks of a hive are this and above: "HVMD", and the number of a root scope."""
 
+_TIME = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
 INTERRUPT_TIMEOUT = 5.0
 """Seconds to wait for the server to take note that a statement is to be stopped; it takes a new connection."""
 
@@ -56,10 +59,10 @@ class PostgresDriver:
     # It goes over a network, and waits where another session has locked a table, as to compact it does.
     loop_read_bytes: int | None = None
     directory: Path | None = None
-    begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
     def __init__(self, url: str) -> None:
         self.known_actors: dict[Actor, int] = {}
+        self._server_time = 0.0, 0.0
         self._psycopg = _psycopg()
         self.patience: float = BUSY_SECONDS
         # Parameters are given by name, as to SQLite.
@@ -90,6 +93,26 @@ class PostgresDriver:
                 seconds = every.enter_context(line.within(seconds))
             yield seconds
 
+    def now(self) -> float:
+        """Return the server's time, as it was when it last sent it and the time that went by since.
+
+        It sends it with the beginning of every write and every snapshot: what a host takes for the time decides
+        nothing, since a host that is two hours ahead would remove the sessions of others.
+        """
+        sent, at = self._server_time
+        return sent + time.monotonic() - at
+
+    def begin_snapshot(self, cursor: Cursor) -> None:
+        """Begin a read."""
+        cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_TIME}")
+        self._take_time(cursor)
+
+    def _take_time(self, cursor: Cursor) -> None:
+        """Read the server's time from the last of several answers."""
+        while cursor.nextset():
+            pass
+        self._server_time = float(cursor.fetchone()[0]), time.monotonic()
+
     def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:
         """Begin a write to a scope of that chain; an empty one is for what makes a root, or concerns no tree."""
         take_turn = f"SELECT pg_advisory_xact_lock({LOCK_SPACE + _root(chain)})"
@@ -100,7 +123,8 @@ class PostgresDriver:
         if chain:
             # Scopes past their ttl are removed by writes to other trees too, but not while they are written to.
             begin += f"; SELECT id FROM scopes WHERE id IN ({', '.join(map(str, chain))}) FOR KEY SHARE"  # noqa: S608
-        cursor.execute(begin)
+        cursor.execute(f"{begin}; {_TIME}")
+        self._take_time(cursor)
 
     def join(self, cursor: Cursor, chain: Sequence[int]) -> None:
         """Take the turn of another tree. Only a write that began without a chain may: it has no other's turn yet."""
@@ -130,10 +154,11 @@ class PostgresDriver:
             cast(Any, connection.driver_connection).cancel_safe(timeout=INTERRUPT_TIMEOUT)
 
     def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
-        connection.execute(
+        cursor = connection.execute(
             f"SET search_path = {SCHEMA}; {_wait(self.patience)}; "
-            f"SET idle_in_transaction_session_timeout = {round(self.patience * 1000)}"
+            f"SET idle_in_transaction_session_timeout = {round(self.patience * 1000)}; {_TIME}"
         )
+        self._take_time(cursor)
 
     def holds_ledger(self, cursor: Cursor) -> bool:
         """Whether the schema holds a ledger already.

@@ -58,7 +58,6 @@ class SqliteDriver:
     """An SQLite file in a directory, in WAL mode, shared by any number of threads and processes."""
 
     loop_read_bytes: int | None = LOOP_READ_BYTES
-    begin_snapshot = "BEGIN"
 
     def __init__(self, directory: Path, durability: Durability) -> None:
         self.known_actors: dict[Actor, int] = {}
@@ -94,6 +93,14 @@ class SqliteDriver:
 
     def join(self, cursor: Cursor, chain: Sequence[int]) -> None:
         """Do nothing: there is one writer at a time."""
+
+    def now(self) -> float:
+        """Return the host's time: all processes of a file have the same."""
+        return time.time()
+
+    def begin_snapshot(self, cursor: Cursor) -> None:
+        """Begin a read: it sees the file as it is at its first statement."""
+        cursor.execute("BEGIN")
 
     def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:  # noqa: ARG002
         """Begin a write: SQLite has one at a time."""
