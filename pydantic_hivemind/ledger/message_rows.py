@@ -21,7 +21,7 @@ from pydantic_hivemind.ledger.schema import messages, turns
 HASH_BYTES = 16
 """Length of the hashes of messages and turns, in bytes: the chance of a collision among 2**60 is negligible."""
 
-MIN_INSTRUCTIONS = 200
+INSTRUCTIONS_BYTES = 200
 """Bytes of instructions from which on they are stored apart: a row of their own takes about a hundred."""
 
 MESSAGES_PER_QUERY = 500
@@ -62,7 +62,7 @@ def cut(data: bytes) -> tuple[bytes, bytes | None]:
         return data, None
     start = data.index(_KEY) + len(_KEY)
     found = _JSON_TEXT.match(data, start)
-    if found is None or len(found[0]) < MIN_INSTRUCTIONS:
+    if found is None or len(found[0]) < INSTRUCTIONS_BYTES:
         return data, None
     return data[:start] + b"null" + data[found.end() :], found[0]
 

@@ -90,7 +90,7 @@ def test_cleanup(hive, clock):
 def test_the_time_of_a_host_does_not_matter(hive, place, monkeypatch):
     """The server's decides: a host that is ahead removes nobody's session and ends nobody's turn."""
     root = hive.scope("root")
-    session = root.spawn("session", ttl=600)
+    root.spawn("session", ttl=600)
     tokens = Tokens(hive)
     token = tokens.create(root, ttl=600)
     right = time.time
