@@ -23,7 +23,8 @@
     |   |-- VersionConflict
     |   |-- MergeConflict           (OSError)            a concurrent change overlaps this one
     |   |-- OperationConflict       (ValueError)         operation id used before for something else
-    |   |-- TurnBusy            (TimeoutError)       another turn of the conversation has not ended
+    |   |-- TurnBusy                (TimeoutError)       another turn of the conversation has not ended
+    |   |-- TurnLost                (TimeoutError)       another turn of the conversation began meanwhile
     |   |-- PromotionConflict
     |   `-- ProposalConflict        (RuntimeError)       decided on already, changed since, or its source is gone
     |-- ProposalNotFound            (LookupError)
@@ -100,6 +101,7 @@ __all__ = [
     "StoreUnreachable",
     "StoreUnsafe",
     "TurnBusy",
+    "TurnLost",
     "VersionConflict",
     "VersionNotFound",
 ]
@@ -225,6 +227,10 @@ class VersionConflict(ConflictError):
 
 class TurnBusy(ConflictError, TimeoutError):
     """Another turn of the conversation did not end in the time that this one waited. Nothing was changed."""
+
+
+class TurnLost(ConflictError, TimeoutError):
+    """Another turn of the conversation began while the process of this one was stopped. Nothing was stored."""
 
 
 class MergeConflict(ConflictError, OSError):

@@ -259,7 +259,7 @@ pause in one, so that a process that stopped in the middle does not block the ot
 is for thousands queueing."""
 
 TURN_SECONDS = 20.0
-"""Time after which the turn of a process that was killed is over, in seconds. A live one prolongs its turn."""
+"""Time after which the turn of a process that was killed or stopped is over, in seconds. A live one prolongs it."""
 
 IDLE_SECONDS = 3600
 """Time without use after which a session may be removed, in seconds: the default of pydantic-ai-backends."""

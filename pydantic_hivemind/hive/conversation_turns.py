@@ -2,6 +2,8 @@
 
 A turn holds a lease: a record that ends by itself. Its holder prolongs it from a thread for as long as the turn takes,
 so that a process that was killed does not keep others waiting, and one that computes for minutes keeps its turn.
+A lease that has ended stays its holder's until another turn takes it: then the turn is lost, and what it writes is
+refused.
 """
 
 # pyright: reportPrivateUsage=false
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from types import TracebackType
@@ -25,6 +28,7 @@ from pydantic_hivemind.hive.scope_records import RecordsInTransaction, record_ke
 from pydantic_hivemind.ledger import overlay
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.limits import TURN_SECONDS
+from pydantic_hivemind.messages import turn_fence
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -51,9 +55,21 @@ class ConversationTurn:
         self._holder = uuid4().bytes
         self._key = record_key("conversation", conversation.id)
         self._over = threading.Event()
+        self._process = os.getpid()
+        self.place = turn_fence.Place(conversation._database, conversation._row.id, conversation.id)
+        self.unreadable = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its block has not ended, in the process that entered it."""
+        return not self._over.is_set() and self._process == os.getpid()
+
+    def is_held(self, tx: Transaction) -> bool:
+        """Return whether no other turn has begun since."""
+        return self._leases(tx).get(self._key, expired=True) == self._holder
 
     def __enter__(self) -> list[ModelMessage]:
-        """Begin the turn, and return the messages.
+        """Begin the turn, and return the messages that can be read.
 
         Raises:
             TurnBusy: Another turn has not ended in time.
@@ -63,16 +79,19 @@ class ConversationTurn:
             self._check(until)
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        return self._begun()
+        messages = self._begun()
+        turn_fence.enter(self)
+        return messages
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the turn."""
+        turn_fence.leave(self)
         self._end()
 
     async def __aenter__(self) -> list[ModelMessage]:
-        """Begin the turn, and return the messages.
+        """Begin the turn, and return the messages that can be read.
 
         Raises:
             TurnBusy: Another turn has not ended in time.
@@ -83,15 +102,18 @@ class ConversationTurn:
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         try:
-            return await perform(self._begun)
+            messages = await perform(self._begun)
         except BaseException:
             await complete(self._end)
             raise
+        turn_fence.enter(self)
+        return messages
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the turn."""
+        turn_fence.leave(self)
         await complete(self._end)
 
     def _check(self, until: float) -> None:
@@ -116,21 +138,23 @@ class ConversationTurn:
     def _begun(self) -> list[ModelMessage]:
         """Start to prolong the lease, and return the messages as they are now."""
         self._over.clear()
+        self._process = os.getpid()
         threading.Thread(target=self._prolong, name="hivemind-turn", daemon=True).start()
         try:
-            return self._conversation.load()
+            messages, self.unreadable = self._conversation._load()
         except BaseException:
             self._end()
             raise
+        return messages
 
     def _prolong(self) -> None:
         while not self._over.wait(TURN_SECONDS / 3):
             talk = self._conversation
             try:
                 with talk._database.write(talk._row.chain) as tx:
-                    leases = self._leases(tx)
-                    if self._over.is_set() or leases.get(self._key) not in (None, self._holder):
+                    if self._over.is_set() or not self.is_held(tx):
                         return
+                    leases = self._leases(tx)
                     leases.put(self._key, self._holder, ttl=TURN_SECONDS)
             except HivemindError as error:
                 _log.warning("a turn of a conversation could not be prolonged: %s", type(error).__name__)
@@ -141,9 +165,8 @@ class ConversationTurn:
         talk = self._conversation
         try:
             with talk._database.write(talk._row.chain) as tx:
-                leases = self._leases(tx)
-                if leases.get(self._key) == self._holder:
-                    leases.remove(self._key)
+                if self.is_held(tx):
+                    self._leases(tx).remove(self._key)
         except HivemindError as error:
             # It ends by itself, and what the block did or raised is what counts.
             _log.warning("the end of a turn of a conversation could not be stored: %s", type(error).__name__)

@@ -33,9 +33,14 @@ class RecordsInTransaction:
         self._place = scope_id, kind
         self._now = tx.now()
 
-    def get(self, key: str) -> bytes | None:
-        """Return the content of a record, or `None`."""
-        found = record_rows.find(self._tx, *self._place, [key], self._now).get(key)
+    def get(self, key: str, *, expired: bool = False) -> bytes | None:
+        """Return the content of a record, or `None`.
+
+        Args:
+            key: Unique in the scope and kind.
+            expired: Whether to return one that counts as missing, too.
+        """
+        found = record_rows.find(self._tx, *self._place, [key], 0.0 if expired else self._now).get(key)
         return None if found is None else found.data
 
     def items(self, owner: str | None = None) -> list[tuple[str, bytes]]:

@@ -13,7 +13,7 @@ from pydantic_hivemind.errors import CheckpointError, InvalidOption, VersionConf
 from pydantic_hivemind.ledger import conversation_records, idempotency, message_chain, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.messages import encoding
+from pydantic_hivemind.messages import encoding, turn_fence
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -95,8 +95,11 @@ class Conversation(Pickled):
     def turn(self, *, wait: float = 60.0) -> Turn:
         """Return a context in which no other turn of this conversation takes place, in any process.
 
-        Entered with `with` or `async with`, it gives the messages. The turn of a process that died is over within 30
-        seconds. Entering it raises `TurnBusy` if another turn has not ended in time.
+        Entered with `with` or `async with`, it gives the messages, without those that cannot be read: `append` fits
+        with `expected_count=len(history)` all the same. The turn of a process that died or was stopped is over within
+        30 seconds. Entering it raises `TurnBusy` if another turn has not ended in time.
+
+        What is appended, replaced or cleared in the block raises `TurnLost` if another turn has begun meanwhile.
 
         Args:
             wait: How long to wait for another turn to end, in seconds.
@@ -123,19 +126,13 @@ class Conversation(Pickled):
         """
         if last is not None and last < 0:
             raise InvalidOption(f"last={last!r} is negative; pass the number of messages to load")
-        with self._database.snapshot() as tx:
-            overlay.check_alive(tx, self._row.chain)
-            head = conversation_records.head(tx, self._row.id, self._id)
-            stored = message_chain.load(tx, self._row.id, [] if head is None else [head])
-        if last is not None:
-            stored = dict(list(stored.items())[max(len(stored) - last, 0) :])
-        messages = encoding.decode(stored)
-        if len(messages) < len(stored) and not skip_unreadable:
+        messages, unreadable = self._load(last)
+        if unreadable and not skip_unreadable:
             raise CheckpointError(
-                f"{len(stored) - len(messages)} of {len(stored)} messages of this conversation cannot be read with the "
+                f"{unreadable} of {len(messages) + unreadable} messages of this conversation cannot be read with the "
                 "installed pydantic-ai; upgrade it, or load the others with skip_unreadable=True"
             )
-        return list(messages.values())
+        return messages
 
     def append(
         self, messages: Sequence[ModelMessage], *, expected_count: int | None = None, operation_id: str | None = None
@@ -144,29 +141,33 @@ class Conversation(Pickled):
 
         Args:
             messages: The messages to add.
-            expected_count: Number of messages that the conversation must have. A repeated call that has added these
-                messages already does nothing.
+            expected_count: Number of messages that the conversation must have; in a turn, of those that can be read. A
+                repeated call that has added these messages already does nothing.
             operation_id: Makes a retry safe: messages are not added twice, even if they were built again, with other
                 times.
 
         Raises:
             CheckpointError: A message cannot be stored as JSON. None was added.
             VersionConflict: The conversation has another number of messages.
+            TurnLost: Another turn has begun since the one that this is called in.
             OperationConflict: The operation id was used for something else.
         """
         data = [encoding.encode(message) for message in messages]
+        turn = turn_fence.current(self._place)
+        unreadable = 0 if turn is None else turn.unreadable
 
         def append(tx: Transaction) -> None:
+            turn_fence.check(tx, self._place)
             head = conversation_records.head(tx, self._row.id, self._id)
             last = None if head is None else message_chain.position(tx, self._row.id, head)
             count = 0 if last is None else last + 1
-            if expected_count is not None and count != expected_count:
-                if self._has_at(tx, head, expected_count, data):
+            if expected_count is not None and count != expected_count + unreadable:
+                if self._has_at(tx, head, expected_count + unreadable, data):
                     return
                 raise VersionConflict(
-                    f"the conversation has {count} messages, not {expected_count}; load it again",
+                    f"the conversation has {count - unreadable} messages, not {expected_count}; load it again",
                     expected=expected_count,
-                    actual=count,
+                    actual=count - unreadable,
                 )
             if data:
                 self._store(tx, message_chain.follow(head, count, data), head)
@@ -183,23 +184,43 @@ class Conversation(Pickled):
         Raises:
             CheckpointError: A message cannot be stored as JSON. Nothing was changed.
             OperationConflict: The operation id was used for something else.
+            TurnLost: Another turn has begun since the one that this is called in.
         """
         history = message_chain.follow(None, 0, [encoding.encode(message) for message in messages])
 
         def replace(tx: Transaction) -> None:
+            turn_fence.check(tx, self._place)
             head = conversation_records.head(tx, self._row.id, self._id)
             self._store(tx, history, None)
             message_chain.forget(tx, self._row.id, [head])
 
         self._change(replace, operation_id, "conversation.replace", [turn.data for turn in history])
+        if (turn := turn_fence.current(self._place)) is not None:
+            turn.unreadable = 0
 
     def clear(self) -> None:
         """Remove all messages.
 
         Raises:
+            TurnLost: Another turn has begun since the one that this is called in.
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
         self.replace([])
+
+    @property
+    def _place(self) -> turn_fence.Place:
+        return turn_fence.Place(self._database, self._row.id, self._id)
+
+    def _load(self, last: int | None = None) -> tuple[list[ModelMessage], int]:
+        """Return the messages that can be read, and how many others there are."""
+        with self._database.snapshot() as tx:
+            overlay.check_alive(tx, self._row.chain)
+            head = conversation_records.head(tx, self._row.id, self._id)
+            stored = message_chain.load(tx, self._row.id, [] if head is None else [head])
+        if last is not None:
+            stored = dict(list(stored.items())[max(len(stored) - last, 0) :])
+        messages = encoding.decode(stored)
+        return list(messages.values()), len(stored) - len(messages)
 
     def _has_at(self, tx: Transaction, head: bytes | None, index: int, data: Sequence[bytes]) -> bool:
         stored = list(message_chain.load(tx, self._row.id, [] if head is None else [head]).values())

@@ -89,6 +89,7 @@ ANSWERS: dict[type[HivemindError], Answer] = {
     errors.ConflictError: _workspace(HTTPStatus.CONFLICT, ExitCode.CONFLICT),
     errors.VersionConflict: _workspace(HTTPStatus.CONFLICT, ExitCode.CONFLICT),
     errors.TurnBusy: _workspace(HTTPStatus.CONFLICT, ExitCode.CONFLICT),
+    errors.TurnLost: _workspace(HTTPStatus.CONFLICT, ExitCode.CONFLICT),
     errors.MergeConflict: _workspace(HTTPStatus.CONFLICT, ExitCode.CONFLICT),
     errors.OperationConflict: _workspace(HTTPStatus.CONFLICT, ExitCode.CONFLICT),
     errors.PromotionConflict: _workspace(HTTPStatus.CONFLICT, ExitCode.CONFLICT),

@@ -189,6 +189,25 @@ def test_a_record_that_cannot_be_read_hides_no_other(scope, from_later):
     assert checkpoints.remove("later")
 
 
+def test_a_turn_over_a_message_that_cannot_be_read(scope, from_later):
+    talk = scope.conversation("main")
+    talk.append(PLAIN)
+    from_later(scope, "main", UNKNOWN)
+    with talk.turn() as history:
+        assert history == PLAIN
+        talk.append(PLAIN[:1], expected_count=len(history))
+        talk.append(PLAIN[:1], expected_count=len(history))  # a retry
+        with pytest.raises(errors.VersionConflict) as conflict:
+            talk.append(PLAIN[1:], expected_count=len(history))
+        assert (conflict.value.expected, conflict.value.actual) == (2, 3)
+    assert scope.conversations()[0].messages == 4
+    assert talk.load(skip_unreadable=True) == [*PLAIN, PLAIN[0]]
+    with talk.turn() as history:
+        talk.replace(history)  # now without it
+        talk.append(PLAIN[1:], expected_count=len(history))
+    assert talk.load() == [*PLAIN, *PLAIN]
+
+
 def test_what_an_earlier_version_stored_is_mended(scope, from_later):
     from_later(scope, "main", b'{"kind":"response","parts":[{"part_kind":"text","content":null}]}')
     assert scope.conversation("main").load()[0].parts == [TextPart("")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -132,6 +133,164 @@ def test_one_of_a_process_that_was_killed_is_over_in_time(place, scope, clock):
     clock.forward(conversation_turns.TURN_SECONDS + 30)  # and what the process took to start
     with scope.conversation("main").turn(wait=0) as history:
         assert len(history) == 1
+
+
+IN_A_TURN = """
+import sys, threading, databases
+from pydantic_ai.messages import ModelRequest, UserPromptPart
+from pydantic_hivemind import errors
+from pydantic_hivemind.hive import conversation_turns
+conversation_turns.TURN_SECONDS = 1.5
+scope = databases.opened(sys.argv[1]).scope('user/ada')
+with scope.conversation('main').turn() as history:
+    print('in it', flush=True)
+    sys.stdin.readline()
+    if sys.argv[3] == 'lost':
+        # The thread that prolongs it finds out first.
+        [prolonging] = [thread for thread in threading.enumerate() if thread.name == 'hivemind-turn']
+        prolonging.join(20)
+    talk = scope.conversation('main')
+    late = [ModelRequest([UserPromptPart('late')])]
+    change = {
+        'append': lambda: talk.append(late, operation_id='job'),
+        'expected': lambda: talk.append(late, expected_count=len(history)),
+        'replace': lambda: talk.replace([*history, *late]),
+        'clear': talk.clear,
+        'thread': lambda: run(lambda: talk.append(late)),
+    }[sys.argv[2]]
+    raised = []
+    def run(work):
+        def caught():
+            try:
+                work()
+            except Exception as error:
+                raised.append(error)
+        thread = threading.Thread(target=caught)
+        thread.start()
+        thread.join()
+        for error in raised:
+            raise error
+    try:
+        change()
+    except errors.TurnLost as error:
+        print('refused:', error, flush=True)
+    else:
+        print('stored', flush=True)
+"""
+
+
+class Stopped:
+    """A process that is in a turn, and stopped."""
+
+    def __init__(self, place, change, outcome):
+        command = [sys.executable, "-c", IN_A_TURN, place, change, outcome]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env_of_tests(), text=True
+        )
+
+    def __enter__(self):
+        assert self.process.stdout.readline() == "in it\n"
+        self.process.send_signal(signal.SIGSTOP)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
+
+
+@pytest.mark.parametrize("change", ["append", "expected", "replace", "clear", "thread"])
+def test_one_that_was_lost_changes_nothing(place, scope, clock, change):
+    talk = scope.conversation("main")
+    talk.append([say("one")])
+    with Stopped(place, change, "lost") as stopped:
+        clock.forward(60)
+        # Taken and given back: the lease is free again, and not the first one's any more.
+        with talk.turn(wait=0) as history:
+            talk.append([say("two")], expected_count=len(history))
+        assert stopped.go_on().startswith("refused: this turn of the conversation was lost")
+    assert [message.parts[0].content for message in talk.load()] == ["one", "two"]
+
+
+def test_one_that_was_lost_to_a_turn_that_goes_on(place, scope, clock):
+    talk = scope.conversation("main")
+    with Stopped(place, "append", "lost") as stopped:
+        clock.forward(60)
+        with talk.turn(wait=0):
+            assert stopped.go_on().startswith("refused")
+            stopped.process.wait(60)
+            talk.append([say("mine")])
+            # Its end did not end this one.
+            with pytest.raises(errors.TurnBusy), talk.turn(wait=0):
+                pass
+    assert [message.parts[0].content for message in talk.load()] == ["mine"]
+
+
+def test_one_that_was_stopped_and_that_nobody_took(place, scope, clock):
+    talk = scope.conversation("main")
+    with Stopped(place, "expected", "kept") as stopped:
+        clock.forward(60)
+        assert stopped.go_on() == "stored\n"
+    assert [message.parts[0].content for message in talk.load()] == ["late"]
+
+
+def test_one_that_was_lost_leaves_other_conversations_alone(scope, clock, monkeypatch):
+    monkeypatch.setattr(conversation_turns.ConversationTurn, "_prolong", lambda _: None)
+    talk, other = scope.conversation("main"), scope.conversation("other")
+    with talk.turn(), other.turn():
+        clock.forward(60)
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(talk.turn(wait=0).__enter__).result()
+        with pytest.raises(errors.TurnLost):
+            talk.append([say("late")])
+        with pytest.raises(errors.TurnLost):
+            scope.conversation("main").replace([say("late")])
+        other.append([say("mine")])
+        assert talk.load() == []
+        assert talk.archive() is False
+    # Outside of it, anybody may append.
+    talk.append([say("later")])
+    assert len(talk.load()) == 1
+
+
+def test_a_retry_in_one_that_was_lost_has_its_first_outcome(scope, clock, monkeypatch):
+    monkeypatch.setattr(conversation_turns.ConversationTurn, "_prolong", lambda _: None)
+    talk = scope.conversation("main")
+    with talk.turn():
+        talk.append([say("one")], operation_id="job")
+        clock.forward(60)
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(talk.turn(wait=0).__enter__).result()
+        talk.append([say("one")], operation_id="job")
+    assert len(talk.load()) == 1
+
+
+@pytest.mark.anyio
+async def test_one_of_a_task_that_was_lost(scope, clock, monkeypatch):
+    monkeypatch.setattr(conversation_turns.ConversationTurn, "_prolong", lambda _: None)
+    talk = await AsyncScope(scope).conversation("main")
+
+    async def second(first_is_in, second_is_over):
+        await first_is_in.wait()
+        clock.forward(60)
+        async with talk.turn(wait=0):
+            await talk.append([say("two")])
+        second_is_over.set()
+
+    first_is_in, second_is_over = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(second(first_is_in, second_is_over))
+    async with talk.turn():
+        first_is_in.set()
+        await second_is_over.wait()
+        with pytest.raises(errors.TurnLost):
+            await talk.append([say("one")])
+    await task
+    assert [message.parts[0].content for message in await talk.load()] == ["two"]
 
 
 def env_of_tests():
