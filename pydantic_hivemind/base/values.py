@@ -369,8 +369,10 @@ class ConversationInfo:
         id: Id of the conversation in its scope.
         title: Title for people, if it has one.
         messages: Number of messages.
-        modified_at: Time of the last change, in seconds since the epoch.
+        modified_at: Time of the last change of its messages, in seconds since the epoch.
         archived: Whether it was put aside.
+        created_at: Time at which it got its first message or title, in seconds since the epoch; `None` for one that an
+            earlier version of this package stored.
     """
 
     id: str
@@ -378,6 +380,7 @@ class ConversationInfo:
     messages: int
     modified_at: float
     archived: bool
+    created_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

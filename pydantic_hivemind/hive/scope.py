@@ -338,7 +338,9 @@ class Scope(ScopeWriter):
             overlay.check_alive(tx, self._row.chain)
             rows = conversation_records.infos(tx, self._row.id)
         return [
-            ConversationInfo(row.id, row.title, row.messages, row.updated_at, row.archived_at is not None)
+            ConversationInfo(
+                row.id, row.title, row.messages, row.updated_at, row.archived_at is not None, row.created_at
+            )
             for row in rows
         ]
 

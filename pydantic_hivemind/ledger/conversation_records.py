@@ -19,6 +19,7 @@ _INFO_COLUMNS = (
     func.coalesce(turns.c.position + 1, 0),
     conversations.c.updated_at,
     conversations.c.archived_at,
+    conversations.c.created_at,
 )
 _WITH_TURNS = conversations.outerjoin(
     turns, and_(turns.c.scope_id == conversations.c.scope_id, turns.c.id == conversations.c.head)
@@ -35,7 +36,10 @@ _INFO = Statement(lambda: select(*_INFO_COLUMNS).select_from(_WITH_TURNS).where(
 _SET_TITLE = Statement(lambda: update(conversations).where(*_AT).values(title=param("new_title")))
 _SET_ARCHIVED = Statement(lambda: update(conversations).where(*_AT).values(archived_at=param("new_archived_at")))
 _HEAD = Statement(lambda: select(conversations.c.head).where(*_AT))
-_UNKNOWN = ("title", "archived_at", "created_at", "change")
+_END = Statement(
+    lambda: select(conversations.c.head, func.coalesce(turns.c.position + 1, 0)).select_from(_WITH_TURNS).where(*_AT)
+)
+_UNKNOWN = ("title", "archived_at", "change")
 _INSERT = Statement(lambda: insert_row(conversations, without=_UNKNOWN))
 _UPDATE = Statement(
     lambda: update(conversations).where(*_AT).values(head=param("head"), updated_at=param("updated_at"))
@@ -53,6 +57,7 @@ class InfoRow:
         messages: Number of messages.
         updated_at: Time of the last change of its messages, in seconds since the epoch.
         archived_at: Time at which it was put aside; `None` if it was not.
+        created_at: Time at which it got its first message or title; `None` where an earlier version did not store it.
     """
 
     id: str
@@ -60,6 +65,7 @@ class InfoRow:
     messages: int
     updated_at: float
     archived_at: float | None
+    created_at: float | None
 
 
 def infos(tx: Transaction, scope_id: int) -> list[InfoRow]:
@@ -77,7 +83,8 @@ def set_title(tx: Transaction, scope_id: int, id: str, title: str | None) -> Non
     """Set the title of a conversation, which may have no messages yet."""
     at: dict[str, Value] = {"of_scope": scope_id, "of_id": id}
     if not tx.run(_SET_TITLE, {**at, "new_title": title}) and title is not None:
-        tx.run(_INSERT, {"scope_id": scope_id, "id": id, "head": None, "updated_at": tx.now()})
+        now = tx.now()
+        tx.run(_INSERT, {"scope_id": scope_id, "id": id, "head": None, "updated_at": now, "created_at": now})
         tx.run(_SET_TITLE, {**at, "new_title": title})
 
 
@@ -92,11 +99,18 @@ def head(tx: Transaction, scope_id: int, id: str) -> bytes | None:
     return cast("bytes | None", rows[0][0]) if rows else None
 
 
+def end(tx: Transaction, scope_id: int, id: str) -> tuple[bytes | None, int]:
+    """Return the last turn of a conversation and its number of messages; `None` and 0 if it is empty."""
+    rows = tx.rows(_END, {"of_scope": scope_id, "of_id": id})
+    return cast("tuple[bytes | None, int]", tuple(rows[0])) if rows else (None, 0)
+
+
 def set_head(tx: Transaction, scope_id: int, id: str, head: bytes | None) -> None:
     """Set the last turn of a conversation; `None` makes it empty, and removes it unless it has a title."""
     at: dict[str, Value] = {"of_scope": scope_id, "of_id": id}
     if head is None and tx.run(_DELETE, at):
         return
-    values: dict[str, Value] = {"head": head, "updated_at": tx.now()}
+    now = tx.now()
+    values: dict[str, Value] = {"head": head, "updated_at": now}
     if not tx.run(_UPDATE, at | values) and head is not None:
-        tx.run(_INSERT, values | {"scope_id": scope_id, "id": id})
+        tx.run(_INSERT, values | {"scope_id": scope_id, "id": id, "created_at": now})

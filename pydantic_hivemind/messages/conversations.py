@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import TracebackType
@@ -90,7 +89,7 @@ class Conversation(Pickled):
         """
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
-            return conversation_records.set_archived(tx, self._row.id, self._id, time.time() if archived else None)
+            return conversation_records.set_archived(tx, self._row.id, self._id, tx.now() if archived else None)
 
     def turn(self, *, wait: float = 60.0) -> Turn:
         """Return a context in which no other turn of this conversation takes place, in any process.
@@ -158,9 +157,7 @@ class Conversation(Pickled):
 
         def append(tx: Transaction) -> None:
             turn_fence.check(tx, self._place)
-            head = conversation_records.head(tx, self._row.id, self._id)
-            last = None if head is None else message_chain.position(tx, self._row.id, head)
-            count = 0 if last is None else last + 1
+            head, count = conversation_records.end(tx, self._row.id, self._id)
             if expected_count is not None and count != expected_count + unreadable:
                 if self._has_at(tx, head, expected_count + unreadable, data):
                     return
@@ -215,17 +212,17 @@ class Conversation(Pickled):
         """Return the messages that can be read, and how many others there are."""
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
-            head = conversation_records.head(tx, self._row.id, self._id)
-            stored = message_chain.load(tx, self._row.id, [] if head is None else [head])
-        if last is not None:
-            stored = dict(list(stored.items())[max(len(stored) - last, 0) :])
+            head, count = conversation_records.end(tx, self._row.id, self._id)
+            least = 0 if last is None else max(count - last, 0)
+            stored = message_chain.load(tx, self._row.id, [] if head is None else [head], least=least)
         messages = encoding.decode(stored)
         return list(messages.values()), len(stored) - len(messages)
 
     def _has_at(self, tx: Transaction, head: bytes | None, index: int, data: Sequence[bytes]) -> bool:
-        stored = list(message_chain.load(tx, self._row.id, [] if head is None else [head]).values())
-        there = [encoding.without_times(turn.json) for turn in stored[index : index + len(data)]]
-        return bool(there) and there == [*map(encoding.without_times, data)]
+        if head is None or index < 0 or not data:
+            return False
+        there = message_chain.load(tx, self._row.id, [head], least=index, below=index + len(data))
+        return [encoding.without_times(turn.json) for turn in there.values()] == [*map(encoding.without_times, data)]
 
     def _change(
         self, work: Callable[[Transaction], None], operation_id: str | None, name: str, data: Sequence[bytes]

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart, UserPromptPart
 
 from pydantic_hivemind import Hivemind, Scope
 from pydantic_hivemind.errors import CheckpointError, OperationConflict, ScopeGone
+from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.messages.conversations import Conversation
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -58,6 +60,53 @@ def test_conversations_of_other_scopes_are_not_listed(hive: Hivemind) -> None:
     with pytest.raises(ScopeGone):
         below.conversations()
     assert ids(hive.scope("user")) == []
+
+
+def test_when_a_conversation_was_created_and_modified(scope: Scope, clock: Any) -> None:
+    before = clock()
+    scope.conversation("a").append([ask("1")])
+    scope.conversation("b").title = "B"
+    clock.forward(60)
+    scope.conversation("a").append([ask("2")])
+    scope.conversation("b").append([ask("1")])
+    scope.conversation("a").title = "A"
+    for info in scope.conversations():
+        assert info.created_at is not None
+        assert before <= info.created_at < before + 30
+        assert before + 60 <= info.modified_at < before + 90
+    scope.conversation("a").replace([ask("3")])
+    scope.conversation("b").clear()
+    assert all(info.created_at is not None and info.created_at < before + 30 for info in scope.conversations())
+
+
+# -- what is read ----------------------------------------------------------------------------------
+
+
+def test_what_is_at_the_end_is_read_alone(scope: Scope, monkeypatch: pytest.MonkeyPatch) -> None:
+    conversation = scope.conversation("c")
+    history = [ask(str(number)) for number in range(300)]
+    conversation.append(history)
+    rows = 0
+    run = Transaction.rows
+
+    def count(self: Transaction, *args: Any, **kwargs: Any) -> list[Any]:
+        nonlocal rows
+        found = run(self, *args, **kwargs)
+        rows += len(found)
+        return found
+
+    monkeypatch.setattr(Transaction, "rows", count)
+    for work in (
+        lambda: conversation.load(last=2),
+        lambda: conversation.append([ask("more")], expected_count=300),
+        lambda: conversation.append([ask("more")], expected_count=300),
+        lambda: conversation.append([ask("298"), ask("299")], expected_count=298),
+    ):
+        rows = 0
+        work()
+        assert 0 < rows < 10
+    assert conversation.load() == [*history, ask("more")]
+    assert conversation.load(last=2) == [ask("299"), ask("more")]
 
 
 # -- changes that are asked for again --------------------------------------------------------------
