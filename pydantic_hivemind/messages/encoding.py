@@ -19,6 +19,7 @@ from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.ledger import message_chain
 from pydantic_hivemind.ledger.message_chain import Stored, Turn
 from pydantic_hivemind.messages.mending import mend
+from pydantic_hivemind.messages.storable_copies import storable_values
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -51,11 +52,10 @@ def encode(message: ModelMessage) -> bytes:
 
 
 def _mended(message: ModelMessage, error: Exception) -> bytes:
-    from pydantic_ai.messages import ModelMessagesTypeAdapter
-
     try:
-        [values] = ModelMessagesTypeAdapter.dump_python([message], mode="json", warnings=False)
-        known = mend(values, _problems)
+        known = mend(storable_values(message), _problems)
+    except CheckpointError:
+        raise
     except Exception:  # noqa: BLE001 - the first error says what is wrong
         known = None
     if known is None:

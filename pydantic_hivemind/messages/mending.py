@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from pydantic_hivemind.messages.storable_copies import without_surrogates
+
 MAX_MENDS = 20
 """Maximum number of rounds. Each mends all that the validation reports; a mended value may be wrong in another way."""
 
@@ -37,7 +39,8 @@ def mend(message: Json, problems: Callable[[Json], list[Mapping[str, Any]]]) -> 
         if not found:
             return message
         places: list[Any] = []
-        for problem in found:
+        # A text can be made of anything, so where one would do, it comes first.
+        for problem in sorted(found, key=lambda problem: problem["type"] != "string_type"):
             # Of a union, each kind reports the value once: the first that is mended counts.
             place = _place(message, problem["loc"])
             if place[1] is None or place not in places:
@@ -123,9 +126,7 @@ def _as_known_part(part: dict[str, Any], *, in_response: bool) -> dict[str, Any]
 def _without_surrogates(value: Json) -> Json:
     """Return a value whose texts UTF-8 can encode: a lone surrogate becomes six characters, as Python writes it."""
     if isinstance(value, str):
-        # First those that are pairs, which are characters.
-        joined = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-        return joined.encode("utf-8", "backslashreplace").decode()
+        return without_surrogates(value)
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value).items()
         return {_without_surrogates(key): _without_surrogates(inner) for key, inner in items}

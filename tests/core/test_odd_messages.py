@@ -1,14 +1,18 @@
 """Messages that pydantic-ai makes and would not read again: they are stored so that it does, and lose nothing else."""
 
 import math
+import warnings
 from datetime import datetime, timezone
 from functools import reduce
 
 import pydantic_ai.messages
 import pytest
 from pydantic_ai.messages import (
+    DocumentUrl,
+    ImageUrl,
     ModelRequest,
     ModelResponse,
+    RetryPromptPart,
     TextPart,
     ThinkingPart,
     ToolCallPart,
@@ -26,6 +30,12 @@ MOMENT = datetime(2026, 3, 4, tzinfo=timezone.utc)
 def of_search(**kwargs):
     kind = getattr(pydantic_ai.messages, "NativeToolSearchReturnPart", None)
     return kind(**kwargs) if kind else pytest.skip("this pydantic-ai has no such part")
+
+
+def retry(content, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Newer versions of pydantic-ai make other parts of it.
+        return RetryPromptPart(content, **kwargs)
 
 
 ODD = {
@@ -105,6 +115,45 @@ ODD = {
         lambda: ModelRequest([ToolReturnPart("t", 10**4299, "1")]),
         lambda found: str(found.parts[0].content).startswith("1000"),
     ),
+    "a result that is nested very deeply": (
+        lambda: ModelRequest([ToolReturnPart("t", reduce(lambda inner, _: {"a": [inner]}, range(450), "x"), "1")]),
+        lambda found: found.parts[0].content == '{"a": [' * 450 + '"x"' + "]}" * 450,
+    ),
+    "details that are nested very deeply": (
+        lambda: ModelResponse([TextPart("x", provider_details=reduce(lambda inner, _: {"a": inner}, range(900), 1))]),
+        lambda found: list(found.parts[0].provider_details) == ["value"],
+    ),
+    "numbers that no parser reads": (
+        lambda: ModelRequest([ToolReturnPart("t", {"a": [10**5000, -(10**5000)]}, "1")]),
+        lambda found: found.parts[0].content == {"a": ["1" + "0" * 5000, "-1" + "0" * 5000]},
+    ),
+    "a lone surrogate in a URL": (
+        lambda: ModelRequest([UserPromptPart(["a", ImageUrl("http://x/\ud800.png")])]),
+        lambda found: found.parts[0].content == ["a", ImageUrl("http://x/\\ud800.png")],
+    ),
+    "a URL that does not tell its media type": (
+        lambda: ModelRequest([UserPromptPart([ImageUrl("http://x/y"), DocumentUrl("http://x/y")])]),
+        lambda found: found.parts[0].content == [ImageUrl("http://x/y"), DocumentUrl("http://x/y")],
+    ),
+    "a URL in a result": (
+        lambda: ModelRequest([ToolReturnPart("t", [ImageUrl("http://x/\ud800")], "1")]),
+        # Some versions of pydantic-ai read one without a media type as a dict here.
+        lambda found: (
+            getattr(found.parts[0].content[0], "__dict__", found.parts[0].content[0])["url"] == "http://x/\\ud800"
+        ),
+    ),
+    "a retry without a message": (  # raise ModelRetry(None)
+        lambda: ModelRequest([retry(None, tool_name="t", tool_call_id="1")]),
+        lambda found: found.parts[0].content == "",
+    ),
+    "a retry whose message is a dict": (
+        lambda: ModelRequest([retry({"a": 1})]),
+        lambda found: found.parts[0].content == '{"a": 1}',
+    ),
+    "a retry for an object": (  # a tool validates something of its own
+        lambda: ModelRequest([retry([{"type": "x", "loc": ("a", 1), "msg": "m", "input": object()}])]),
+        lambda found: found.parts[0].content[0]["input"] == "<object>",
+    ),
     "several at once": (
         lambda: ModelResponse([TextPart(None), ToolCallPart(5, [1])], finish_reason="exploded", run_id=7),
         lambda found: [part.part_kind for part in found.parts] == ["text", "tool-call"] and found.run_id == "7",
@@ -150,7 +199,11 @@ def test_what_cannot_be_stored_at_all_changes_nothing(scope):
     talk.append(PLAIN)
     for content in (object(), {"a": object()}):
         with pytest.raises(errors.CheckpointError, match="cannot be stored"):
-            talk.append([ModelRequest([ToolReturnPart("t", content, "1")])])
+            talk.append([PLAIN[0], ModelRequest([ToolReturnPart("t", content, "1")])])
+    around = [1]
+    around.append({"a": around})
+    with pytest.raises(errors.CheckpointError, match="contains itself"):
+        talk.append([PLAIN[0], ModelRequest([ToolReturnPart("t", around, "1")])])
     assert talk.load() == PLAIN
 
 
