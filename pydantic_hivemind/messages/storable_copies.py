@@ -103,8 +103,10 @@ def _of_shallow(value: Any) -> Any:
     if kind is dict:
         items = cast("dict[Any, Any]", value).items()
         return {_of_shallow(key): _of_shallow(inner) for key, inner in items}
-    if kind in (list, tuple):
-        return kind(map(_of_shallow, cast("list[Any] | tuple[Any, ...]", value)))
+    if kind is list:
+        return [_of_shallow(inner) for inner in cast("list[Any]", value)]
+    if kind is tuple:
+        return tuple(_of_shallow(inner) for inner in cast("tuple[Any, ...]", value))
     if kind.__module__.startswith("pydantic_ai.") and hasattr(value, "__dict__"):
         return _of_object(value)
     return value
