@@ -9,6 +9,7 @@ __all__ = [
     "BODY_SECONDS",
     "BUSY_SECONDS",
     "CLIENT_SECONDS",
+    "CONSOLE_ROWS",
     "DEFAULT_TOKEN_TTL",
     "EVICTION_SECONDS",
     "HEAD_SECONDS",
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_AUTOMATON_BYTES",
     "MAX_CHAIN_LENGTH",
     "MAX_CHUNK_CHARS",
+    "MAX_COMPARED_LINES",
     "MAX_CONNECTIONS",
     "MAX_CONNECTIONS_PER_ADDRESS",
     "MAX_CONTENT_BYTES",
@@ -27,6 +29,8 @@ __all__ = [
     "MAX_EXACT_BYTES",
     "MAX_FILE_BYTES",
     "MAX_FILTER_DEPTH",
+    "MAX_FORM_BYTES",
+    "MAX_FORM_FIELDS",
     "MAX_GLOB_ALTERNATIVES",
     "MAX_GLOB_CHARS",
     "MAX_GREP_CPU_SECONDS",
@@ -64,6 +68,7 @@ __all__ = [
     "MAX_SEARCH_HITS",
     "MAX_SEARCH_RESULT_CHARS",
     "MAX_SHOWN_BYTES",
+    "MAX_SHOWN_CHARS",
     "MAX_SHOWN_FILES",
     "MAX_STAT_CHARS",
     "MAX_TAGS",
@@ -343,6 +348,23 @@ MAX_SEARCH_HITS = 1000
 
 MAX_REPORTED_MISTAKES = 5
 """Maximum number of mistakes reported for one request: whoever mends those sees the next ones."""
+
+# -- console -------------------------------------------------------------------------------------------
+
+CONSOLE_ROWS = 100
+"""Number of rows of one page of the console; a link leads to the next ones."""
+
+MAX_SHOWN_CHARS = 200_000
+"""Maximum length of a file that the console shows, in characters; larger ones can be downloaded."""
+
+MAX_COMPARED_LINES = 4_000
+"""Maximum number of lines, of both sides, that the console compares: the worst case takes a second."""
+
+MAX_FORM_BYTES = 1 << 20
+"""Maximum size of a form that the console takes, in bytes: a file to save is part of one."""
+
+MAX_FORM_FIELDS = 2_000
+"""Maximum number of fields of such a form: a box for each file of a promotion."""
 
 # -- HTTP: responses -----------------------------------------------------------------------------------
 

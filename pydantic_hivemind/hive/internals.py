@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.errors import VersionNotFound
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import layer_states, overlay, promotion_records, scopes
+from pydantic_hivemind.ledger import history, layer_states, overlay, promotion_records, scopes
 from pydantic_hivemind.promotion import rewind
 
 if TYPE_CHECKING:
@@ -88,3 +89,18 @@ def copy_files(scope: Scope, moment: int, to: Scope) -> None:
         overlay.check_alive(tx, to._row.chain)
         rewind.copy(tx, scope._row.chain, moment, to._row.chain)
     to._search_service.touched(to._row.chain)
+
+
+def past_content(scope: Scope, path: str, version: int) -> bytes | None:
+    """Return what a file of a scope's chain was at a version; `None` if the version is a removal.
+
+    Raises:
+        VersionNotFound: The path has no such version, or it is not kept any more.
+        ScopeGone: The scope was destroyed, or its ttl has passed.
+    """
+    with scope._database.snapshot() as tx:
+        overlay.check_alive(tx, scope._row.chain)
+        found = history.one(tx, scope._row.chain, version)
+    if found is None or found[0].path != path:
+        raise VersionNotFound(f"{path!r} has no such version, or it is no longer kept; see its history")
+    return found[1]

@@ -75,7 +75,6 @@ def create_app(
         api.include_router(part.router)
     app.include_router(api)
     metrics = Metrics()
-
     readiness = Readiness(hive)
 
     @app.get("/health", tags=["server"], responses=problems.documented(403, 421))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from typing_extensions import Unpack
 
 from pydantic_hivemind.base.values import ScopeInfo
@@ -46,7 +46,25 @@ def _page(under: bool, bounded: bool, limited: bool) -> Select[Unpack[tuple[Any,
     return page.limit(param("limit")) if limited else page
 
 
+def _level(below: bool, limited: bool) -> Select[Unpack[tuple[Any, ...]]]:  # noqa: FBT001 - a shape
+    lower = scopes.alias("lower")
+    is_alive = or_(lower.c.expires_at.is_(None), lower.c.expires_at > param("now"))
+    has_children = exists().where(lower.c.parent_id == scopes.c.id, is_alive)
+    at = scopes.c.parent_id == param("parent") if below else scopes.c.parent_id.is_(None)
+    page = _infos(at, scopes.c.name > param("after")).add_columns(has_children).order_by(scopes.c.name)
+    return page.limit(param("limit")) if limited else page
+
+
+def _named(under: bool) -> Select[Unpack[tuple[Any, ...]]]:  # noqa: FBT001 - a shape
+    where = [func.lower(scopes.c.name).like(param("like"), escape="\\"), scopes.c.name > param("after")]
+    if under:
+        where.append(scopes.c.id.in_(descendants()))
+    return _infos(*where).order_by(scopes.c.name).limit(param("limit"))
+
+
 _ONE = Statement(lambda: _infos(scopes.c.id == param("id")))
+_LEVEL: Statement[[bool, bool]] = Statement(_level)
+_NAMED: Statement[[bool]] = Statement(_named)
 _PAGE: Statement[[bool, bool, bool]] = Statement(_page)
 
 
@@ -74,6 +92,39 @@ def page(
     values |= {} if under is None else {"ancestor": under}
     values |= {} if limit is None else {"limit": limit}
     return [_info(row) for row in tx.rows(_PAGE, values, under is not None, high is not None, limit is not None)]
+
+
+def level(
+    tx: Transaction, parent: int | None, *, after: str = "", limit: int | None = None
+) -> list[tuple[ScopeInfo, bool]]:
+    """Return the live scopes directly under one, sorted by name, and whether each has any under it.
+
+    Args:
+        tx: A transaction.
+        parent: The id of the scope; `None` for the roots.
+        after: The name after which the page begins.
+        limit: Most of them.
+    """
+    values: dict[str, Value] = {"now": tx.now(), "after": after}
+    values |= {} if parent is None else {"parent": parent}
+    values |= {} if limit is None else {"limit": limit}
+    return [(_info(row[:-1]), bool(row[-1])) for row in tx.rows(_LEVEL, values, parent is not None, limit is not None)]
+
+
+def named(tx: Transaction, text: str, *, under: int | None = None, after: str = "", limit: int) -> list[ScopeInfo]:
+    """Return the live scopes whose name contains a text, in whichever case of ASCII letters, sorted by name.
+
+    Args:
+        tx: A transaction.
+        text: The text.
+        under: The id of the scope that they read through to, at any depth.
+        after: The name after which the page begins.
+        limit: Most of them.
+    """
+    pattern = "".join(f"\\{character}" if character in "%_\\" else character for character in text.lower())
+    values: dict[str, Value] = {"now": tx.now(), "after": after, "like": f"%{pattern}%", "limit": limit}
+    values |= {} if under is None else {"ancestor": under}
+    return [_info(row) for row in tx.rows(_NAMED, values, under is not None)]
 
 
 def _after_all(prefix: str) -> str | None:

@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field
 
 from pydantic_hivemind.base.validation import FirstMistake, TextList
 from pydantic_hivemind.errors import InvalidOption
+from pydantic_hivemind.hive.descendants import find
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, TheGrant, TheTokens
-from pydantic_hivemind.http.descendants import find
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute

@@ -15,10 +15,10 @@ from pydantic import Field
 from pydantic_hivemind.base.validation import or_default
 from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.errors import InvalidScope, NotAllowed
+from pydantic_hivemind.hive.descendants import find, not_under
 from pydantic_hivemind.hive.handle import database_of
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.access import Administered, Hive, Own, TheGrant, TheTokens, chain_of
-from pydantic_hivemind.http.descendants import find, not_under
 from pydantic_hivemind.http.paging import Paging
 from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
