@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from pydantic_hivemind.base.acting import acting_alone
 from pydantic_hivemind.console import templating
-from pydantic_hivemind.console.answers import NOTICES, Answer, Asked, Download, Fields, See
+from pydantic_hivemind.console.answers import NOTICES, Answer, Asked, Download, Fields, See, address
 from pydantic_hivemind.console.pages import PAGES
 from pydantic_hivemind.console.viewers import Viewer, Viewers
 from pydantic_hivemind.errors import HivemindError, InvalidOption, InvalidToken, NotAllowed
@@ -150,7 +150,9 @@ class _Console:
     async def _front(self, request: Request) -> Response:
         def first_page() -> str:
             viewer = self._viewers.find(request.cookies.get(COOKIE, ""))
-            return "workspaces" if viewer.is_operator or viewer.is_admin else "files"
+            if viewer.is_admin:
+                return "workspaces"
+            return "files" if viewer.may("read") else address("proposals", sent=not viewer.may("write"))
 
         return _see(request, await perform(first_page, threads="quick"))
 

@@ -6,6 +6,7 @@ import hmac
 from dataclasses import dataclass
 
 from pydantic_hivemind.base.acting import current_actor
+from pydantic_hivemind.base.token_rights import NOT_NARROWED
 from pydantic_hivemind.base.values import Actor
 from pydantic_hivemind.errors import InvalidToken, NotAllowed
 from pydantic_hivemind.hive import descendants
@@ -41,9 +42,9 @@ class Viewer:
         return self.may("admin")
 
     @property
-    def sees_all_paths(self) -> bool:
-        """Whether their token is for whole workspaces, instead of for a directory of them."""
-        return self.grant is None or self.grant.under == "/"
+    def is_narrowed(self) -> bool:
+        """Whether their token permits its actions in one directory only, or no deletes, or few promotions."""
+        return self.grant is not None and self.grant.narrowing != NOT_NARROWED
 
     def may(self, *actions: Action) -> bool:
         """Return whether all of these are permitted."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind.base.mounts import MountTable
+from pydantic_hivemind.base.values import Version
 from pydantic_hivemind.errors import VersionNotFound
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import history, layer_states, overlay, promotion_records, scopes
@@ -104,3 +105,15 @@ def past_content(scope: Scope, path: str, version: int) -> bytes | None:
     if found is None or found[0].path != path:
         raise VersionNotFound(f"{path!r} has no such version, or it is no longer kept; see its history")
     return found[1]
+
+
+def latest_own(scope: Scope) -> Version | None:
+    """Return the last change of a scope's own files; `None` if it has changed nothing that is still kept.
+
+    Raises:
+        ScopeGone: The scope was destroyed, or its ttl has passed.
+    """
+    with scope._database.snapshot() as tx:
+        overlay.check_alive(tx, scope._row.chain)
+        found = history.recent(tx, scope._row.chain[:1], 1)
+        return next(iter(scope._versions_of(tx, found)), None)

@@ -7,11 +7,9 @@ from pydantic_hivemind.console import differences
 from pydantic_hivemind.console.answers import Answer, Asked, Page, See, address
 from pydantic_hivemind.errors import InvalidOption, PromotionConflict
 from pydantic_hivemind.hive.internals import has_promoted
-from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.limits import CONSOLE_ROWS
 
 SETTLEMENTS: dict[str, OnConflict] = {"fail": "fail", "keep_target": "keep_target", "take_source": "take_source"}
-_WILD = frozenset("*?[]{}!\\")
 
 
 def activity(asked: Asked) -> Answer:
@@ -117,8 +115,3 @@ def _conflicts(found: Changes) -> list[str]:
 
 def _rights(asked: Asked) -> dict[str, object]:
     return {"may_promote": asked.viewer.may("promote"), "may_propose": asked.viewer.may("propose")}
-
-
-def is_settled(scope: Scope) -> bool:
-    """Return whether a workspace has nothing of its own that could be promoted."""
-    return scope.parent is None or not scope.diff()

@@ -159,19 +159,16 @@ def _bubble(role: Role, title: str, text: str, at: float | None) -> Bubble:
 
 def _text(content: object) -> str:
     """Return what a part holds as text; bytes and the like are only mentioned."""
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list | tuple):
-        items = cast("Sequence[object]", content)
-        if any(not isinstance(item, dict | str | int) for item in items):
-            return "\n".join(item if isinstance(item, str) else f"[{type(item).__name__}]" for item in items)
+    if content is None or isinstance(content, str):
+        return content or ""
+    # Its type is known to nobody: pyright would say so at each use.
+    anything = cast("Any", content)
+    if isinstance(content, list | tuple) and any(not isinstance(item, dict | str | int) for item in anything):
+        return "\n".join(item if isinstance(item, str) else _mentioned(item) for item in anything)
     try:
-        # What is left is what JSON has, or is mentioned by the name of its type.
-        return json.dumps(cast("object", content), ensure_ascii=False, indent=2, default=_mentioned)
+        return json.dumps(anything, ensure_ascii=False, indent=2, default=_mentioned)
     except (ValueError, TypeError, RecursionError):
-        return f"[{type(content).__name__}]"
+        return _mentioned(anything)
 
 
 def _mentioned(value: object) -> str:

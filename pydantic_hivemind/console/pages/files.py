@@ -51,7 +51,7 @@ def listing(asked: Asked) -> Answer:
             "counts": counts,
             "crumbs": crumbs(directory),
             "may_write": asked.viewer.may("write") or asked.viewer.may("append"),
-            "waiting": len(scope.proposals(limit=CONSOLE_ROWS)) if asked.viewer.may("write") else 0,
+            "waiting": len(scope.proposals(limit=CONSOLE_ROWS)) if _may_decide(asked) else 0,
         },
     )
 
@@ -62,6 +62,10 @@ def new_file(asked: Asked) -> Answer:
     directory, name = asked.form.exact("directory"), asked.form.exact("name")
     path = normalize(f"{directory}/{name}")
     return See(address("file", workspace=scope.name, path=path, edit=True))
+
+
+def _may_decide(asked: Asked) -> bool:
+    return asked.viewer.may("write") and not asked.viewer.is_narrowed
 
 
 def crumbs(path: str) -> list[tuple[str, str]]:

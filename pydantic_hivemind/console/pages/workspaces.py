@@ -9,6 +9,7 @@ from pydantic_hivemind.base.values import ScopeInfo
 from pydantic_hivemind.console.answers import Answer, Asked, Page, See, address
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.descendants import level_below, named_like
+from pydantic_hivemind.hive.internals import latest_own
 from pydantic_hivemind.limits import CONSOLE_ROWS
 
 
@@ -49,9 +50,9 @@ def sessions(asked: Asked) -> Answer:
     found = level_below(asked.hive, scope, after=after, limit=CONSOLE_ROWS + 1)
     for info, has_more in found[:CONSOLE_ROWS]:
         if info.session:
-            latest = asked.hive.get(info.name).recent(limit=1) if asked.viewer.sees_all_paths else []
-            own = latest[0] if latest and latest[0].scope == info.name else None
-            rows.append({"info": info, "has_more": has_more, "latest": own, "left": _left(info)})
+            may_look = asked.viewer.may("read") and not asked.viewer.is_narrowed
+            latest = latest_own(scope.session(info.name)) if may_look else None
+            rows.append({"info": info, "has_more": has_more, "latest": latest, "left": _left(info)})
     more = found[CONSOLE_ROWS - 1][0].name if len(found) > CONSOLE_ROWS else None
     return Page("sessions", {"scope": scope, "rows": rows, "more": more})
 
