@@ -17,11 +17,13 @@ MOST_LINES = 400
 
 SEVERAL_FACES = {
     "changes": "the command's and the API's way to promote, revert and look at versions",
+    "conversations": "histories of messages, and the console's pages of them",
     "demo": "the demonstration, and the command that shows it",
     "files": "files in the ledger, and on the faces",
     "finding": "search and grep on the faces",
     "proposals": "promotions that wait, and the ways to make them and to decide on them",
     "tokens": "what tokens are, and how the faces make and revoke them",
+    "upkeep": "what keeps a store tidy, as commands and as a page",
     "workspaces": "scopes on the faces, which call them workspaces",
 }
 """Names that several modules have because they are about the same subject, each on another floor or face."""

@@ -52,7 +52,7 @@ def _public_docstrings() -> Iterator[tuple[str, str]]:
     for suffix in PUBLIC:
         module = import_module(f"pydantic_hivemind{suffix}")
         yield module.__name__, inspect.getdoc(module) or ""
-        for name in module.__all__:
+        for name in getattr(module, "__all__", ()):
             value = getattr(module, name)
             if not (inspect.isclass(value) or inspect.isfunction(value)):
                 continue
