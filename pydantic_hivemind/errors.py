@@ -219,7 +219,7 @@ class VersionConflict(ConflictError):
         actual: The current version; 0 means "no file".
     """
 
-    def __init__(self, message: str, *, expected: int, actual: int) -> None:
+    def __init__(self, message: str, *, expected: str | int, actual: str | int) -> None:
         super().__init__(message)
         self.expected = expected
         self.actual = actual

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from pydantic_hivemind.limits import MAX_REPORTED_MISTAKES
@@ -20,6 +20,10 @@ MAX_PLACE_CHARS = 100
 
 MAX_REASON_CHARS = 300
 """Longest text of a mistake, in characters; those of pydantic's that have none of what was sent are shorter."""
+
+
+LARGEST_NUMBER = 2**63 - 1
+"""What every database can count to."""
 
 
 class FirstMistake(FailFast):
@@ -41,6 +45,12 @@ def _listed(sent: object) -> object:
 
 TextList = Annotated[list[str], FirstMistake(), BeforeValidator(_listed)]
 """Texts, also as JSON in a text; of those that are something else the first is told."""
+
+
+SentVersion = (
+    Annotated[str, Field(pattern=r"^(v[0-9a-f]{12}|[0-9]{1,18})$")] | Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
+)
+"""A version: its name, 0 for no file, or a number that was recorded before versions had names."""
 
 
 def is_empty(sent: object) -> bool:

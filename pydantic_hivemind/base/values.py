@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal, SupportsIndex, overload
 
 from pydantic_hivemind.base.json_values import JsonBytes
+from pydantic_hivemind.base.version_names import VersionName
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -31,7 +32,7 @@ class Stat:
         path: Absolute path in the scope.
         is_dir: Whether it is a directory.
         size: Size in bytes; 0 for a directory.
-        version: Number of the file version; 0 for a directory.
+        version: Name of the file version, compared for equality only; 0 for a directory.
         tags: Tags of the file, sorted.
         created_at: Creation time, in seconds since the epoch.
         modified_at: Time of the last change, in seconds since the epoch.
@@ -41,7 +42,7 @@ class Stat:
     path: str
     is_dir: bool
     size: int
-    version: int
+    version: VersionName
     tags: tuple[str, ...]
     created_at: float
     modified_at: float
@@ -120,7 +121,7 @@ class Hit:
             values depend on the embedder. `None` if one of them has no vector.
         scope: Name of the scope in the chain that holds the file.
         matched: Rankings that found the passage; empty for a search without a query.
-        version: Number of the file version.
+        version: Name of the file version.
         tags: Tags of the file, sorted.
         modified_at: Time of the file's last change, in seconds since the epoch.
     """
@@ -132,7 +133,7 @@ class Hit:
     similarity: float | None
     scope: str
     matched: tuple[Matched, ...]
-    version: int
+    version: str
     tags: tuple[str, ...]
     modified_at: float
 
@@ -202,7 +203,7 @@ class Version:
     """One entry of `Scope.history`.
 
     Attributes:
-        version: Number of the version.
+        version: Name of the version, compared for equality only.
         path: Path of the file.
         action: `write`, `edit`, `tag`, `restore`, `merge`, `promote` or `delete`.
         size: Size in bytes; 0 for a deletion.
@@ -216,7 +217,7 @@ class Version:
             reader may not see the name of the source.
     """
 
-    version: int
+    version: str
     path: str
     action: str
     size: int
@@ -323,12 +324,12 @@ class Mutation:
     """Result of a change made through `CasFiles`.
 
     Attributes:
-        version: Number of the version that it wrote; `None` for a removal.
+        version: Name of the version that it wrote; `None` for a removal.
         existed: Whether the file existed before.
         replayed: Whether the operation was done before, so that nothing was changed.
     """
 
-    version: int | None
+    version: str | None
     existed: bool
     replayed: bool = False
 

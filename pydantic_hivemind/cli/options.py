@@ -87,8 +87,8 @@ FilePath = Annotated[str, typer.Argument(metavar="PATH", help="The file in the w
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be given again.")]
 Hidden = Annotated[bool, typer.Option("--hidden/--no-hidden", help="Whether to look at names that begin with a dot.")]
 ExpectedVersion = Annotated[
-    int | None,
-    typer.Option(metavar="NUMBER", help="Change nothing unless the file is at this version; 0 for no file."),
+    str | None,
+    typer.Option(metavar="VERSION", help="Change nothing unless the file is at this version; 0 for no file."),
 ]
 OperationId = Annotated[
     str | None, typer.Option(metavar="ID", help="Makes a retry with the same id do nothing a second time.")

@@ -25,6 +25,7 @@ from pydantic_hivemind.base.values import (
     Stat,
     Version,
 )
+from pydantic_hivemind.base.version_names import Expected
 from pydantic_hivemind.client.exchange import (
     Ask,
     Steps,
@@ -72,7 +73,7 @@ def read(path: str) -> Steps[File]:
             return File(parse(Stat, told), answer.content)
         # Too long for a header. It may be of another version by now.
         found = yield from stat(path)
-        if found.version == parse(int, answer.headers.get("etag", "").removeprefix("W/").strip('"')):
+        if answer.headers.get("etag", "").removeprefix("W/") == f'"{found.version}"':
             return File(found, answer.content)
     raise StoreBusy(f"{path!r} changed each time it was read; try again")
 
@@ -221,7 +222,7 @@ def write_bytes(
     data: bytes | bytearray | memoryview,
     *,
     tags: str | Sequence[str] | None = None,
-    expected_version: int | None = None,
+    expected_version: Expected | None = None,
     operation_id: str | None = None,
 ) -> Steps[Stat]:
     """Write a file, creating parent directories as needed; without `tags` it keeps its tags. As `Scope.write_bytes`.
@@ -251,7 +252,7 @@ def write_text(
     text: str,
     *,
     tags: str | Sequence[str] | None = None,
-    expected_version: int | None = None,
+    expected_version: Expected | None = None,
     operation_id: str | None = None,
 ) -> Steps[Stat]:
     """Write a file of UTF-8 text, with line ends unchanged. Otherwise as `write_bytes`.
@@ -277,7 +278,7 @@ def edit(
     new: str,
     *,
     replace_all: bool = False,
-    expected_version: int | None = None,
+    expected_version: Expected | None = None,
     operation_id: str | None = None,
 ) -> Steps[Edited]:
     """Replace text in a file, so that two concurrent edits both take effect; as `Scope.edit`.
@@ -314,7 +315,7 @@ def merge(path: str, data: bytes, *, base: File | None, operation_id: str | None
     return one(Stat, (yield change("merge", asked, None, operation_id)))
 
 
-def make_dir(path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> Steps[None]:
+def make_dir(path: str, *, expected_version: Expected | None = None, operation_id: str | None = None) -> Steps[None]:
     """Create a directory and its parents; an existing directory is left unchanged.
 
     Raises:
@@ -327,7 +328,7 @@ def make_dir(path: str, *, expected_version: int | None = None, operation_id: st
     nothing((yield change("make_dir", {"path": path}, expected_version, operation_id)))
 
 
-def remove(path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> Steps[None]:
+def remove(path: str, *, expected_version: Expected | None = None, operation_id: str | None = None) -> Steps[None]:
     """Remove a file, or a directory and everything in it. What ancestors have at the path is hidden.
 
     Raises:
@@ -344,7 +345,7 @@ def tag(
     path: str,
     tags: str | Sequence[str],
     *,
-    expected_version: int | None = None,
+    expected_version: Expected | None = None,
     operation_id: str | None = None,
 ) -> Steps[Stat]:
     """Replace the tags of a file. This makes a new version with the same content.
@@ -363,9 +364,9 @@ def tag(
 
 def restore(
     path: str,
-    version: int | None = None,
+    version: Expected | None = None,
     *,
-    expected_version: int | None = None,
+    expected_version: Expected | None = None,
     operation_id: str | None = None,
 ) -> Steps[Stat | None]:
     """Restore an earlier version of a file, or undo the workspace's last change of it; as `Scope.restore`.

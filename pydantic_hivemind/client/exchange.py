@@ -17,6 +17,7 @@ from pydantic_hivemind import errors
 from pydantic_hivemind.base.json_values import from_json
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import PromotionReport
+from pydantic_hivemind.base.version_names import Expected
 from pydantic_hivemind.errors import HivemindError, RemoteError
 
 PAGE_ITEMS = 1000
@@ -218,12 +219,12 @@ def strings(given: str | Sequence[str] | None) -> list[str] | None:
     return [given] if isinstance(given, str) else None if given is None else list(given)
 
 
-def change(what: str, asked: Mapping[str, Any], expected_version: int | None, operation_id: str | None) -> Ask:
+def change(what: str, asked: Mapping[str, Any], expected_version: Expected | None, operation_id: str | None) -> Ask:
     """Return the request of a change."""
     return Ask("POST", what, headers=headers_of(expected_version, operation_id), json=asked)
 
 
-def headers_of(expected_version: int | None, operation_id: str | None) -> dict[str, str]:
+def headers_of(expected_version: Expected | None, operation_id: str | None) -> dict[str, str]:
     """Return the headers that say which version is expected and which operation it is."""
     headers: dict[str, str] = {}
     if expected_version is not None:

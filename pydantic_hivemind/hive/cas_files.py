@@ -12,6 +12,7 @@ from typing import cast
 
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Mutation
+from pydantic_hivemind.base.version_names import Expected
 from pydantic_hivemind.hive.handle import database_of, row_of
 from pydantic_hivemind.hive.reader import ScopeReader
 from pydantic_hivemind.ledger import files, idempotency, overlay, version_metadata
@@ -40,12 +41,12 @@ class Page:
 
     Attributes:
         data: Content in bytes.
-        version: Number of the version.
+        version: Name of the version.
         annotation: Metadata of the version.
     """
 
     data: bytes
-    version: int
+    version: str
     annotation: Annotation
 
 
@@ -65,7 +66,7 @@ class CasFiles:
             head = view.find(path)
             if head is None or data is None:
                 return None
-            return Page(data, head.version, version_metadata.find(tx, head.version))
+            return Page(data, tx.version_names.name(head.version), version_metadata.find(tx, head.version))
 
     def done(self, operation: Operation) -> Mutation | None:
         """Return what an operation did, or `None` if it was not done in this scope or its outcome is no longer kept.
@@ -82,7 +83,7 @@ class CasFiles:
         path: str,
         data: bytes,
         *,
-        expected_version: int,
+        expected_version: Expected,
         metadata: str | None = None,
         operation: Operation | None = None,
     ) -> Mutation:
@@ -98,11 +99,11 @@ class CasFiles:
             view = overlay.entry(tx, self._row.chain, path)
             head = files.put(tx, self._row.chain, view, path, data, Cause("write"), expected_version=expected_version)
             version_metadata.store(tx, head.version, Annotation(operation.id if operation else None, metadata))
-            return Mutation(head.version, existed=expected_version != 0)
+            return Mutation(tx.version_names.name(head.version), existed=expected_version not in {0, "0"})
 
         return self._once(operation, write)
 
-    def remove(self, path: str, *, expected_version: int, operation: Operation | None = None) -> Mutation:
+    def remove(self, path: str, *, expected_version: Expected, operation: Operation | None = None) -> Mutation:
         """Remove a file if it is at the expected version; with 0 there must be no file.
 
         Raises:
@@ -113,7 +114,7 @@ class CasFiles:
 
         def remove(tx: Transaction) -> Mutation:
             head = overlay.entry(tx, self._row.chain, path).find(path)
-            files.check_version(head, expected_version, path)
+            files.check_version(tx, head, expected_version, path)
             existed = head is not None and head.kind == Kind.FILE
             if existed:
                 files.remove(tx, self._row.chain, path, Cause("delete"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.values import Version
+from pydantic_hivemind.base.version_names import Expected
 from pydantic_hivemind.errors import VersionNotFound
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.ledger import history, layer_states, overlay, promotion_records, scopes
@@ -92,7 +93,7 @@ def copy_files(scope: Scope, moment: int, to: Scope) -> None:
     to._search_service.touched(to._row.chain)
 
 
-def past_content(scope: Scope, path: str, version: int) -> bytes | None:
+def past_content(scope: Scope, path: str, version: Expected) -> bytes | None:
     """Return what a file of a scope's chain was at a version; `None` if the version is a removal.
 
     Raises:
@@ -101,8 +102,8 @@ def past_content(scope: Scope, path: str, version: int) -> bytes | None:
     """
     with scope._database.snapshot() as tx:
         overlay.check_alive(tx, scope._row.chain)
-        found = history.one(tx, scope._row.chain, version)
-    if found is None or found[0].path != path:
+        found = history.named(tx, scope._row.chain, path, version)
+    if found is None:
         raise VersionNotFound(f"{path!r} has no such version, or it is no longer kept; see its history")
     return found[1]
 

@@ -269,8 +269,8 @@ class ScopeReader(ScopeHandle):
             under: Search only this file or directory.
             tags: Search only files that have one of these tags.
             where: Search only files that satisfy this filter: `{"collection": "memory"}`, `{"tag:deploy": True}`,
-                `{"version": {"$gt": 7}}`, `{"$or": [...]}`. The keys are `path`, `collection`, `version`,
-                `modified_at`, `size` and `tag:NAME`.
+                `{"size": {"$lt": 10_000}}`, `{"$or": [...]}`. The keys are `path`, `collection`, `modified_at`,
+                `size` and `tag:NAME`.
             since: Search only files changed at or after this time: a datetime, or seconds since the epoch.
             chain: Whether to search the ancestors too.
 
@@ -337,7 +337,8 @@ class ScopeReader(ScopeHandle):
         scope = self._name_of(scope_id)
         if kind == Kind.DIRECTORY:
             return Stat(path, True, 0, 0, (), created_at, created_at, scope)  # noqa: FBT003
-        return Stat(path, False, size, version, overlay.decode_tags(tags), created_at, modified_at, scope)  # noqa: FBT003
+        name = self._database.version_names.name(version)
+        return Stat(path, False, size, name, overlay.decode_tags(tags), created_at, modified_at, scope)  # noqa: FBT003
 
     def _versions_of(self, tx: Transaction, pasts: Sequence[Past]) -> list[Version]:
         actors = actor_records.named(tx, (past.actor for past in pasts))
@@ -347,7 +348,7 @@ class ScopeReader(ScopeHandle):
         source = self._source_of(tx, past)
         is_hidden = source is None and past.source is not None
         return Version(
-            version=past.version,
+            version=tx.version_names.name(past.version),
             path=past.path,
             action=past.action,
             size=past.size,

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.base.values import Edited, File, Stat
+from pydantic_hivemind.base.version_names import Expected
 from pydantic_hivemind.errors import MergeConflict, VersionNotFound
 from pydantic_hivemind.hive.reader import ScopeReader
 from pydantic_hivemind.hive.text_edits import replaced
@@ -32,7 +33,7 @@ class ScopeWriter(ScopeReader):
         data: bytes | bytearray | memoryview,
         *,
         tags: str | Sequence[str] | None = None,
-        expected_version: int | None = None,
+        expected_version: Expected | None = None,
         operation_id: str | None = None,
     ) -> Stat:
         """Write a file, creating parent directories as needed.
@@ -68,7 +69,7 @@ class ScopeWriter(ScopeReader):
         text: str,
         *,
         tags: str | Sequence[str] | None = None,
-        expected_version: int | None = None,
+        expected_version: Expected | None = None,
         operation_id: str | None = None,
     ) -> Stat:
         """Write a file of UTF-8 text, with line ends unchanged. Otherwise as `write_bytes`.
@@ -94,7 +95,7 @@ class ScopeWriter(ScopeReader):
         new: str,
         *,
         replace_all: bool = False,
-        expected_version: int | None = None,
+        expected_version: Expected | None = None,
         operation_id: str | None = None,
     ) -> Edited:
         """Replace text in a file in one transaction, so that two concurrent edits both take effect.
@@ -172,7 +173,7 @@ class ScopeWriter(ScopeReader):
 
         return self._change(write, operation_id, "merge", path, data, base and base.stat.version)
 
-    def make_dir(self, path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> None:
+    def make_dir(self, path: str, *, expected_version: Expected | None = None, operation_id: str | None = None) -> None:
         """Create a directory and its parents; an existing directory is left unchanged.
 
         Raises:
@@ -190,7 +191,7 @@ class ScopeWriter(ScopeReader):
 
         self._change(make, operation_id, "make_dir", path)
 
-    def remove(self, path: str, *, expected_version: int | None = None, operation_id: str | None = None) -> None:
+    def remove(self, path: str, *, expected_version: Expected | None = None, operation_id: str | None = None) -> None:
         """Remove a file, or a directory and everything in it. What ancestors have at the path is hidden.
 
         Raises:
@@ -212,7 +213,7 @@ class ScopeWriter(ScopeReader):
         path: str,
         tags: str | Sequence[str],
         *,
-        expected_version: int | None = None,
+        expected_version: Expected | None = None,
         operation_id: str | None = None,
     ) -> Stat:
         """Replace the tags of a file. This makes a new version with the same content.
@@ -245,16 +246,16 @@ class ScopeWriter(ScopeReader):
     def restore(
         self,
         path: str,
-        version: int | None = None,
+        version: Expected | None = None,
         *,
-        expected_version: int | None = None,
+        expected_version: Expected | None = None,
         operation_id: str | None = None,
     ) -> Stat | None:
         """Restore an earlier version of a file, or undo this scope's last change of it.
 
         Args:
             path: Path of the file.
-            version: Number of the version to restore. If omitted, the last change of this scope is undone.
+            version: Name of the version to restore. If omitted, the last change of this scope is undone.
             expected_version: Restore only if this is the visible version.
             operation_id: Makes a retry safe.
 
@@ -273,12 +274,12 @@ class ScopeWriter(ScopeReader):
 
         def restore(tx: Transaction) -> Stat | None:
             view = overlay.entry(tx, self._row.chain, path)
-            files.check_version(view.find(path), expected_version, path)
+            files.check_version(tx, view.find(path), expected_version, path)
             if version is None:
                 revert.undo(tx, self._row.chain, path)
             else:
-                found = history.one(tx, self._row.chain, version)
-                if found is None or found[0].path != path:
+                found = history.named(tx, self._row.chain, path, version)
+                if found is None:
                     raise VersionNotFound(
                         f"{path!r} has no version {version}, or it is no longer kept; see its history"
                     )
@@ -314,7 +315,7 @@ class ScopeWriter(ScopeReader):
         *,
         view: Overlay | None = None,
         tags: str | Sequence[str] | None = None,
-        expected_version: int | None = None,
+        expected_version: Expected | None = None,
     ) -> Stat:
         view = view or overlay.entry(tx, self._row.chain, path)
         head = files.put(tx, self._row.chain, view, path, data, cause, tags=tags, expected_version=expected_version)

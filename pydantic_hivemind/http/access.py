@@ -12,13 +12,14 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
+from pydantic_hivemind.base.version_names import VersionName
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.http.route import bearer, look_at_token
 from pydantic_hivemind.tokens import Action, Grant, Tokens
 
-_ETAG = re.compile(r'"(\d{1,18})"', re.ASCII)
+_ETAG = re.compile(r'"(v[0-9a-f]{12}|\d{1,18})"', re.ASCII)
 
 
 async def hive_of(request: Request) -> Hivemind:
@@ -93,23 +94,23 @@ def chain_of(scope: Scope) -> list[str]:
 async def expected_version(
     if_match: Annotated[
         str | None,
-        Header(description='Only if the file is at this version: its ETag, such as `"7"`; `"0"` is no file.'),
+        Header(description='Only if this is its ETag, such as `"v5c09a1f2e37b"`; `"0"` is no file.'),
     ] = None,
     if_none_match: Annotated[str | None, Header(description="Only if there is no file: `*`.")] = None,
-) -> int | None:
+) -> str | None:
     """Dependency: the version that a file must have to be changed."""
     if if_none_match is not None:
         if if_none_match != "*" or if_match is not None:
             raise InvalidOption("to write only a file that does not exist, send `If-None-Match: *` without If-Match")
-        return 0
+        return "0"
     return None if if_match is None else _version(if_match)
 
 
-def _version(etag: str) -> int:
+def _version(etag: str) -> str:
     found = _ETAG.fullmatch(etag.strip())
     if found is None:
-        raise InvalidOption('If-Match must be the ETag of one version, such as "7"')
-    return int(found[1])
+        raise InvalidOption('If-Match must be the ETag of one version, such as "v5c09a1f2e37b"')
+    return found[1]
 
 
 async def known_versions(
@@ -120,7 +121,7 @@ async def known_versions(
     return frozenset(etag for etag in given if etag)
 
 
-ExpectedVersion = Annotated[int | None, Depends(expected_version)]
+ExpectedVersion = Annotated[str | None, Depends(expected_version)]
 KnownVersions = Annotated[frozenset[str], Depends(known_versions)]
 OperationId = Annotated[
     str | None,
@@ -128,6 +129,6 @@ OperationId = Annotated[
 ]
 
 
-def etag_of(version: int) -> str:
+def etag_of(version: VersionName) -> str:
     """The ETag of a version."""
     return f'"{version}"'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 from fastapi import Depends, Query
 
@@ -62,6 +62,28 @@ class Pager(NamedTuple):
             rest = sorted((item for item in items if self.after is None or place(item) > self.after), key=place)
         except TypeError:
             raise InvalidOption("the cursor is not one of this list") from None
+        shown = rest[: self.limit]
+        return Page(shown, _cursor(place(shown[-1])) if len(rest) > len(shown) else None)
+
+    def behind(self, items: Sequence[Item], place: Callable[[Item], tuple[str, float]]) -> Page:
+        """The page of items that are listed newest first.
+
+        Args:
+            items: All of them.
+            place: The name of an item, and its time: where the last one shown is gone, older ones follow.
+
+        Raises:
+            InvalidOption: The cursor is not one of this list.
+        """
+        rest = list(items)
+        if self.after is not None:
+            if [type(part) for part in self.after] not in ([str, float], [str, int]):
+                raise InvalidOption("the cursor is not one of this list")
+            last, time = cast("tuple[str, float]", self.after)
+            places = [place(item) for item in items]
+            begin = next((number for number, (name, _) in enumerate(places, 1) if name == last), None)
+            older = (number for number, (_, at) in enumerate(places) if at < time)
+            rest = rest[begin if begin is not None else next(older, len(rest)) :]
         shown = rest[: self.limit]
         return Page(shown, _cursor(place(shown[-1])) if len(rest) > len(shown) else None)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from pydantic_hivemind.base.paths import ancestors_of
+from pydantic_hivemind.base.version_names import Expected
 from pydantic_hivemind.errors import (
     FileTooLarge,
     InvalidPath,
@@ -26,20 +27,21 @@ from pydantic_hivemind.limits import MAX_FILE_BYTES, MAX_TAG_CHARS, MAX_TAGS
 MAKE_DIR = Cause("make_dir")
 
 
-def check_version(head: Head | None, expected: int | None, path: str) -> None:
+def check_version(tx: Transaction, head: Head | None, expected: Expected | None, path: str) -> None:
     """Compare what is visible with what the caller expects; 0 stands for "no file".
 
     Raises:
         VersionConflict: They differ.
     """
     actual = head.version if head is not None and head.kind == Kind.FILE else 0
-    if expected is not None and expected != actual:
-        found = f"it is at version {actual}" if actual else "it does not exist"
-        wanted = f"version {expected}" if expected else "no file"
+    names = tx.version_names
+    if expected is not None and not names.are_same(expected, actual):
+        found = f"it is at version {names.name(actual)}" if actual else "it does not exist"
+        wanted = "no file" if expected in {0, "0"} else f"version {expected}"
         raise VersionConflict(
             f"{path!r}: expected {wanted}, but {found}; read it again and repeat the change",
-            expected=expected,
-            actual=actual,
+            expected=0 if expected == "0" else expected,
+            actual=names.shown(actual),
         )
 
 
@@ -96,7 +98,7 @@ def put(
     cause: Cause,
     *,
     tags: str | Sequence[str] | None = None,
-    expected_version: int | None = None,
+    expected_version: Expected | None = None,
 ) -> Head:
     """Write a file, with the directories above it. Without `tags` it keeps those it has.
 
@@ -109,7 +111,7 @@ def put(
     seen = view.find(path)
     if seen is not None and seen.kind == Kind.DIRECTORY:
         raise IsADirectory(f"{path!r} is a directory, not a file")
-    check_version(seen, expected_version, path)
+    check_version(tx, seen, expected_version, path)
     layer.make_parents(tx, chain[0], view, path, cause)
     own = view.own.get(path)
     copied = None if own is not None else seen or _seen_before(tx, chain[0], view, path)
@@ -136,7 +138,7 @@ def make_dir(
     path: str,
     cause: Cause = MAKE_DIR,
     *,
-    expected_version: int | None = None,
+    expected_version: Expected | None = None,
 ) -> None:
     """Make a directory and those above it; one that is there stays as it is."""
     if path == "/":
@@ -145,7 +147,7 @@ def make_dir(
     seen = view.find(path)
     if seen is not None and seen.kind == Kind.FILE:
         raise PathExists(f"{path!r} is a file; remove it first")
-    check_version(seen, expected_version, path)
+    check_version(tx, seen, expected_version, path)
     if seen is None:
         layer.make_parents(tx, chain[0], view, path, cause)
         layer.make_directory(tx, chain[0], view, path, cause)
@@ -157,7 +159,7 @@ def remove(
     path: str,
     cause: Cause,
     *,
-    expected_version: int | None = None,
+    expected_version: Expected | None = None,
 ) -> None:
     """Remove a file, or a directory and everything in it. What lower scopes have there is hidden."""
     if path == "/":
@@ -167,7 +169,7 @@ def remove(
     seen = view.find(path)
     if seen is None:
         raise PathNotFound(f"{path!r} does not exist")
-    check_version(seen, expected_version, path)
+    check_version(tx, seen, expected_version, path)
     own = view.own.get(path)
     lower = None if _hiding(view, path) else view.find(path, above=1)
     deletion = Cause("delete", cause.source, cause.promotion)

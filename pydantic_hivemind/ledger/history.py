@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Column, Select, or_, select
 from typing_extensions import Unpack
 
+from pydantic_hivemind.base.version_names import Expected
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Row, Statement, fill, param, slots
 from pydantic_hivemind.ledger.overlay import Chain
@@ -98,6 +99,15 @@ def one(tx: Transaction, chain: Chain, version: int) -> tuple[Past, bytes | None
     if not rows:
         return None
     return Past(*rows[0][:-1]), cast("bytes | None", rows[0][-1])
+
+
+def named(tx: Transaction, chain: Chain, path: str, version: Expected) -> tuple[Past, bytes | None] | None:
+    """A version of a file and its bytes, by what callers know of it."""
+    names = tx.version_names
+    for past in of_path(tx, chain, path):
+        if names.are_same(version, past.version):
+            return one(tx, chain, past.version)
+    return None
 
 
 def origins(tx: Transaction, chain: Chain, path: str, version: int | None) -> list[int]:

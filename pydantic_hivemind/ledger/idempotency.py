@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 
 from pydantic_hivemind.base.json_values import from_json, to_json_value
 from pydantic_hivemind.base.values import Outcome, Stat
+from pydantic_hivemind.base.version_names import VersionNames
 from pydantic_hivemind.errors import OperationConflict
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.ledger.engine.statements import Statement, Value, insert_row, param
@@ -91,7 +92,7 @@ def find(tx: Transaction, scope_id: int, operation_id: str, *marks: str) -> Rece
         return None
     if rows[0][0] not in marks:
         raise OperationConflict(f"operation id {operation_id!r} was used before with other arguments; use a new one")
-    return Receipt(_outcome(cast(str, rows[0][1])))
+    return Receipt(_outcome(cast(str, rows[0][1]), tx.version_names))
 
 
 def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome: Outcome) -> None:
@@ -108,22 +109,27 @@ def store(tx: Transaction, scope_id: int, operation_id: str, mark: str, outcome:
     tx.run(_INSERT, values)
 
 
-def _outcome(text: str) -> Outcome:
+def _outcome(text: str, names: VersionNames) -> Outcome:
     """Return a stored outcome."""
-    return cast(Outcome, from_json(cast(Any, Outcome), json.dumps(_as_stored_now(json.loads(text)))))
+    return cast(Outcome, from_json(cast(Any, Outcome), json.dumps(_as_stored_now(json.loads(text), names))))
 
 
-def _as_stored_now(document: Any) -> Any:
-    """Return an outcome as it is stored today: before, a stat was a list, and bytes were in the alphabet for URLs."""
+def _as_stored_now(document: Any, names: VersionNames) -> Any:
+    """Return an outcome as it is stored today.
+
+    Before, a stat was a list, bytes were in the alphabet for URLs, and versions were numbers.
+    """
     if isinstance(document, list):
         items = cast("list[Any]", document)
         is_stat = len(items) == len(_STAT_FIELDS) and isinstance(items[1], bool)
-        return dict(zip(_STAT_FIELDS, items, strict=True)) if is_stat else items
+        return _as_stored_now(dict(zip(_STAT_FIELDS, items, strict=True)), names) if is_stat else items
     if not isinstance(document, dict):
         return document
     outcome = cast("dict[str, Any]", document)
     if "stat" in outcome:
-        return outcome | {"stat": _as_stored_now(outcome["stat"])}
+        return outcome | {"stat": _as_stored_now(outcome["stat"], names)}
+    if isinstance(number := outcome.get("version"), int):
+        return outcome | {"version": names.shown(number)}
     for conflict in outcome.get("conflicts", ()):
         for side in ("base", "ours", "theirs"):
             conflict[side] = conflict[side] and conflict[side].translate(_STANDARD_ALPHABET)

@@ -301,7 +301,7 @@ settings = Table(
     Column("value", Text, nullable=False),
 )
 
-# What tokens are signed with, where the store has no directory for it; and what versions are told with (decision 12).
+# What tokens are signed with, where the store has no directory for it; and what versions are told with (decision 26).
 secrets = Table(
     "secrets",
     metadata,

@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_hivemind.adapters.memory.notes import add, file_name
 from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.promotion_words import check_fields
-from pydantic_hivemind.base.validation import TextList
+from pydantic_hivemind.base.validation import SentVersion, TextList
 from pydantic_hivemind.base.values import OnConflict
 from pydantic_hivemind.errors import InvalidOption
 from pydantic_hivemind.hive.scope import Scope
@@ -91,8 +91,8 @@ class Write(Call):
     path: str = Field(description="The file, such as `/plans/release.md`.")
     content: str = Field(description="All of its text.")
     tags: TextList = Field([], description="Words to find and promote it by; without any it keeps those it has.")
-    expected_version: int | None = Field(
-        None, ge=0, description="Write only if the file is still at this version; 0: only if there is none."
+    expected_version: SentVersion | None = Field(
+        None, description="Write only if the file is still at this version; 0: only if there is none."
     )
 
     def run(self, scope: Scope) -> str:

@@ -38,9 +38,10 @@ class Change:
         """What it had there."""
         return None if self.before is None else self.before.kind
 
-    def conflict(self, why: str) -> VersionConflict:
+    def conflict(self, tx: Transaction, why: str) -> VersionConflict:
         """What stands in the way."""
-        return VersionConflict(f"{self.path!r} cannot be put back: {why}", expected=self.now.version, actual=0)
+        expected = tx.version_names.name(self.now.version)
+        return VersionConflict(f"{self.path!r} cannot be put back: {why}", expected=expected, actual=0)
 
 
 def undo(tx: Transaction, chain: Chain, path: str) -> None:
@@ -60,7 +61,7 @@ def undo(tx: Transaction, chain: Chain, path: str) -> None:
         raise IsADirectory(f"{path!r} is or was a directory of this scope; restore the files in it one by one")
     seen = overlay.entry(tx, chain, path).find(path)
     if seen is not None and seen.kind == Kind.DIRECTORY and change.kind_before is not None:
-        raise change.conflict("the path is a directory now; remove it first")
+        raise change.conflict(tx, "the path is a directory now; remove it first")
     if change.kind_before is None:
         let_go(tx, chain, change)
     elif change.kind_before == Kind.FILE or seen is not None:
@@ -103,7 +104,7 @@ def undo_all(tx: Transaction, chain: Chain, changes: Sequence[Change]) -> None:
     for change in changes:
         if change.kind_before is not None:
             if any(_is_obstacle(tx, chain, parent) for parent in ancestors_of(change.path)):
-                raise change.conflict("its parent directory was removed or replaced by a file; restore that first")
+                raise change.conflict(tx, "its parent directory was removed or replaced by a file; restore that first")
             put_back(tx, chain, change)
 
 
@@ -114,8 +115,8 @@ def _promoted(tx: Transaction, chain: Chain, path: str, promotion: str) -> Chang
     if kept[: len(made)] != made:
         raise VersionConflict(
             f"{path!r} was changed after the promotion; restore it separately",
-            expected=made[0].version,
-            actual=kept[0].version if kept[0].kind == Kind.FILE else 0,
+            expected=tx.version_names.name(made[0].version),
+            actual=tx.version_names.name(kept[0].version) if kept[0].kind == Kind.FILE else 0,
         )
     return Change(path, made[0], kept[len(made)] if len(kept) > len(made) else None)
 
@@ -150,7 +151,7 @@ def put_back(tx: Transaction, chain: Chain, change: Change) -> None:
     view = overlay.subtree(tx, chain, path)
     own = view.own.get(path)
     if own is not None and own.kind == Kind.DIRECTORY != before.kind and _holds(view, path):
-        raise change.conflict("the path is a directory now and is not empty; remove it first")
+        raise change.conflict(tx, "the path is a directory now and is not empty; remove it first")
     # The newest states of a path are never pruned.
     found = history.one(tx, chain[:1], before.version) if before.kind == Kind.FILE else None
     cause = Cause("delete" if before.kind == Kind.WHITEOUT else "restore")

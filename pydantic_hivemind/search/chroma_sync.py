@@ -144,7 +144,7 @@ class _Work:
             gone.extend(there.difference(passages))
             for id, passage in passages.items():
                 if document is not None and id in there:
-                    kept[id] = _metadata(document, passage)
+                    kept[id] = self._metadata(document, passage)
                 elif document is not None:
                     added[id] = (document, passage)
         for ids in self._batches(gone):
@@ -174,7 +174,7 @@ class _Work:
         cut = {id: texts[document.head.path][passage.start : passage.end] for id, (document, passage) in added.items()}
         made = self._vectors({passage.hash: cut[id] for id, (_, passage) in added.items()})
         return [
-            Record(id, cut[id], made[passage.hash], _metadata(document, passage))
+            Record(id, cut[id], made[passage.hash], self._metadata(document, passage))
             for id, (document, passage) in added.items()
         ]
 
@@ -188,6 +188,17 @@ class _Work:
         rest = [hash for hash in texts if hash not in made]
         return made | dict(zip(rest, self._embedder.embed([texts[hash] for hash in rest]), strict=True))
 
+    def _metadata(self, document: Document, passage: Passage) -> Metadata:
+        head = document.head
+        return {
+            "path": head.path,
+            "first_line": passage.first_line,
+            "last_line": passage.last_line,
+            "version": self._database.version_names.name(head.version),
+            "modified_at": head.modified_at,
+            **{f"tag:{tag}": True for tag in head.tag_list()},
+        }
+
 
 def _wanted(path: str, document: Document) -> dict[str, Passage]:
     """Return the passages of a file by record id."""
@@ -197,18 +208,6 @@ def _wanted(path: str, document: Document) -> dict[str, Passage]:
         wanted[record_id(path, passage.hash, occurrences[passage.hash])] = passage
         occurrences[passage.hash] += 1
     return wanted
-
-
-def _metadata(document: Document, passage: Passage) -> Metadata:
-    head = document.head
-    return {
-        "path": head.path,
-        "first_line": passage.first_line,
-        "last_line": passage.last_line,
-        "version": head.version,
-        "modified_at": head.modified_at,
-        **{f"tag:{tag}": True for tag in head.tag_list()},
-    }
 
 
 def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

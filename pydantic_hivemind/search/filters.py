@@ -18,7 +18,7 @@ from pydantic_hivemind.limits import MAX_FILTER_DEPTH
 Scalar = str | int | float | bool
 Condition = Callable[[Head], bool]
 
-KEYS = ("path", "collection", "version", "modified_at", "size")
+KEYS = ("path", "collection", "modified_at", "size")
 """Keys of a `where`, besides `tag:NAME`, which is true for files with that tag."""
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}

@@ -186,7 +186,7 @@ class Search:
                     similarity=similarities.get(fused.key),
                     scope=self.names[fused.key.level],
                     matched=fused.matched,
-                    version=head.version,
+                    version=tx.version_names.name(head.version),
                     tags=head.tag_list(),
                     modified_at=head.modified_at,
                 )

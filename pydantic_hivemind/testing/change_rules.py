@@ -24,7 +24,8 @@ class ChangeRules:
         """Numbers grow, and `stat` shows the current one."""
         first = root.write_text("/f", "1").version
         second = root.write_text("/f", "1").version
-        assert 0 < first < second == root.stat("/f").version
+        assert isinstance(first, str)
+        assert first != second == root.stat("/f").version
 
     def test_a_stale_version_changes_nothing(self, root: Scope) -> None:
         """Of writing, editing, removing, tagging and restoring."""
@@ -116,10 +117,10 @@ class ChangeRules:
         root.remove("/f")
         stat = root.restore("/f", old)
         assert stat is not None
-        assert stat.version > old
+        assert stat.version != old
         assert (root.read_bytes("/f"), stat.tags) == (b"old\r\n", ("t",))
         with pytest.raises(VersionNotFound):
-            root.restore("/f", stat.version + 1)
+            root.restore("/f", f"{stat.version}0")
         with pytest.raises(VersionNotFound):
             root.restore("/other", old)
 

@@ -200,7 +200,7 @@ def test_a_handle_does_not_show_what_its_scope_inherited(hive, ttl):
 
 
 def test_versions_of_a_sibling(hive):
-    """Its numbers restore nothing, match nothing, and show no history."""
+    """Its names restore nothing, match nothing, and show no history."""
     project = hive.scope("project")
     victim, attacker = project.spawn("victim"), project.spawn("attacker")
     stolen = victim.write_text("/f", "secret").version

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from pydantic_hivemind.base.values import Conflict, Edited, PromotionReport, Stat
+from pydantic_hivemind.base.values import Conflict, Edited, Mutation, PromotionReport, Stat
+from pydantic_hivemind.base.version_names import VersionNames
 from pydantic_hivemind.ledger import idempotency
 
-STAT = Stat("/f.md", False, 3, 7, ("x",), 1.5, 2.5, "run")
+NAMES = VersionNames(b"k" * 32, 9)
+STAT = Stat("/f.md", False, 3, NAMES.name(7), ("x",), 1.5, 2.5, "run")
 AS_LIST = ["/f.md", False, 3, 7, ["x"], 1.5, 2.5, "run"]
 REPORT = PromotionReport("1", "run", "project", False, (), (), (), (), (Conflict("/f", b"\xff\xfe", None, b"x"),))
 
@@ -28,10 +30,12 @@ REPORT = PromotionReport("1", "run", "project", False, (), (), (), (), (Conflict
             },
             REPORT,
         ),
+        ({"version": 7, "existed": True, "replayed": False}, Mutation(NAMES.name(7), existed=True)),
+        ({"version": None, "existed": True, "replayed": False}, Mutation(None, existed=True)),
         (list("abcdefgh"), list("abcdefgh")),
         (None, None),
     ],
-    ids=["stat", "edited", "report", "paths", "nothing"],
+    ids=["stat", "edited", "report", "mutation", "removal", "paths", "nothing"],
 )
 def test_outcomes_that_were_stored_before_can_be_read(stored, outcome):
-    assert idempotency._outcome(json.dumps(stored)) == outcome
+    assert idempotency._outcome(json.dumps(stored), NAMES) == outcome

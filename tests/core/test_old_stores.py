@@ -114,7 +114,9 @@ def test_a_promotion_of_its_time_is_reverted(hive):
 
 def test_operations_are_not_done_again(hive, revision):
     ada = hive.scope("user/ada")
-    assert ada.write_text("/once.md", "written once\n", operation_id="write-once").size == 13
+    once = ada.write_text("/once.md", "written once\n", operation_id="write-once")
+    assert once.size == 13
+    assert once.version in [past.version for past in ada.history("/once.md")]
     assert not ada.exists("/once.md")  # removed by a promotion since then
     with pytest.raises(errors.OperationConflict):
         ada.write_text("/once.md", "something else\n", operation_id="write-once")
@@ -167,6 +169,19 @@ def test_tokens_stay_valid(hive, revision):
     assert len(tokens.list()) == (0 if revision >= "0006" else 1)
     with pytest.raises(errors.InvalidToken):
         tokens.verify(made)
+
+
+def test_numbers_that_were_recorded_are_versions_still(directory, hive):
+    ada = hive.scope("user/ada")
+    last = ada.stat("/log.md")
+    ((number,),) = rows(directory, "SELECT max(id) FROM versions WHERE path = '/log.md'")
+    now = ada.write_text("/log.md", "by number\n", expected_version=number)
+    assert now.version != last.version
+    assert ada.restore("/log.md", number).size == last.size
+    # Those that came later are named only.
+    ((later,),) = rows(directory, "SELECT max(id) FROM versions WHERE path = '/log.md'")
+    with pytest.raises(errors.VersionConflict):
+        ada.write_text("/log.md", "by number\n", expected_version=later)
 
 
 def test_what_is_not_known_of_the_past_is_noted(directory, hive):

@@ -181,7 +181,8 @@ def test_what_happened_in_a_workspace(run):
     report = run("promote", "--from", "run", "--json").json
     run("write", "/last", "-w", "run", stdin=b"x")
     entries = run("log", "-w", "project", "--json").json
-    assert [entry["version"] for entry in entries] == sorted((entry["version"] for entry in entries), reverse=True)
+    assert len({entry["version"] for entry in entries}) == len(entries)
+    assert [entry["created_at"] for entry in entries] == sorted((e["created_at"] for e in entries), reverse=True)
     promoted = {entry["path"] for entry in entries if entry["promotion"] == report["id"] and entry["source"] == "run"}
     assert promoted == {"/edited", "/gone", "/new/file", "/raw", "/same"}
     assert "/last" not in {entry["path"] for entry in entries}

@@ -140,7 +140,7 @@ def test_what_is_read_is_one_version_though_its_tags_come_apart(client, scope, m
 
     monkeypatch.setattr(type(scope), "stat", stat)
     file = client.read("/f")
-    assert (file.data, file.stat.version > versions[-1]) == (b"newest", True)
+    assert (file.data, file.stat.version in versions) == (b"newest", False)
 
 
 def test_what_is_there(client, scope):
@@ -222,7 +222,7 @@ def test_compare_and_set(client, scope):
     first = client.write_text("/f", "1", expected_version=0)
     for change in (
         lambda: client.write_text("/f", "2", expected_version=0),
-        lambda: client.edit("/f", "1", "2", expected_version=first.version + 1),
+        lambda: client.edit("/f", "1", "2", expected_version="v0123456789ab"),
         lambda: client.tag("/f", ["x"], expected_version=0),
         lambda: client.remove("/f", expected_version=0),
         lambda: client.restore("/f", expected_version=0),

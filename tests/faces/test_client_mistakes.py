@@ -97,7 +97,7 @@ def test_a_server_that_always_names_another_page(monkeypatch):
 
 def test_a_file_that_changes_each_time_it_is_read():
     def answer(request):
-        stat = {"path": "/f", "is_dir": False, "size": 1, "version": 7, "created_at": 0, "modified_at": 0}
+        stat = {"path": "/f", "is_dir": False, "size": 1, "version": "v0123456789ab", "created_at": 0, "modified_at": 0}
         stat |= {"tags": [], "scope": "a"}
         if request.url.path.endswith("/stat"):
             return httpx.Response(200, json=stat)

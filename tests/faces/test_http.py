@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 
@@ -332,3 +333,34 @@ def test_many_at_once(served, hive, tokens, run):
         thread.join()
     assert failed == []
     assert sorted(run.read_text("/f").split()) == sorted(f"{number}.{each}" for number in range(4) for each in range(5))
+
+
+def test_a_history_comes_in_pages_that_tell_no_numbers(client, run):
+    for number in range(7):
+        run.write_text("/f.md", str(number))
+    names, cursor = [], None
+    while True:
+        page = client.get("/v1/history", params={"path": "/f.md", "limit": 3, "cursor": cursor}).json()
+        names += [version["version"] for version in page["items"]]
+        run.write_text("/f.md", "one more")  # comes before the pages that follow
+        if (cursor := page["next"]) is None:
+            break
+        last, at = json.loads(base64.urlsafe_b64decode(cursor))
+        assert (last, at) == (names[-1], page["items"][-1]["created_at"])
+    assert names == [version.version for version in run.history("/f.md")][-7:]
+
+
+@pytest.mark.parametrize("sent", [[-7], ["x"], ["x", "y"], [1.0, 2.0], [], ["x", 1.0, 2.0], [True, 1]])
+def test_a_cursor_of_another_list_is_none_of_a_history(client, run, sent):
+    run.write_text("/f.md", "1")
+    cursor = base64.urlsafe_b64encode(json.dumps(sent).encode()).decode()
+    assert is_problem(client.get("/v1/history", params={"path": "/f.md", "cursor": cursor}), 400, "InvalidOption")
+
+
+def test_a_history_goes_on_where_its_last_version_is_gone(client, run):
+    run.write_text("/f.md", "1")
+    (version,) = run.history("/f.md")
+    for later, expected in ((1, [version.version]), (0, [])):
+        cursor = base64.urlsafe_b64encode(json.dumps(["vgone", version.created_at + later]).encode()).decode()
+        page = client.get("/v1/history", params={"path": "/f.md", "cursor": cursor}).json()
+        assert [item["version"] for item in page["items"]] == expected

@@ -113,7 +113,6 @@ NO_CALLERS_LIMITS = {
     "MAX_SHOWN_CHARS": "of a line that upstream's `grep` shortens itself",
     "MAX_SPAN_STEPS": "beyond which lines are shown without what matched in them",
     "MAX_TAGS_CHARS": "above which a client sends tags in another form",
-    "MAX_VERSION": "of the database",
     "MAX_WRITTEN": "of one value of a message, which no parser reads",
     "MIN_SECRET_BYTES": "of secrets that the package makes itself",
     "MOST_COMPLETIONS": "of names that a shell shows",

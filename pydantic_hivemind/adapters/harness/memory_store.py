@@ -21,6 +21,7 @@ from pydantic_hivemind.adapters.harness.passages import Passages, passages
 from pydantic_hivemind.adapters.pydantic_deep.run_scope import scope_of_run
 from pydantic_hivemind.base.mounts import MEMORY
 from pydantic_hivemind.base.values import Mutation
+from pydantic_hivemind.base.version_names import Expected
 from pydantic_hivemind.errors import (
     FileTooLarge,
     IsADirectory,
@@ -46,7 +47,6 @@ ROOT = f"{MEMORY}/"
 """Directory in the scope to which the harness's paths are relative."""
 
 _NAME = re.compile(r"(?!\.?$)(?!.*\.\.)[A-Za-z0-9_.-]{1,200}")
-_VERSION = re.compile(r"[1-9][0-9]{0,18}")
 
 _INEXACT = "-not-utf8"
 """End of the version of a file that could not be decoded exactly: what is made from its text must not replace it."""
@@ -112,7 +112,7 @@ class HivemindMemoryStore:
         said = page.annotation
         file: MemoryFile = self._harness.MemoryFile(
             content=text[:max_chars],
-            version=str(page.version) if is_exact else f"{page.version}{_INEXACT}",
+            version=page.version if is_exact else f"{page.version}{_INEXACT}",
             operation_id=said.operation_id,
             truncated=len(text) > max_chars,
         )
@@ -185,7 +185,7 @@ class HivemindMemoryStore:
             CasFiles.write,
             path=place,
             data=encoded(content),
-            expected_version=_number(expected_version),
+            expected_version=_expected(expected_version),
             metadata=_metadata(metadata),
             operation=operation and _operation(operation),
         )
@@ -209,7 +209,7 @@ class HivemindMemoryStore:
         change = partial(
             CasFiles.remove,
             path=_place(path),
-            expected_version=_number(expected_version and expected_version.removesuffix(_INEXACT)),
+            expected_version=_expected(expected_version and expected_version.removesuffix(_INEXACT)),
             operation=operation and _operation(operation),
         )
         return self._mutation(await self._do(lambda scope: change(CasFiles(scope))))
@@ -292,8 +292,7 @@ class HivemindMemoryStore:
             ) from error
 
     def _mutation(self, done: Mutation) -> MemoryMutation:
-        version = None if done.version is None else str(done.version)
-        return self._harness.MemoryMutation(version=version, replayed=done.replayed, existed=done.existed)
+        return self._harness.MemoryMutation(version=done.version, replayed=done.replayed, existed=done.existed)
 
 
 def _harness() -> Any:
@@ -364,11 +363,9 @@ def _check_positive(name: str, value: int) -> None:
         raise ValueError(f"{name} must be positive, not {value}")
 
 
-def _number(version: str | None) -> int:
-    """Return the number of a version; 0 for `None`, and -1, which no file has, for a text that is not a version."""
-    if version is None:
-        return 0
-    return int(version) if _VERSION.fullmatch(version) else -1
+def _expected(version: str | None) -> Expected:
+    """Return the version that a file must have; 0, which is no file, for `None` alone."""
+    return 0 if version is None else -1 if version == "0" else version
 
 
 def _operation(operation: MemoryOperation) -> Operation:

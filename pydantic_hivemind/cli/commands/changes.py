@@ -171,7 +171,7 @@ def restore(
     path: FilePath,
     *,
     version: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="As `log` shows it; without it, what was there before.")
+        str | None, typer.Option(metavar="VERSION", help="As `log` shows it; without it, what was there before.")
     ] = None,
     expected_version: ExpectedVersion = None,
     operation_id: OperationId = None,

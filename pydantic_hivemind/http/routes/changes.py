@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Response
 from pydantic import Field, model_validator
 
 from pydantic_hivemind.base.json_values import JsonBytes
 from pydantic_hivemind.base.promotion_words import check_fields
-from pydantic_hivemind.base.validation import TextList
+from pydantic_hivemind.base.validation import SentVersion, TextList
 from pydantic_hivemind.base.values import Conflict, Edited, File, OnConflict, PromotionReport, Stat
+from pydantic_hivemind.base.version_names import VersionName
 from pydantic_hivemind.errors import PromotionConflict
 from pydantic_hivemind.hive.internals import has_promoted
 from pydantic_hivemind.http.access import (
@@ -31,9 +32,6 @@ from pydantic_hivemind.http.shapes import Asked
 from pydantic_hivemind.tokens import Grant
 
 router = APIRouter(tags=["changing"], route_class=TokenRoute)
-
-MAX_VERSION = 2**63 - 1
-"""Largest version: what every database can count to."""
 
 ThePath = Annotated[str, Field(description="An absolute path in the workspace.")]
 
@@ -58,7 +56,7 @@ class Edit(Asked):
 class Base(Asked):
     """A file as it was read."""
 
-    version: int = Field(ge=0, le=MAX_VERSION)
+    version: SentVersion
     data: JsonBytes
 
 
@@ -87,7 +85,7 @@ class Restore(Asked):
     """A version to bring back."""
 
     path: ThePath
-    version: int | None = Field(None, ge=0, le=MAX_VERSION, description="Without it, what was there before the last.")
+    version: SentVersion | None = Field(None, description="Without it, what was there before the last.")
 
 
 class Promote(Asked):
@@ -149,7 +147,8 @@ def merge(scope: Editable, asked: Merge, response: Response, operation_id: Opera
     """Write what was made from a file as it was read, keeping what others wrote since then."""
     base = None
     if asked.base is not None:
-        size, version = len(asked.base.data), asked.base.version
+        # A number tells a retry apart, and is compared with nothing.
+        size, version = len(asked.base.data), cast(VersionName, asked.base.version)
         base = File(Stat(asked.path, False, size, version, (), 0.0, 0.0, scope.name), asked.base.data)  # noqa: FBT003
     stat = scope.merge(asked.path, asked.data, base=base, operation_id=operation_id)
     response.headers["ETag"] = etag_of(stat.version)

@@ -147,7 +147,7 @@ def history(scope: Readable, grant: TheGrant, paging: Paging, path: ThePath) -> 
         source = version.source if version.source in names else None
         return replace(version, source=source, actor=version.actor if is_own else None)
 
-    return paging.page(map(told, scope.history(path)), lambda version: (-version.version,))
+    return paging.behind(list(map(told, scope.history(path))), lambda version: (version.version, version.created_at))
 
 
 @router.get(

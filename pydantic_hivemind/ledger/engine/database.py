@@ -14,7 +14,8 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from typing_extensions import Self
 
 from pydantic_hivemind.base.values import Actor
-from pydantic_hivemind.errors import LedgerTooNew, StoreBusy
+from pydantic_hivemind.base.version_names import VersionNames
+from pydantic_hivemind.errors import LedgerTooNew, NotALedger, StoreBusy
 from pydantic_hivemind.ledger.engine.driver import Driver
 from pydantic_hivemind.ledger.engine.interruption import Interruption, interruption
 from pydantic_hivemind.ledger.engine.pool import Connections
@@ -104,6 +105,11 @@ class Transaction:
     def now(self) -> float:
         """Return the time that leases and lifetimes are measured by, in seconds since the epoch."""
         return self._driver.now()
+
+    @property
+    def version_names(self) -> VersionNames:
+        """What callers see of the numbers of versions."""
+        return self._driver.version_names
 
     def join(self, chain: Sequence[int]) -> None:
         """Let this write, which began without a chain, change the tree of one too."""
@@ -229,6 +235,11 @@ class Database:
         """Return the time that leases and lifetimes are measured by, in seconds since the epoch."""
         return self._driver.now()
 
+    @property
+    def version_names(self) -> VersionNames:
+        """What callers see of the numbers of versions."""
+        return self._driver.version_names
+
     def may_read_on_loop(self, size: int = 0) -> bool:
         """Whether a read of a few rows, and of that many bytes of a file, may run on an event loop's own thread."""
         most = self._driver.loop_read_bytes
@@ -272,11 +283,13 @@ class Database:
     def _bring_up_to_date(self) -> None:
         with self.read() as tx:
             if self._revision(tx.connection) == REVISION:
+                self._driver.version_names = _version_names(tx.connection)
                 return
         with self.write() as tx:
             # Another process may have been first.
             if self._revision(tx.connection) != REVISION:
                 self._migrate(tx.connection)
+            self._driver.version_names = _version_names(tx.connection)
 
     def _revision(self, connection: PoolProxiedConnection) -> str | None:
         """The schema's revision; `None` for a database that holds nothing yet."""
@@ -306,6 +319,19 @@ class Database:
         self._driver.mark(cast(Any, connection.cursor()))
         command.upgrade(config, REVISION)
         self._driver.advise(cast(Any, connection.cursor()))
+
+
+def _version_names(connection: PoolProxiedConnection) -> VersionNames:
+    """The names of the store's versions, which are made with it.
+
+    Raises:
+        NotALedger: They are gone.
+    """
+    cursor = cast(Any, connection.cursor())
+    row = cursor.execute("SELECT value FROM secrets WHERE name = 'versions'").fetchone()
+    if row is None:
+        raise NotALedger("the ledger is damaged: it has no key for versions; restore it from a backup")
+    return VersionNames.unpacked(cast(bytes, row[0]))
 
 
 class _WatchedDatabase(Database):
@@ -339,6 +365,10 @@ class _WatchedDatabase(Database):
     @property
     def directory(self) -> Path | None:
         return self._database.directory
+
+    @property
+    def version_names(self) -> VersionNames:
+        return self._database.version_names
 
     def may_read_on_loop(self, size: int = 0) -> bool:
         return self._database.may_read_on_loop(size)

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.engine import Dialect
 
 from pydantic_hivemind.base.values import Actor
+from pydantic_hivemind.base.version_names import VersionNames
 from pydantic_hivemind.errors import HivemindError
 
 Cursor = Any
@@ -35,6 +36,9 @@ class Driver(Protocol):
 
     known_actors: dict[Actor, int]
     """Ids of actors that are in the database, as far as this process has seen."""
+
+    version_names: VersionNames
+    """What callers see of the numbers of versions; there are none before the schema is up to date."""
 
     def now(self) -> float:
         """Return the time that decides about leases and lifetimes, in seconds since the epoch: the database's."""

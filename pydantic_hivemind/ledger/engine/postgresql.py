@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pydantic_hivemind.base.values import Actor
+from pydantic_hivemind.base.version_names import NO_NAMES
 from pydantic_hivemind.errors import (
     HivemindError,
     InvalidOption,
@@ -62,6 +63,7 @@ class PostgresDriver:
 
     def __init__(self, url: str) -> None:
         self.known_actors: dict[Actor, int] = {}
+        self.version_names = NO_NAMES
         self._server_time = 0.0, 0.0
         self._psycopg = _psycopg()
         self.patience: float = BUSY_SECONDS

@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from pydantic_hivemind.base.store_permissions import check_directory, make_directory, make_file
 from pydantic_hivemind.base.values import Actor
+from pydantic_hivemind.base.version_names import NO_NAMES
 from pydantic_hivemind.errors import (
     HivemindError,
     InvalidOption,
@@ -61,6 +62,7 @@ class SqliteDriver:
 
     def __init__(self, directory: Path, durability: Durability) -> None:
         self.known_actors: dict[Actor, int] = {}
+        self.version_names = NO_NAMES
         if durability not in get_args(Durability):
             raise InvalidOption(f"unknown durability {durability!r}; use one of {', '.join(get_args(Durability))}")
         self.directory: Path | None = directory

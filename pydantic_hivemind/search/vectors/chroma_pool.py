@@ -37,7 +37,7 @@ try:
 except ImportError:  # Windows has no such limit.
     resource = None
 
-LAYOUT = 2
+LAYOUT = 3
 """Number of the format of records: chunks, ids and metadata. Directories of an older format are rebuilt."""
 
 DESCRIPTORS_EACH = 48
