@@ -142,9 +142,11 @@ _emptied = []
 EMPTY = """
 DO $$ DECLARE name text; BEGIN
     SET LOCAL session_replication_role = replica;
-    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'hivemind' AND tablename <> 'alembic_version' LOOP
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'hivemind'
+    AND tablename NOT IN ('alembic_version', 'secrets') LOOP
         EXECUTE format('DELETE FROM hivemind.%I', name);
     END LOOP;
+    DELETE FROM hivemind.secrets WHERE secrets.name <> 'versions';
     PERFORM setval(format('hivemind.%I', sequencename), 1, false) FROM pg_sequences WHERE schemaname = 'hivemind';
 END $$
 """
