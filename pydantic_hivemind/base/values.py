@@ -302,8 +302,7 @@ class PromotionReport:
         merged: Paths merged with a change of the target.
         deleted: Paths removed from the target.
         skipped: Paths that were filtered out, or are identical on both sides already.
-        conflicts: Paths that both sides changed. They were settled by `on_conflict`; with `fail` they are the reason
-            why nothing was promoted.
+        conflicts: Paths that both sides changed: settled by `on_conflict`, or with `fail` why nothing was promoted.
         left_behind: Changed paths that stayed in the source, as their mount does not travel; `also=` takes them along.
     """
 
