@@ -11,22 +11,31 @@ function localTimes(root) {
   }
 }
 
-// A level of the tree is fetched when it is opened for the first time.
+// The level under a workspace opens in the tree; without this script the link leads to a page of it.
 function lazyLevels(root) {
-  for (const level of root.querySelectorAll("details[data-level]")) {
-    level.addEventListener("toggle", async () => {
-      if (!level.open || level.dataset.loaded) return;
-      level.dataset.loaded = "yes";
-      const page = await fetched(level.dataset.level);
-      const rows = page?.querySelector("#rows");
-      const place = level.querySelector("p");
-      if (!rows) { place.textContent = page ? "Nothing is under it any more." : "It could not be loaded; try again."; return; }
-      rows.removeAttribute("id");
-      rows.className = "";
-      place.replaceWith(rows);
-      localTimes(rows);
-      lazyLevels(rows);
-    });
+  for (const toggle of root.querySelectorAll("a[data-level]")) {
+    toggle.setAttribute("role", "button");
+    toggle.setAttribute("aria-expanded", "false");
+    const open = async (event) => {
+      event.preventDefault();
+      const item = toggle.closest("li");
+      let rows = item.querySelector(":scope > ul");
+      if (!rows) {
+        const page = await fetched(toggle.href);
+        if (!page) return location.assign(toggle.href);
+        rows = page.querySelector("#rows") ?? document.createElement("ul");
+        rows.removeAttribute("id");
+        rows.className = "";
+        rows.hidden = true;
+        item.append(rows);
+        localTimes(rows);
+        lazyLevels(rows);
+      }
+      rows.hidden = !rows.hidden;
+      toggle.setAttribute("aria-expanded", String(!rows.hidden));
+    };
+    toggle.addEventListener("click", open);
+    toggle.addEventListener("keydown", (event) => { if (event.key === " ") open(event); });
   }
 }
 
@@ -53,11 +62,6 @@ function live() {
     if (fresh.innerHTML !== shown.innerHTML) shown.innerHTML = fresh.innerHTML;
   }, 5000);
 }
-
-// A checkbox in a summary is ticked without opening or closing it.
-document.addEventListener("click", (event) => {
-  if (event.target.matches("summary input")) event.stopPropagation();
-}, true);
 
 localTimes(document);
 lazyLevels(document);
