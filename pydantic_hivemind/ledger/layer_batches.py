@@ -100,6 +100,9 @@ _HEAD: Columns = (
 _BASE: Columns = (("path", Key), ("head", Key), ("version", Number))
 
 
+# Versions are numbered in the order of their paths: that in which PostgreSQL joins depends on how much others have.
+
+
 def _insert_versions(count: int) -> ReturningInsert[Unpack[tuple[int, str]]]:
     rows = given(_STATE, count)
     copied, written = versions.alias("copied"), versions.alias("written")
@@ -123,7 +126,7 @@ def _insert_versions(count: int) -> ReturningInsert[Unpack[tuple[int, str]]]:
         "written_at": func.coalesce(written.c.written_at, written.c.created_at),
     }
     joined = rows.outerjoin(copied, copied.c.id == rows.c.copied).outerjoin(written, written.c.id == rows.c.written_as)
-    found = select(*chosen.values()).select_from(joined)
+    found = select(*chosen.values()).select_from(joined).order_by(rows.c.path)
     return insert(versions).from_select(list(chosen), found).returning(versions.c.id, versions.c.path)
 
 
@@ -151,7 +154,7 @@ def _keep() -> Any:
         .join(lower, (lower.c.path == rows.c.value) & (lower.c.scope_id == param("lower_id")))
         .join(received, received.c.id == lower.c.version)
     )
-    found = select(*chosen.values()).select_from(joined)
+    found = select(*chosen.values()).select_from(joined).order_by(lower.c.path)
     return insert(versions).from_select(list(chosen), found)
 
 

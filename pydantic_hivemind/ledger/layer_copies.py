@@ -44,7 +44,8 @@ def _copy_versions() -> Any:
     joined = paths.join(copied, (copied.c.path == paths.c.value) & (copied.c.scope_id == param("from_id"))).outerjoin(
         content, content.c.id == copied.c.version
     )
-    return insert(versions).from_select(list(chosen), select(*chosen.values()).select_from(joined))
+    found = select(*chosen.values()).select_from(joined).order_by(copied.c.path)
+    return insert(versions).from_select(list(chosen), found)
 
 
 def _copy_heads() -> Any:
@@ -79,7 +80,8 @@ def _bury() -> Any:
     joined = paths.join(heads, (heads.c.path == paths.c.value) & (heads.c.scope_id == param("scope_id"))).outerjoin(
         content, content.c.id == heads.c.version
     )
-    return insert(versions).from_select(list(chosen), select(*chosen.values()).select_from(joined))
+    found = select(*chosen.values()).select_from(joined).order_by(heads.c.path)
+    return insert(versions).from_select(list(chosen), found)
 
 
 _COPY_VERSIONS = Statement(_copy_versions)
