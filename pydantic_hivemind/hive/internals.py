@@ -118,3 +118,18 @@ def latest_own(scope: Scope) -> Version | None:
         overlay.check_alive(tx, scope._row.chain)
         found = history.recent(tx, scope._row.chain[:1], 1)
         return next(iter(scope._versions_of(tx, found)), None)
+
+
+def marks_of(scope: Scope) -> tuple[str, frozenset[str]]:
+    """Return a mark of whose a scope is, and the marks of whose it may be told of: what nobody else's scope has.
+
+    The mark is that of the first scope of the chain that is no session, random, and stays when the scope is renamed.
+
+    Raises:
+        ScopeGone: The scope was destroyed, or its ttl has passed.
+    """
+    with scope._database.snapshot() as tx:
+        chain = scope._row.chain
+        owner = next((id for id in chain if not scopes.is_session(tx, id)), chain[-1])
+        marks = {id: f"{scopes.incarnation(tx, id):x}" for id in chain}
+    return marks[owner], frozenset(marks.values())

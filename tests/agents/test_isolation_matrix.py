@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from pydantic_ai.messages import ModelMessage
 from pydantic_deep.features.forking.capability import LiveForkCapability
 from pydantic_deep.features.message_queue import MessageQueue
 
-from pydantic_hivemind import Hivemind, HivemindCheckpointStore, Scope
+from pydantic_hivemind import Hivemind, HivemindCheckpointStore, RunActor, Scope
+from pydantic_hivemind.adapters import (
+    HivemindHistorySearch,
+    HivemindPlanStore,
+    HivemindSpendStore,
+    HivemindStepStore,
+    HivemindTodoStorage,
+)
 from pydantic_hivemind.adapters.pydantic_deep.isolation_page import page
 from pydantic_hivemind.adapters.pydantic_deep.option_isolation import OPTIONS
 from pydantic_hivemind.deep import TAKES_BACKEND, DeepAgentDeps
@@ -296,3 +304,20 @@ def test_capabilities_are_classified(make_agent: MakeAgent):
 
 def test_dependencies_are_each_runs_own():
     assert DeepAgentDeps().todos is not DeepAgentDeps().todos
+
+
+def test_capabilities_that_keep_in_scopes_are_accepted_without_a_word(make_agent: MakeAgent):
+    from pydantic_ai_todo import TodoCapability
+
+    found: list[Any] = [TodoCapability(async_storage=HivemindTodoStorage()), HivemindHistorySearch(), RunActor()]
+    if not TAKES_BACKEND:
+        from pydantic_ai_harness.planning import Planning
+        from pydantic_ai_harness.spend import SpendLimits
+        from pydantic_ai_harness.step_persistence import StepPersistence
+
+        stores = [Planning(store=HivemindPlanStore()), SpendLimits(store=HivemindSpendStore())]
+        found += [*stores, StepPersistence(store=HivemindStepStore())]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for capability in found:
+            make_agent(capabilities=[capability])

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from pydantic_hivemind import Actor, HivemindSearch, RunActor, Scope, acting
-from pydantic_hivemind.deep import TAKES_BACKEND
 
 from .conftest import deps_of
 from .scripted_model import call, script
@@ -17,13 +16,9 @@ pytestmark = pytest.mark.anyio
 WRITE = script(call("write_file", path="/notes.md", content="x"), "done")
 
 
-def capabilities() -> list[Any]:
-    """Nothing but the workspace where there is one: it does this too."""
-    return [RunActor()] if TAKES_BACKEND else []
-
-
-async def test_a_run(make_agent: Any, ada: Scope) -> None:
-    agent = make_agent(name="coder", capabilities=capabilities())
+@pytest.mark.parametrize("capabilities", [[], [RunActor()]], ids=["the factory's", "one more"])
+async def test_a_run(make_agent: Any, ada: Scope, capabilities: list[Any]) -> None:
+    agent = make_agent(name="coder", capabilities=capabilities)
     with acting(user="ada"):
         result = await agent.run(WRITE, deps=deps_of(ada))
     assert ada.history("/notes.md")[0].actor == Actor(user="ada", agent="coder", run=result.run_id)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pydantic_deep
 
+from pydantic_hivemind.adapters.pydantic_ai.run_actor import RunActor
 from pydantic_hivemind.adapters.pydantic_deep.agent_options import for_many_users
+from pydantic_hivemind.adapters.pydantic_deep.run_histories import CONTINUE, RunHistories
 
 
 @wraps(pydantic_deep.create_deep_agent)
@@ -17,7 +19,13 @@ def create_deep_agent(model: Any = None, **options: Any) -> Any:
     Raises:
         UserError: An option cannot be isolated per user.
     """
-    return pydantic_deep.create_deep_agent(**for_many_users({**options, "model": model}, _toolsets))
+    return pydantic_deep.create_deep_agent(**_of_users({**options, "model": model}))
+
+
+def _of_users(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of an agent whose runs are each one user's; what workspaces do on the later line is added."""
+    chosen = for_many_users(options, _toolsets)
+    return {**chosen, "capabilities": [RunActor(), *chosen["capabilities"], RunHistories()]}
 
 
 def _toolsets(options: dict[str, Any]) -> Any:
@@ -34,9 +42,9 @@ class DeepAgent(pydantic_deep.DeepAgent):
         Raises:
             UserError: An option cannot be isolated per user.
         """
-        return super().from_spec(for_many_users({**data, **overrides}, _toolsets))
+        return super().from_spec(_of_users({**data, **overrides}))
 
 
 def continue_here() -> dict[str, Any]:
     """Return options of `agent.run` that continue a conversation in the scope of its `deps`, wherever it began."""
-    return {}
+    return {"metadata": {CONTINUE: True}}
