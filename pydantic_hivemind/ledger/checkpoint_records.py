@@ -82,6 +82,7 @@ _UPDATE = Statement(
     )
 )
 _DELETE = Statement(lambda: delete(checkpoints).where(_OF_PLACE, _OF_ID))
+_DELETE_ALL = Statement(lambda: delete(checkpoints).where(_OF_PLACE))
 
 
 def save(tx: Transaction, place: Place, row: CheckpointRow, history: Sequence[Turn]) -> None:
@@ -126,6 +127,13 @@ def remove(tx: Transaction, place: Place, row: CheckpointRow) -> None:
     """Delete a checkpoint, and the turns that only its history contained."""
     tx.run(_DELETE, {**place.values(), "of_id": row.id})
     message_chain.forget(tx, place.scope_id, [row.head])
+
+
+def clear(tx: Transaction, place: Place) -> None:
+    """Delete every checkpoint, and the turns that only their histories contained."""
+    rows = listing(tx, place)
+    tx.run(_DELETE_ALL, place.values())
+    message_chain.forget(tx, place.scope_id, [row.head for row in reversed(rows)])
 
 
 def _first(rows: list[Row]) -> CheckpointRow | None:

@@ -7,6 +7,7 @@ stored, all turns before it are stored too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Select, and_, delete, literal, or_, select
@@ -19,21 +20,25 @@ from pydantic_hivemind.ledger.engine.statements import Statement, Value, fill, i
 from pydantic_hivemind.ledger.message_rows import hashed
 from pydantic_hivemind.ledger.schema import checkpoints, conversations, messages, turns
 
-HEADS_PER_QUERY = 200
-"""Number of histories loaded in one query; databases limit its parameters, SQLite to 32,766."""
+HEADS_PER_QUERY = (1, 8, 200)
+"""Numbers of histories loaded in the first queries and the others: the first are likely to contain the others."""
 
 END = 2**31 - 1
 """A position behind every turn."""
 
 
 class Turn(NamedTuple):
-    """One turn of a history, before it is stored."""
+    """One turn of a history, as it is to be stored; without data if it was when it was loaded, and likely still is."""
 
     id: bytes
     previous: bytes | None
     message: bytes
-    data: bytes
+    data: bytes | None
     position: int
+
+
+class DataMissing(LookupError):
+    """A turn without data is not stored in the scope."""
 
 
 class Stored(NamedTuple):
@@ -53,7 +58,11 @@ class Stored(NamedTuple):
 
 def step(previous: bytes | None, position: int, data: bytes) -> Turn:
     """Return the turn that appends a message to a history."""
-    message = hashed(data)
+    return step_again(previous, position, hashed(data), data)
+
+
+def step_again(previous: bytes | None, position: int, message: bytes, data: bytes | None) -> Turn:
+    """Return the turn that appends a message whose hash is known."""
     return Turn(hashed((previous or b"") + message), previous, message, data, position)
 
 
@@ -138,11 +147,18 @@ _DROP = Statement(_drop)
 
 
 def store(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> None:
-    """Store the turns of a history that are not stored yet, in order; the cost is proportional to their number."""
+    """Store the turns of a history that are not stored yet, in order; the cost is proportional to their number.
+
+    Raises:
+        DataMissing: One of those that are not stored yet has no data.
+    """
     fresh = history[len(history) - _fresh(tx, scope_id, history) :]
     if not fresh:
         return
-    message_rows.store(tx, scope_id, {turn.message: turn.data for turn in fresh})
+    data = {turn.message: turn.data for turn in fresh if turn.data is not None}
+    if len(data) < len({turn.message for turn in fresh}):
+        raise DataMissing
+    message_rows.store(tx, scope_id, data)
     actor, now = actor_records.current_id(tx), tx.now()
     rows: list[dict[str, Value]] = [
         {
@@ -183,14 +199,18 @@ def load(
     Args:
         tx: The transaction.
         scope_id: The scope.
-        heads: The last turns of the histories.
+        heads: The last turns of the histories. Of those that begin alike, the longest first costs least.
         least: Position of the first turn to return.
         below: Position behind the last turn to return.
     """
-    wanted = sorted(set(heads))
+    left = list(dict.fromkeys(heads))
     loaded: dict[bytes, Stored] = {}
-    for start in range(0, len(wanted), HEADS_PER_QUERY):
-        batch = wanted[start : start + HEADS_PER_QUERY]
+    for queries in count():
+        left = [head for head in left if head not in loaded]
+        if not left:
+            break
+        size = HEADS_PER_QUERY[min(queries, len(HEADS_PER_QUERY) - 1)]
+        batch, left = left[:size], left[size:]
         values: dict[str, Value] = {"scope_id": scope_id, "least": least, "below": below, **fill("head", batch)}
         for row in tx.rows(_HISTORY, values, len(batch)):
             turn = Stored(*row)

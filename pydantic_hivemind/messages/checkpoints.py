@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,11 @@ from pydantic_hivemind.errors import CheckpointError
 from pydantic_hivemind.ledger import checkpoint_records, message_chain, overlay
 from pydantic_hivemind.ledger.checkpoint_records import CheckpointRow, Place
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
+from pydantic_hivemind.ledger.message_chain import Stored, Turn
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.messages import encoding
-from pydantic_hivemind.messages.encoding import HistoryCache, is_storable
+from pydantic_hivemind.messages.encoding import is_storable
+from pydantic_hivemind.messages.history_cache import HistoryCache, remember
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -54,8 +56,8 @@ class Checkpoints(Pickled):
 
     Made by `Scope.checkpoints`.
 
-    Each message is stored once, and saving costs only what was added since the last save through this object: keep it
-    for the duration of the conversation. It is safe to use from any thread.
+    Each message is stored once, and saving costs only what was added since the messages were loaded from the scope, or
+    saved through this object. It is safe to use from any thread.
 
     Every operation raises `ScopeGone` once the scope is destroyed or its ttl has passed, `StoreClosed` once the hive is
     closed, and `StoreBusy` or `StoreUnreachable` if the database does not answer in time. Every change can also raise
@@ -92,7 +94,13 @@ class Checkpoints(Pickled):
         encoding.check_text(snapshot.label, "a checkpoint's label")
         if not max(abs(snapshot.turn), abs(snapshot.message_count)) < MOST:
             raise CheckpointError(f"the turn and message count of a checkpoint must be less than {MOST}")
-        history = self._cache.encode(snapshot.messages)
+        try:
+            self._save(snapshot, self._cache.encode(snapshot.messages))
+        except message_chain.DataMissing:
+            # They were loaded from another scope, or were removed from this one since.
+            self._save(snapshot, self._cache.encode(snapshot.messages, loaded=False))
+
+    def _save(self, snapshot: Snapshot, history: Sequence[Turn]) -> None:
         row = CheckpointRow(
             id=snapshot.id,
             label=snapshot.label,
@@ -133,7 +141,9 @@ class Checkpoints(Pickled):
         """
         with self._database.snapshot() as tx:
             overlay.check_alive(tx, self._row.chain)
-            return self._loaded(tx, checkpoint_records.listing(tx, self._place))
+            rows = checkpoint_records.listing(tx, self._place)
+            stored = message_chain.load(tx, self._row.id, [row.head for row in reversed(rows) if row.head])
+        return _snapshots(rows, stored)
 
     def count(self) -> int:
         """Return the number of checkpoints.
@@ -169,8 +179,7 @@ class Checkpoints(Pickled):
         """
         with self._database.write(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
-            for row in checkpoint_records.listing(tx, self._place):
-                checkpoint_records.remove(tx, self._place, row)
+            checkpoint_records.clear(tx, self._place)
 
     def _find(self, query: Callable[[Transaction, Place, str], CheckpointRow | None], text: str) -> Snapshot | None:
         with self._database.snapshot() as tx:
@@ -178,12 +187,14 @@ class Checkpoints(Pickled):
             row = query(tx, self._place, text) if is_storable(text) else None
             if row is None:
                 return None
-            loaded = self._loaded(tx, [row])
+            stored = message_chain.load(tx, self._row.id, [row.head] if row.head else [])
+        loaded = _snapshots([row], stored)
         if not loaded:
             raise CheckpointError(
                 "a message of this checkpoint cannot be read with the installed pydantic-ai; upgrade it, or use "
                 "another checkpoint"
             )
+        remember([*stored.values()], loaded[0].messages)
         return loaded[0]
 
     def _delete(self, choose: Callable[[Transaction], CheckpointRow | None]) -> bool:
@@ -194,32 +205,36 @@ class Checkpoints(Pickled):
                 checkpoint_records.remove(tx, self._place, row)
             return row is not None
 
-    def _loaded(self, tx: Transaction, rows: Sequence[CheckpointRow]) -> list[Snapshot]:
-        """Return the snapshots of some rows that can be read; a message that several contain is decoded once."""
-        stored = message_chain.load(tx, self._row.id, [row.head for row in rows if row.head])
-        made = encoding.decode(stored)
-        snapshots: list[Snapshot] = []
-        for row in rows:
-            messages: list[ModelMessage] = []
-            at = row.head
-            while at in made:
-                messages.append(made[at])
-                at = stored[at].previous
-            if at is not None:
-                continue  # One of its messages cannot be read.
-            messages.reverse()
-            snapshots.append(
-                Snapshot(
-                    id=row.id,
-                    label=row.label,
-                    turn=row.turn,
-                    messages=messages,
-                    message_count=row.message_count,
-                    created_at=datetime.fromisoformat(row.created_at),
-                    metadata=json.loads(row.metadata),
-                )
+
+def _snapshots(rows: Sequence[CheckpointRow], stored: Mapping[bytes, Stored]) -> list[Snapshot]:
+    """Return the snapshots of some rows that can be read; a message that several contain is decoded once."""
+    made = encoding.decode(stored)
+    histories: dict[bytes | None, list[ModelMessage]] = {None: []}
+    snapshots: list[Snapshot] = []
+    for row in rows:
+        added: list[ModelMessage] = []
+        at = row.head
+        # What comes before is mostly the history of an earlier row.
+        while at not in histories and at in made:
+            added.append(made[at])
+            at = stored[at].previous
+        if at not in histories:
+            continue  # One of its messages cannot be read.
+        added.reverse()
+        messages = histories[at] + added
+        histories[row.head] = messages
+        snapshots.append(
+            Snapshot(
+                id=row.id,
+                label=row.label,
+                turn=row.turn,
+                messages=messages,
+                message_count=row.message_count,
+                created_at=datetime.fromisoformat(row.created_at),
+                metadata=json.loads(row.metadata),
             )
-        return snapshots
+        )
+    return snapshots
 
 
 def _microseconds(moment: datetime) -> int:

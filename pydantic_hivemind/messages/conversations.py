@@ -12,7 +12,7 @@ from pydantic_hivemind.errors import CheckpointError, InvalidOption, VersionConf
 from pydantic_hivemind.ledger import conversation_records, idempotency, message_chain, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
-from pydantic_hivemind.messages import encoding, turn_fence
+from pydantic_hivemind.messages import encoding, history_cache, turn_fence
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
@@ -183,7 +183,18 @@ class Conversation(Pickled):
             OperationConflict: The operation id was used for something else.
             TurnLost: Another turn has begun since the one that this is called in.
         """
-        history = message_chain.follow(None, 0, [encoding.encode(message) for message in messages])
+        known = history_cache.known_turns(messages) if operation_id is None else []
+        try:
+            self._replace(messages, known, operation_id)
+        except message_chain.DataMissing:
+            # They were loaded from another scope, or were removed from this one since.
+            self._replace(messages, [], operation_id)
+
+    def _replace(
+        self, messages: Sequence[ModelMessage], known: list[message_chain.Turn], operation_id: str | None
+    ) -> None:
+        data = [encoding.encode(message) for message in messages[len(known) :]]
+        history = [*known, *message_chain.follow(known[-1].id if known else None, len(known), data)]
 
         def replace(tx: Transaction) -> None:
             turn_fence.check(tx, self._place)
@@ -191,7 +202,7 @@ class Conversation(Pickled):
             self._store(tx, history, None)
             message_chain.forget(tx, self._row.id, [head])
 
-        self._change(replace, operation_id, "conversation.replace", [turn.data for turn in history])
+        self._change(replace, operation_id, "conversation.replace", data)
         if (turn := turn_fence.current(self._place)) is not None:
             turn.unreadable = 0
 
@@ -215,8 +226,10 @@ class Conversation(Pickled):
             head, count = conversation_records.end(tx, self._row.id, self._id)
             least = 0 if last is None else max(count - last, 0)
             stored = message_chain.load(tx, self._row.id, [] if head is None else [head], least=least)
-        messages = encoding.decode(stored)
-        return list(messages.values()), len(stored) - len(messages)
+        messages = list(encoding.decode(stored).values())
+        if not least:
+            history_cache.remember([*stored.values()], messages)
+        return messages, len(stored) - len(messages)
 
     def _has_at(self, tx: Transaction, head: bytes | None, index: int, data: Sequence[bytes]) -> bool:
         if head is None or index < 0 or not data:

@@ -5,19 +5,13 @@ pydantic-ai is imported on first use, because the import takes half a second.
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from operator import is_
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pydantic_hivemind.base.fork_safety import Lock
 from pydantic_hivemind.errors import CheckpointError
-from pydantic_hivemind.ledger import message_chain
-from pydantic_hivemind.ledger.message_chain import Stored, Turn
+from pydantic_hivemind.ledger.message_chain import Stored
 from pydantic_hivemind.messages.mending import mend
 from pydantic_hivemind.messages.storable_copies import storable_values
 
@@ -63,7 +57,10 @@ def _mended(message: ModelMessage, error: Exception) -> bytes:
             f"a message cannot be stored as JSON: {error}; replace the value with text, numbers, lists or dicts"
         ) from error
     _log.warning("a message was stored with a value converted: %s", type(error).__name__)
-    return json.dumps(known, separators=(",", ":")).encode()
+    data = json.dumps(known, separators=(",", ":")).encode()
+    # With what is read for what was left out, such as the time: each reading would make it up anew.
+    complete = dumped(_read([data]) or [])
+    return data if complete is None or len(complete) <= len(b"[]") else complete[1:-1]
 
 
 def _problems(message: Any) -> list[Mapping[str, Any]]:
@@ -156,175 +153,11 @@ def check_text(text: str, what: str) -> None:
         raise CheckpointError(f"{what} contains NUL or a lone surrogate, which cannot be stored; remove them")
 
 
-def _dumped(message: ModelMessage) -> bytes | None:
-    """Return a message as JSON that was not read again, to tell whether it changed; `None` if there is no such JSON."""
+def dumped(messages: Sequence[ModelMessage]) -> bytes | None:
+    """Return messages as JSON, which may not be readable, to tell whether they changed; `None` if there is none."""
     from pydantic_ai.messages import ModelMessagesTypeAdapter
 
     try:
-        return ModelMessagesTypeAdapter.dump_json([message], warnings=False)
+        return ModelMessagesTypeAdapter.dump_json([*messages], warnings=False)
     except Exception:  # noqa: BLE001 - of whatever kind: it is mended when it is encoded
         return None
-
-
-class HistoryCache:
-    """Cache of the encoded messages of the last history, so that encoding the next one costs only what is new.
-
-    Encoding a message takes 20 microseconds; finding that it did not change takes half a microsecond. pydantic-ai
-    changes messages in place, so each message is compared every time with its state when it was encoded.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._forget()
-
-    def _forget(self) -> None:
-        self._process = os.getpid()
-        self._encoded: list[_Encoded] = []
-        self._turns: list[Turn] = []
-        # What follows from `_encoded`, so that it is known at once whether any of it changed.
-        self._messages: list[ModelMessage] = []
-        self._state = _State()
-        self._unknown: list[_Encoded] = []
-
-    def encode(self, messages: Sequence[ModelMessage]) -> list[Turn]:
-        """Return the turns of a whole history.
-
-        Raises:
-            CheckpointError: A message cannot be stored as JSON.
-        """
-        with self._lock:
-            if self._process != os.getpid():
-                # Another thread of the parent may have been in the middle of this.
-                self._forget()
-            same = self._unchanged(messages)
-            # What is encoded keeps its message alive, so no other can have the same id.
-            moved = {id(past.message): past for past in self._encoded[same:]}
-            if moved:
-                self._cut(same)
-            for message in messages[same:]:
-                past = moved.get(id(message))
-                self._add(past if past is not None and past.is_current() else _Encoded(message))
-            return self._turns.copy()
-
-    def _unchanged(self, messages: Sequence[ModelMessage]) -> int:
-        """Return how many messages at the start are the same objects as last time, unchanged."""
-        count = len(self._messages)
-        if (
-            count <= len(messages)
-            and self._state.is_current()
-            and all(map(is_, self._messages, messages))
-            and all(past.is_current() for past in self._unknown)
-        ):
-            return count  # the usual case, at the speed of C
-        for index, (past, message) in enumerate(zip(self._encoded, messages, strict=False)):
-            if past.message is not message or not past.is_current():
-                return index
-        return min(count, len(messages))
-
-    def _add(self, past: _Encoded) -> None:
-        self._turns.append(message_chain.step(self._turns[-1].id if self._turns else None, len(self._turns), past.data))
-        self._encoded.append(past)
-        self._messages.append(past.message)
-        if past.state is None:
-            self._unknown.append(past)
-        else:
-            self._state.extend(past.state)
-
-    def _cut(self, length: int) -> None:
-        """Drop everything after the first messages."""
-        for each in (self._turns, self._encoded, self._messages):
-            del each[length:]
-        self._unknown = [past for past in self._encoded if past.state is None]
-        self._state = _State()
-        for past in self._encoded:
-            if past.state is not None:
-                self._state.extend(past.state)
-
-
-class _Encoded:
-    """The JSON of a message, and the state it was encoded from; `None` if the state cannot be determined."""
-
-    __slots__ = ("data", "dumped", "message", "state")
-
-    def __init__(self, message: ModelMessage) -> None:
-        self.message = message
-        # First the state: a change by another thread before the encoding then shows as one, and does no harm.
-        self.state: _State | None = _State()
-        try:
-            if not self.state.add(message):
-                self.state = None
-        except RecursionError:
-            self.state = None
-        self.data = encode(message)
-        self.dumped = _dumped(message) if self.state is None else None
-
-    def is_current(self) -> bool:
-        """Return whether encoding the message now would give the same JSON."""
-        if self.state is not None:
-            return self.state.is_current()
-        return self.dumped is not None and _dumped(self.message) == self.dumped
-
-
-_IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime})
-
-
-class _State:
-    """The state of values: pydantic-ai's objects with their referents, and lists and dicts with a copy of each.
-
-    Asking an object for its referents takes half as long as comparing its attributes by name. Values that `==` does not
-    distinguish count as unchanged, and so does an object whose `__dict__` was replaced as a whole.
-    """
-
-    __slots__ = ("_containers", "_copies", "_objects", "_referents")
-
-    def __init__(self) -> None:
-        self._objects: list[object] = []
-        self._referents: list[object] = []
-        self._containers: list[object] = []
-        self._copies: list[object] = []
-
-    def is_current(self) -> bool:
-        """Return whether every value still has the state in which it was added."""
-        try:
-            return self._containers == self._copies and gc.get_referents(*self._objects) == self._referents
-        except Exception:  # noqa: BLE001 - what is there now cannot even be compared, as with an array
-            return False
-
-    def extend(self, other: _State) -> None:
-        """Add the values of another state."""
-        self._objects += other._objects
-        self._referents += other._referents
-        self._containers += other._containers
-        self._copies += other._copies
-
-    def add(self, value: object) -> bool:
-        """Add a value and everything it contains.
-
-        Returns:
-            Whether that covers its whole state: that of an app's own objects is not known.
-        """
-        kind = type(value)
-        if kind in _IMMUTABLE:
-            return True
-        if kind is list:
-            return self._add_container(value, inside := cast("list[object]", value).copy(), inside)
-        if kind is dict:
-            copy = cast("dict[object, object]", value).copy()
-            return self._add_container(value, copy, (*copy, *copy.values()))
-        return kind.__module__.startswith("pydantic_ai.") and hasattr(value, "__dict__") and self._add_object(value)
-
-    def _add_container(self, value: object, copy: object, inside: Iterable[object]) -> bool:
-        self._containers.append(value)
-        self._copies.append(copy)
-        return all(map(self.add, inside))
-
-    def _add_object(self, value: object) -> bool:
-        # Attributes are in a dict, and from Python 3.13 on in the object itself.
-        for owner in (vars(value), value):
-            referents = gc.get_referents(owner)
-            attributes = [*vars(value).values()]
-            if {*map(id, attributes)} <= {*map(id, referents)}:
-                self._objects.append(owner)
-                self._referents += referents
-                return all(map(self.add, attributes))
-        return False

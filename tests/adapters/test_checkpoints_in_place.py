@@ -33,7 +33,7 @@ from sample_messages import MOMENT, as_json, ask, checkpoint
 from pydantic_hivemind import Scope
 from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCheckpointStore
 from pydantic_hivemind.errors import CheckpointError
-from pydantic_hivemind.messages.encoding import HistoryCache
+from pydantic_hivemind.messages.history_cache import HistoryCache
 
 
 class Note(BaseModel):
