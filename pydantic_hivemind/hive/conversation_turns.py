@@ -45,13 +45,20 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.25
 
 
 class ConversationTurn:
-    """A turn of a conversation, made by `Conversation.turn`."""
+    """A turn of a conversation, made by `Conversation.turn`.
 
-    def __init__(self, conversation: Conversation, wait: float) -> None:
+    Args:
+        conversation: The conversation.
+        wait: How long to wait for another turn to end, in seconds.
+        load: Whether it gives the messages.
+    """
+
+    def __init__(self, conversation: Conversation, wait: float, *, load: bool = True) -> None:
         if not (isinstance(wait, (int, float)) and math.isfinite(wait) and wait >= 0):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidOption(f"wait={wait!r} is not a number of seconds from 0 on; pass one")
         self._conversation = conversation
         self._wait = wait
+        self._load = load
         self._holder = uuid4().bytes
         self._key = record_key("conversation", conversation.id)
         self._over = threading.Event()
@@ -141,7 +148,7 @@ class ConversationTurn:
         self._process = os.getpid()
         threading.Thread(target=self._prolong, name="hivemind-turn", daemon=True).start()
         try:
-            messages, self.unreadable = self._conversation._load()
+            messages, self.unreadable = self._conversation._load(None if self._load else 0)
         except BaseException:
             self._end()
             raise

@@ -12,8 +12,7 @@ from pydantic_hivemind.base.values import Version
 from pydantic_hivemind.base.version_names import Expected
 from pydantic_hivemind.errors import VersionNotFound
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import history, layer_states, overlay, promotion_records, scopes
-from pydantic_hivemind.promotion import rewind
+from pydantic_hivemind.ledger import history, overlay, promotion_records, scopes
 
 if TYPE_CHECKING:
     from pydantic_hivemind.search.history_ranking import RankedMessage
@@ -51,46 +50,6 @@ def has_promoted(scope: Scope, promotion_id: str) -> bool:
     """Return whether a scope made a promotion, instead of having received it."""
     with scope._database.read() as tx:
         return promotion_records.target_of(tx, scope._row.id, promotion_id) is not None
-
-
-def moment_of(scope: Scope) -> int:
-    """Return the moment of a scope's newest change, for `rewind_files` and `copy_files`.
-
-    Raises:
-        ScopeGone: The scope was destroyed, or its ttl has passed.
-    """
-    with scope._database.snapshot() as tx:
-        overlay.check_alive(tx, scope._row.chain)
-        return layer_states.newest(tx, scope._row.id)
-
-
-def rewind_files(scope: Scope, moment: int) -> list[str]:
-    """Make a scope's own files what they were at a moment, all of them or none, and return the paths.
-
-    Raises:
-        VersionNotFound: What a file was is not kept any more.
-        VersionConflict: Something is in the way of a file.
-        ScopeGone: The scope was destroyed, or its ttl has passed.
-    """
-    with scope._database.write(scope._row.chain) as tx:
-        overlay.check_alive(tx, scope._row.chain)
-        paths = rewind.rewind(tx, scope._row.chain, moment)
-    scope._search_service.touched(scope._row.chain)
-    return paths
-
-
-def copy_files(scope: Scope, moment: int, to: Scope) -> None:
-    """Give an empty scope with the same parent the files that a scope had itself at a moment, all of them or none.
-
-    Raises:
-        VersionNotFound: What a file was is not kept any more.
-        ScopeGone: One of the scopes was destroyed, or its ttl has passed.
-    """
-    with to._database.write(to._row.chain) as tx:
-        overlay.check_alive(tx, scope._row.chain)
-        overlay.check_alive(tx, to._row.chain)
-        rewind.copy(tx, scope._row.chain, moment, to._row.chain)
-    to._search_service.touched(to._row.chain)
 
 
 def past_content(scope: Scope, path: str, version: Expected) -> bytes | None:

@@ -108,7 +108,7 @@ class Checkpoints(Pickled):
             head=history[-1].id if history else None,
             message_count=snapshot.message_count,
             created_at=snapshot.created_at.isoformat(),
-            created_us=_microseconds(snapshot.created_at),
+            created_us=microseconds(snapshot.created_at),
             metadata=_metadata(snapshot.metadata),
         )
         with self._database.write(self._row.chain) as tx:
@@ -237,7 +237,7 @@ def _snapshots(rows: Sequence[CheckpointRow], stored: Mapping[bytes, Stored]) ->
     return snapshots
 
 
-def _microseconds(moment: datetime) -> int:
+def microseconds(moment: datetime) -> int:
     """Return microseconds since the epoch: exact, unlike seconds as a float."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return (aware - _EPOCH) // timedelta(microseconds=1)

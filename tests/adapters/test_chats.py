@@ -8,6 +8,7 @@ from databases import opened
 from pydantic_hivemind import HivemindChat
 from pydantic_hivemind.deep import create_deep_agent
 from pydantic_hivemind.errors import CheckpointError, ScopeExists, TurnBusy, VersionNotFound
+from pydantic_hivemind.messages import encoding
 from pydantic_hivemind.testing import scripted_model
 
 pytestmark = pytest.mark.anyio
@@ -148,6 +149,23 @@ async def test_rewind_past_what_is_kept_changes_nothing(user, agent):
         await chat.fork("other", at=point)
     assert (await texts(chat), await chat.conversation.load(), len(await chat.checkpoints())) == before
     assert [child.name for child in user.children] == [files.name]
+
+
+async def test_a_chat_with_a_message_that_cannot_be_read_goes_on(user, agent, monkeypatch):
+    chat = HivemindChat(user, "taxes")
+    await say(agent, chat, "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(encoding, "encode", lambda _: b'{"kind":"dream","about":"sheep"}')
+        await chat.conversation.append([None])
+    point = await say(agent, chat, "second")
+    messages = await chat.conversation.load(skip_unreadable=True)
+    await say(agent, chat, "third")
+    fork = await chat.fork("other", at=point)
+    await chat.rewind(point)
+    for each in (chat, fork):
+        assert await each.conversation.load(skip_unreadable=True) == messages
+        with pytest.raises(CheckpointError, match="1 of"):
+            await each.conversation.load()
 
 
 async def test_fork_begins_with_messages_and_files(user, agent):

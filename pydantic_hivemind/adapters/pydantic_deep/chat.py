@@ -7,7 +7,6 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any, cast
 
 from pydantic_ai.messages import ModelMessage
@@ -17,11 +16,13 @@ from pydantic_hivemind.adapters.pydantic_deep.checkpoint_store import HivemindCh
 from pydantic_hivemind.adapters.pydantic_deep.line_choice import DeepAgentDeps, continue_here
 from pydantic_hivemind.adapters.scope_names import session_name
 from pydantic_hivemind.base.mounts import MEMORY
-from pydantic_hivemind.errors import CheckpointError, PathNotFound, PromotionConflict, ScopeExists
+from pydantic_hivemind.errors import PathNotFound, PromotionConflict
+from pydantic_hivemind.hive import chat_changes
 from pydantic_hivemind.hive.async_messages import AsyncConversation
 from pydantic_hivemind.hive.async_scope import AsyncScope, sync_scope
 from pydantic_hivemind.hive.async_seam import complete, on_thread, perform
-from pydantic_hivemind.hive.internals import copy_files, moment_of, rewind_files
+from pydantic_hivemind.hive.chat_changes import ChatPlace
+from pydantic_hivemind.hive.conversation_turns import ConversationTurn
 from pydantic_hivemind.hive.run_state import save_todos, todos_of
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.checkpoints import Snapshot
@@ -29,8 +30,8 @@ from pydantic_hivemind.messages.checkpoints import Snapshot
 STATE = "/.deep/chat.json"
 """Where a chat keeps todos and what is known of uploads: a file, so that it goes back and is copied with the files."""
 
-MOMENT = "hivemind_files"
-"""Key of a checkpoint's metadata: the state of the chat's files."""
+TURN_WAIT = 60.0
+"""Seconds that a rewind waits for a turn to end."""
 
 BEFORE_REWIND = "before rewind"
 """Label of the checkpoint that `rewind` makes, with which it can be undone."""
@@ -169,7 +170,7 @@ class HivemindChat:
         Raises:
             CheckpointError: The label contains NUL or a lone surrogate.
         """
-        return (await complete(lambda: self._checkpoint(self._conversation.load(), label)))[0]
+        return (await complete(lambda: chat_changes.checkpoint(self._place(), label)))[0]
 
     async def checkpoints(self) -> list[Snapshot]:
         """Return the checkpoints of the chat, oldest first. Those without files, which agents make, rewind messages.
@@ -182,7 +183,8 @@ class HivemindChat:
     async def rewind(self, checkpoint_id: str) -> str:
         """Take messages and files back to a checkpoint, and return the id of one with which this is undone.
 
-        It waits for a turn that is under way. Memory that was promoted to the user stays.
+        Both go back, or neither, also if the process is killed. It waits for a turn that is under way. Memory that was
+        promoted to the user stays.
 
         Args:
             checkpoint_id: Id of the checkpoint.
@@ -193,11 +195,11 @@ class HivemindChat:
             VersionNotFound: A file was changed so often since that its version is not kept. Nothing was changed.
             VersionConflict: Something is in the way of a file. Nothing was changed.
         """
-        async with self._conversation.turn():
-            return (await complete(lambda: self._rewind(checkpoint_id)))[0]
+        async with ConversationTurn(self._conversation, TURN_WAIT, load=False):
+            return (await complete(lambda: chat_changes.rewind_to(self._place(), checkpoint_id, BEFORE_REWIND)))[0]
 
     async def fork(self, id: str | None = None, *, at: str | None = None) -> HivemindChat:
-        """Return a new chat of the user with the messages and files of this one.
+        """Return a new chat of the user with the messages and files of this one: with both, or there is no new chat.
 
         Args:
             id: Id of the new chat; generated if omitted.
@@ -209,7 +211,12 @@ class HivemindChat:
             VersionNotFound: A file was changed so often since that its version is not kept. No chat was made.
         """
         chat = HivemindChat(self._user, uuid.uuid4().hex if id is None else id)
-        await perform(lambda: self._fork(chat, at), interruptible=False, undo=lambda _: chat._delete())
+        name = session_name(self._user.name, f"chat/{chat.id}")
+        await perform(
+            lambda: chat_changes.fork(self._place(), chat.id, name, at),
+            interruptible=False,
+            undo=lambda _: chat._delete(),
+        )
         return chat
 
     async def delete(self) -> None:
@@ -232,6 +239,9 @@ class HivemindChat:
 
     def _files(self) -> Scope:
         return self._user.spawn(session_name(self._user.name, f"chat/{self._id}"), attach=True)
+
+    def _place(self) -> ChatPlace:
+        return ChatPlace(self._user, self._id, self._files())
 
     def _deps(self) -> DeepAgentDeps:
         files = self._files()
@@ -260,56 +270,7 @@ class HivemindChat:
         self._save_state(deps)
         with suppress(PromotionConflict):
             self._files().promote(paths=MEMORY)
-        history = self._conversation.load()
-        return self._checkpoint(history, label or f"{len(history)} messages")
-
-    def _checkpoint(self, messages: list[ModelMessage], label: str) -> str:
-        snapshot = Snapshot(
-            id=uuid.uuid4().hex,
-            label=label,
-            turn=len(messages),
-            messages=messages,
-            message_count=len(messages),
-            created_at=datetime.now(timezone.utc),
-            metadata={MOMENT: moment_of(self._files())},
-        )
-        self._checkpoints.save(snapshot)
-        return snapshot.id
-
-    def _found(self, checkpoint_id: str) -> Snapshot:
-        found = self._checkpoints.get(checkpoint_id)
-        if found is None:
-            raise CheckpointError("the chat has no such checkpoint; see its checkpoints()")
-        return found
-
-    def _rewind(self, checkpoint_id: str) -> str:
-        found = self._found(checkpoint_id)
-        before = self._checkpoint(self._conversation.load(), BEFORE_REWIND)
-        moment = found.metadata.get(MOMENT)
-        try:
-            if moment is not None:
-                rewind_files(self._files(), moment)
-        except Exception:
-            self._checkpoints.remove(before)
-            raise
-        self._conversation.replace(found.messages)
-        return before
-
-    def _fork(self, chat: HivemindChat, at: str | None) -> None:
-        files = self._files()
-        found = None if at is None else self._found(at)
-        messages = self._conversation.load() if found is None else found.messages
-        moment = None if found is None else found.metadata.get(MOMENT)
-        if chat._conversation.load():
-            raise ScopeExists(f"the user has a chat {chat.id!r} already; use another id")
-        copied = self._user.spawn(session_name(self._user.name, f"chat/{chat.id}"))
-        try:
-            copy_files(files, moment_of(files) if moment is None else moment, copied)
-            chat._conversation.replace(messages)
-            chat._checkpoint(messages, "fork")
-        except BaseException:
-            chat._delete()
-            raise
+        return chat_changes.checkpoint(self._place(), label or None)
 
     def _delete(self) -> None:
         self._files().destroy(cascade=True)
