@@ -73,6 +73,11 @@ class Server:
         """`immediate` is a crash: nothing is finished, and the next start recovers."""
         self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
 
+    @property
+    def data(self):
+        """Where it keeps its files, its configuration among them."""
+        return self._data
+
     def close(self):
         self.stop()
         shutil.rmtree(self._directory)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 import pytest
 from databases import opened, server
@@ -40,9 +41,81 @@ def test_nobody_there():
     assert raised.value.__cause__ is None
 
 
-def test_no_such_database(url):
-    with pytest.raises(errors.StoreUnreachable):
-        Hivemind.connect(url + "_absent")
+@pytest.fixture
+def refused(url):
+    """Returns what is said of a user of a server that asks `needy` for a password, and of a database closed to it."""
+    name = url.rpartition("/")[2]
+    rules = server().data / "pg_hba.conf"
+    before = rules.read_text()
+    server().execute("CREATE ROLE needy LOGIN PASSWORD 'right'; CREATE ROLE idle NOLOGIN")
+    rules.write_text(f"host all needy 127.0.0.1/32 scram-sha-256\nhost all shut 127.0.0.1/32 reject\n{before}")
+    server().execute("SELECT pg_reload_conf()")
+
+    def refused(user=None, database=name, **changes):
+        address = server().url(database, user or "postgres")
+        for old, new in changes.items():
+            address = address.replace({"host": "127.0.0.1", "port": f":{server().port}"}[old], new)
+        # The server reads its rules again in its own time.
+        for _ in range(100):
+            with pytest.raises(errors.StoreUnreachable) as raised:
+                Hivemind.connect(address).close()
+            if "rejects" in str(raised.value) or user != "needy:wrong":
+                break
+            time.sleep(0.05)
+        assert "wrong" not in str(raised.value)
+        return str(raised.value)
+
+    yield refused
+    rules.write_text(before)
+    server().execute("SELECT pg_reload_conf(); DROP ROLE needy; DROP ROLE idle")
+
+
+def test_why_no_connection_is_made(refused, url):
+    assert "rejects the user or its password" in refused("needy:wrong")
+    assert "no database of that name" in refused(database="absent")
+    assert "no user of that name" in refused("ghost")
+    assert "pg_hba.conf" in refused("shut")
+    assert "may not log in" in refused("idle")
+    assert "no database server answers" in refused(port=":1")
+    assert "not known" in refused(host="nowhere.invalid")
+    assert "agree on SSL" in refused(database=url.rpartition("/")[2] + "?sslmode=require")
+    name = url.rpartition("/")[2]
+    server().execute(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+    assert "GRANT CONNECT" in refused("needy:right")
+
+
+@pytest.fixture
+def guest(url):
+    """The URL of a store for a user who has no right to it yet."""
+    name = url.rpartition("/")[2]
+    with opened(url) as hive:
+        hive.scope("a").write_text("/f", "x")
+    server().execute("CREATE ROLE guest LOGIN", name)
+    yield server().url(name, "guest")
+    server().execute("DROP OWNED BY guest; DROP ROLE guest", name)
+
+
+def test_a_missing_grant_is_no_damage(guest):
+    name = guest.rpartition("/")[2]
+    with pytest.raises(errors.StoreReadOnly, match="GRANT USAGE ON SCHEMA hivemind"):
+        Hivemind.connect(guest)
+    server().execute("GRANT USAGE ON SCHEMA hivemind TO guest", name)
+    with pytest.raises(errors.StoreReadOnly, match=r"permission denied for table alembic_version.*SELECT"):
+        Hivemind.connect(guest)
+    server().execute(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA hivemind TO guest;"
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA hivemind TO guest; REVOKE ALL ON hivemind.vectors FROM guest",
+        name,
+    )
+    with opened(guest) as hive:
+        scope = hive.scope("a")
+        scope.write_text("/f", "y")
+        scope.spawn().destroy()
+        with pytest.raises(errors.StoreReadOnly, match="permission denied for table vectors"):
+            scope.search("y")
+        server().execute("REVOKE USAGE ON SCHEMA hivemind FROM guest", name)
+        with pytest.raises(errors.NotALedger, match="no USAGE on the schema"):
+            hive.scope("b")
 
 
 def test_tables_of_others_are_left_alone(url):

@@ -17,19 +17,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from pydantic_hivemind.base.values import Actor
 from pydantic_hivemind.base.version_names import NO_NAMES
-from pydantic_hivemind.errors import (
-    HivemindError,
-    InvalidOption,
-    NotALedger,
-    ScopeExists,
-    ScopeGone,
-    StoreBusy,
-    StoreError,
-    StoreFull,
-    StoreReadOnly,
-    StoreUnreachable,
-)
+from pydantic_hivemind.errors import HivemindError, InvalidOption, NotALedger
 from pydantic_hivemind.ledger.engine.driver import Cursor
+from pydantic_hivemind.ledger.engine.postgresql_errors import lacks_permission, meaning
 from pydantic_hivemind.ledger.engine.write_queue import WriteQueue
 from pydantic_hivemind.ledger.schema import metadata
 from pydantic_hivemind.limits import BUSY_SECONDS
@@ -167,6 +157,7 @@ class PostgresDriver:
 
         Raises:
             NotALedger: It holds something else.
+            StoreReadOnly: The user of the database may not use the schema.
         """
         found = cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SCHEMA]).fetchall()
         tables = {name for (name,) in found}
@@ -174,6 +165,9 @@ class PostgresDriver:
             raise NotALedger(
                 f"the schema {SCHEMA!r} of the database contains tables of another program; use another database"
             )
+        # Without USAGE the tables are there, and not found by their names.
+        if tables and cursor.execute("SELECT has_schema_privilege(%s, 'USAGE')", [SCHEMA]).fetchone() != (True,):
+            raise lacks_permission()
         return bool(tables)
 
     def mark(self, cursor: Cursor) -> None:
@@ -217,42 +211,7 @@ class PostgresDriver:
         """What an error of psycopg's means here, or `None` for one that is none of its."""
         if not isinstance(error, self._psycopg.Error):
             return None
-        errors = self._psycopg.errors
-        meanings: tuple[tuple[tuple[type[Exception], ...], HivemindError], ...] = (
-            ((errors.DiskFull,), StoreFull("no space is left for the store; free some and try again")),
-            (
-                (errors.ReadOnlySqlTransaction, errors.InsufficientPrivilege),
-                StoreReadOnly(
-                    "the database user lacks a permission; grant it CREATE on the database and all on the schema"
-                ),
-            ),
-            (
-                (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected),
-                StoreBusy("the store is busy with the writes of other processes; try again"),
-            ),
-            ((errors.ForeignKeyViolation,), ScopeGone("the scope was destroyed; ask the hive for it again")),
-            (
-                (errors.UniqueViolation,),
-                ScopeExists("the name was created by another process at the same time; try again"),
-            ),
-            (
-                (errors.ProgramLimitExceeded,),
-                StoreError("a path or id is too long for PostgreSQL, whose limit is 2,600 bytes; use a shorter one"),
-            ),
-            ((self._psycopg.DataError,), StoreError("PostgreSQL cannot store NUL in ids and metadata; remove it")),
-            (
-                (errors.UndefinedTable, errors.UndefinedColumn),
-                NotALedger("the ledger is damaged; restore it from a backup"),
-            ),
-            (
-                (self._psycopg.OperationalError, errors.IdleInTransactionSessionTimeout),
-                StoreUnreachable(
-                    "the database server cannot be reached, or closed the connection; check it and try again"
-                ),
-            ),
-        )
-        known = (meaning for kinds, meaning in meanings if isinstance(error, kinds))
-        return next(known, StoreError(f"the database failed ({type(error).__name__}); see the server's log"))
+        return meaning(self._psycopg, error)
 
 
 def _root(chain: Sequence[int]) -> int:
