@@ -7,6 +7,7 @@ import sys
 
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.rendering.error_statuses import ExitCode, answer_of
+from pydantic_hivemind.rendering.patches import printable
 
 
 class Refused(HivemindError):
@@ -25,9 +26,10 @@ def exit_code(error: HivemindError) -> ExitCode:
 
 
 def explain(message: object) -> None:
-    """Print a message to standard error."""
+    """Print a message to standard error; what would control a terminal is made visible."""
     sys.stdout.flush()
-    sys.stderr.write(f"hivemind: {message}\n")
+    lines = map(printable, str(message).split("\n"))
+    sys.stderr.write("hivemind: {}\n".format("\n".join(lines)))
 
 
 def explain_error(name: str, detail: object, *, as_json: bool) -> None:

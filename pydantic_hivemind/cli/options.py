@@ -38,15 +38,28 @@ def named_store(context: typer.Context, value: Any) -> Any:
     """Return the store named after the command, or before it, or the default one.
 
     Raises:
-        Refused: The name is empty.
+        Refused: The name is empty, or a URL with a password, which every user of the machine would see in `ps`.
     """
     source = context.get_parameter_source("store")
     if source is None or source.name != "COMMANDLINE":
         value = context.find_root().params.get("store") or value
+    elif value is not None and is_url(str(value)) and not context.resilient_parsing:
+        _check_has_no_password(str(value))
     # The directory where you are, for `pathlib`.
     if value is not None and not str(value).strip() and not context.resilient_parsing:
         raise Refused("--store is empty; pass a directory, `.` for the current one", ExitCode.USAGE)
     return value
+
+
+def _check_has_no_password(store: str) -> None:
+    from pydantic_hivemind.ledger.engine.postgresql import has_password
+
+    if has_password(store):
+        raise Refused(
+            "the URL of the store has a password, which every user of this machine would see in its process list; put "
+            f"it into ~/.pgpass or PGPASSWORD and pass the URL without it, or put the URL into {STORE_VARIABLE}",
+            ExitCode.USAGE,
+        )
 
 
 def _json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - typer calls it

@@ -68,6 +68,23 @@ _WIDEST = 100_000
 """Maximum columns of a line: more than any path has."""
 
 
+def print_bytes(data: bytes) -> None:
+    """Print the content of a file: exactly, but on a terminal with what would control it made visible."""
+    if not for_people():
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    print_text(data.decode(errors="backslashreplace"))
+
+
+def print_text(text: str) -> None:
+    """Print text of several lines: exactly, but on a terminal with what would control it made visible."""
+    if for_people():
+        lines = (line.removesuffix("\r") for line in text.split("\n"))
+        text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
+    sys.stdout.write(text)
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON, as its fields are named; bytes are text, or `{"base64": ...}` where they are none."""
     sys.stdout.write(json.dumps(to_json_value(value, readable_bytes=True), indent=2) + "\n")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic_hivemind.base.acting import current_actor
 from pydantic_hivemind.base.token_rights import NOT_NARROWED
-from pydantic_hivemind.base.values import Actor
+from pydantic_hivemind.base.values import Actor, Version
 from pydantic_hivemind.errors import InvalidToken, NotAllowed
 from pydantic_hivemind.hive import descendants
 from pydantic_hivemind.hive.hivemind import Hivemind
 from pydantic_hivemind.hive.scope import Scope
+from pydantic_hivemind.rendering.known_versions import for_reader
 from pydantic_hivemind.tokens import Action, Grant, Tokens
 
 
@@ -69,6 +71,10 @@ class Viewer:
         if self.grant is not None:
             above = scope.parent
             self.grant.narrowing.check(operation, arguments, lambda: None if above is None else above.name)
+
+    def known(self, scope: Scope, versions: Iterable[Version]) -> list[Version]:
+        """Return versions in a workspace as they may know them."""
+        return [for_reader(version, scope.chain, is_admin=self.is_admin) for version in versions]
 
     def require_operator(self) -> None:
         """Check that they run the store.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
 
+from pydantic_hivemind.base.acting import acting
 from pydantic_hivemind.base.matching.globs import any_path
 from pydantic_hivemind.base.paths import normalize
 from pydantic_hivemind.console.differences import between
@@ -250,3 +251,19 @@ def test_a_narrowed_token_stays_narrow(tree, sign_in, tokens):
 def test_markdown_of_the_parser_is_escaped():
     """The one place where its output is taken for safe."""
     assert "<b>" not in MarkdownIt("commonmark", {"html": False}).render("<b>x</b>")
+
+
+def test_where_promotions_came_from_is_shown_to_admins(hive, tokens, sign_in):
+    """As over HTTP: neither names of workspaces under one's own nor who writes there are for everybody."""
+    project = hive.scope("project")
+    run = project.spawn(f"{SECRET}-run")
+    with acting(user=f"{SECRET}-user"):
+        run.write_text("/f.md", "learned\n")
+        run.promote()
+    for can, is_shown in ((["read"], False), (["read", "write"], False), (["read", "admin"], True)):
+        visitor = sign_in(tokens.create(project, can=can))
+        for page in (
+            visitor.see("activity", workspace="project"),
+            visitor.see("versions", workspace="project", path="/f.md"),
+        ):
+            assert (f"{SECRET}-run" in page, f"{SECRET}-user" in page) == (is_shown, is_shown), can

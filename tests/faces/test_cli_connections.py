@@ -152,3 +152,19 @@ def test_a_database_without_a_password_in_its_url_is_asked(run):
     told = run("connect", "claude-code", "-w", "run", "--store", "postgresql://me@127.0.0.1:1/hive")
     assert (told.code, told.out) == (5, "")
     assert "PGPASSWORD" not in told.err
+
+
+def test_the_password_of_a_database_is_in_no_process_list(run, monkeypatch):
+    url = "postgresql://me:s3cret@127.0.0.1:1/hive"
+    for arguments in (("serve",), ("mcp", "-w", "run"), ("console",), ("ls", "-w", "run"), ("gc",)):
+        for told in (run(*arguments, "--store", url), run("--store", url, *arguments)):
+            assert (told.code, told.out) == (2, ""), arguments
+            assert "PGPASSWORD" in told.err
+            assert "s3cret" not in told.err
+    # From the environment it is taken: other users do not see that.
+    monkeypatch.setenv("HIVEMIND_STORE", url)
+    told = run("ls", "-w", "run")
+    assert (told.code, "s3cret" in told.err) == (5, False)
+    monkeypatch.setenv("HIVEMIND_STORE", "postgresql://127.0.0.1:1/hive")
+    monkeypatch.setenv("PGPASSWORD", "s3cret")
+    assert run("ls", "-w", "run").code == 5

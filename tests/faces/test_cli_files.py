@@ -152,3 +152,47 @@ def test_what_an_agent_wrote_cannot_move_the_cursor(run, store):
             if people or arguments[0] not in ("grep", "diff"):
                 assert "\x1b" not in told.out, arguments
     assert len(run("ls", *W).lines) == 1
+
+
+HOSTILE = "\x1b]0;title\x07 \x9b2J \u202egnp.exe"
+
+
+def test_content_on_a_terminal_is_text(run, store):
+    """And exact on a pipe, with the line ends that it has."""
+    data = f"one\r\n\ttwo é\n{HOSTILE}\n\rover".encode()
+    run("write", "/f", *W, stdin=data)
+    assert run("cat", "/f", *W).out.encode() == data
+    shown = "one\n\ttwo é\n\\x1b]0;title\\x07 \\x9b2J \\u202egnp.exe\n\\rover"
+    assert run("cat", "/f", *W, people=True).out == shown
+    run("write", "/raw", *W, stdin=b"\xff\x00")
+    assert run("cat", "/raw", *W, people=True).out == "\\xff\\x00"
+
+
+def test_names_and_notes_of_others_cannot_control_a_terminal(run, store):
+    name = f"run/{HOSTILE}"
+    with Hivemind.open(store) as hive:
+        scope = hive.scope(name, hive.get("run"))
+        scope.write_text(f"/{HOSTILE}", f"{HOSTILE}\n", tags=[HOSTILE])
+        scope.conversation(HOSTILE).append([])
+        proposal = scope.propose(note=HOSTILE).id
+    w = ("-w", name)
+    for arguments in (
+        ("workspace", "list"),
+        ("workspace", "tree"),
+        ("workspace", "show", name),
+        ("token", "create", "--label", HOSTILE, *w),
+        ("token", "list"),
+        ("proposals", *W),
+        ("proposals", proposal, *W),
+        ("ls", *w),
+        ("cat", "/nothing" + HOSTILE, *w),
+        ("cat", "/f", "-w", HOSTILE),
+        ("log", *w),
+        ("approve", proposal, "--note", HOSTILE, *W),
+        ("revert", HOSTILE, *W),
+        ("log", *W),
+        ("workspace", "move", name, "--name", f"moved{HOSTILE}"),
+        ("workspace", "delete", f"moved{HOSTILE}"),
+    ):
+        told = run(*arguments, people=True)
+        assert not set("\x1b\x07\x9b\u202e") & set(told.out + told.err), arguments

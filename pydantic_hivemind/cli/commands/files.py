@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -74,14 +73,16 @@ def ls(
 
 
 def cat(path: FilePath, *, workspace: Workspace, store: Store, as_json: Json = False) -> None:
-    """Print a file, byte by byte."""
+    """Print a file, byte by byte.
+
+    On a terminal, what would control it is made visible.
+    """
     with open_workspace(store, workspace) as scope:
         file = scope.read(path)
     if as_json:
         output.print_json(file)
     else:
-        sys.stdout.buffer.write(file.data)
-        sys.stdout.buffer.flush()
+        output.print_bytes(file.data)
 
 
 def write(

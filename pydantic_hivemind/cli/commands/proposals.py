@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -95,7 +94,7 @@ def proposals(
                 output.print_json(changes)
             else:
                 for change in changes:
-                    sys.stdout.write(of_change(change))
+                    output.print_text(of_change(change))
             return
         found = [each.details for each in scope.proposals(sent=sent, decided=decided)]
     output.show(

@@ -21,7 +21,7 @@ def activity(asked: Asked) -> Answer:
         "activity",
         {
             "scope": scope,
-            "versions": scope.recent(limit=CONSOLE_ROWS),
+            "versions": asked.viewer.known(scope, scope.recent(limit=CONSOLE_ROWS)),
             "may_undo": asked.viewer.may("write"),
             "may_undo_own": asked.viewer.may("promote"),
         },

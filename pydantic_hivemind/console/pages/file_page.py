@@ -60,7 +60,7 @@ def versions(asked: Asked) -> Answer:
     asked.viewer.require("read")
     scope, path = asked.workspace(), normalize(asked.query.exact("path"))
     asked.viewer.check(scope, "history", path=path)
-    past = scope.history(path)
+    past = asked.viewer.known(scope, scope.history(path))
     if not past:
         raise VersionNotFound(f"{path!r} has no versions that are kept")
     newer = _chosen(past, asked.query.text("newer"), 0)

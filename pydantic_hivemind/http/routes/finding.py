@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from pydantic_hivemind.http.problems import documented
 from pydantic_hivemind.http.route import TokenRoute
 from pydantic_hivemind.http.shapes import Asked, page_of
 from pydantic_hivemind.limits import MAX_SEARCH_HITS, MAX_STAT_CHARS
+from pydantic_hivemind.rendering.known_versions import for_reader
 
 router = APIRouter(tags=["finding"], route_class=TokenRoute)
 
@@ -139,15 +139,10 @@ def history(scope: Readable, grant: TheGrant, paging: Paging, path: ThePath) -> 
     admin of the others.
     """
     names = chain_of(scope)
+    is_admin = "admin" in grant.can
+    past = [for_reader(version, names, is_admin=is_admin) for version in scope.history(path)]
 
-    def told(version: Version) -> Version:
-        if "admin" in grant.can:
-            return version
-        is_own = version.scope == scope.name and version.source is None
-        source = version.source if version.source in names else None
-        return replace(version, source=source, actor=version.actor if is_own else None)
-
-    return paging.behind(list(map(told, scope.history(path))), lambda version: (version.version, version.created_at))
+    return paging.behind(past, lambda version: (version.version, version.created_at))
 
 
 @router.get(
