@@ -177,8 +177,9 @@ def store(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> None:
 
 def _fresh(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> int:
     """Return how many turns at the end of a history are not stored yet."""
-    for batch in message_rows.batches([turn.id for turn in reversed(history)]):
-        found = tx.rows(_POSITIONS, {"scope_id": scope_id, **fill("id", batch)}, len(batch))
+    for batch in message_rows.batches(range(len(history) - 1, -1, -1)):
+        ids = [history[index].id for index in batch]
+        found = tx.rows(_POSITIONS, {"scope_id": scope_id, **fill("id", ids)}, len(ids))
         if found:
             # Whatever comes before a stored turn is stored.
             return history[-1].position - max(cast(int, position) for (position,) in found)

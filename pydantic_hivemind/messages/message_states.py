@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import chain
+from operator import is_
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class MessageState:
 
     def is_of(self, messages: Sequence[ModelMessage]) -> bool:
         """Return whether it is the state of these objects, if it was made by `add_read`."""
+        if all(map(is_, map(vars, messages), self._owners)):
+            return True
+        # From Python 3.13 on, an object may hold its attributes itself.
         return all(
             owner is vars(message) or owner is message for message, owner in zip(messages, self._owners, strict=False)
         )
