@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, and_, delete, literal, or_, select
+from sqlalchemy import Select, and_, delete, literal, or_, select, true
 from sqlalchemy.sql.dml import ReturningDelete
 from typing_extensions import Unpack
 
@@ -85,7 +85,7 @@ _POSITIONS: Statement[[int]] = Statement(
 _INSERT_TURN = Statement(lambda: insert_row(turns))
 
 
-def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
+def _history(heads: int, *, laterally: bool = False) -> Select[Unpack[tuple[Any, ...]]]:
     of_scope = and_(turns.c.scope_id == _SCOPE, turns.c.position >= param("least"))
     reached = (
         select(turns.c.id, turns.c.previous, turns.c.message, turns.c.position)
@@ -95,6 +95,9 @@ def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
     before = select(turns.c.id, turns.c.previous, turns.c.message, turns.c.position).where(
         of_scope, turns.c.id == reached.c.previous
     )
+    if laterally:
+        each = before.limit(1).lateral()
+        before = select(*each.c).select_from(reached.join(each, true()))
     reached = reached.union(before)
     stored = and_(messages.c.scope_id == _SCOPE, messages.c.hash == reached.c.message)
     return (
@@ -105,7 +108,16 @@ def _history(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
     )
 
 
-_HISTORY: Statement[[int]] = Statement(_history)
+def _history_laterally(heads: int) -> Select[Unpack[tuple[Any, ...]]]:
+    """Return it so that each turn is looked up by its id.
+
+    As long as the table has no statistics, PostgreSQL would read all turns of the scope for each turn of the history:
+    2 s for 4,000 of them, instead of 17 ms.
+    """
+    return _history(heads, laterally=True)
+
+
+_HISTORY: Statement[[int]] = Statement(_history, postgresql=_history_laterally)
 
 
 def _drop() -> ReturningDelete[Unpack[tuple[Any, ...]]]:

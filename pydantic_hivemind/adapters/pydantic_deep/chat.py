@@ -68,6 +68,7 @@ class ChatTurn:
 
         Raises:
             CheckpointError: A message cannot be stored.
+            TurnLost: Another turn has begun, because the process of this one was stopped. Nothing was stored.
             ScopeGone: The chat or its user was destroyed.
         """
         self.history = [*self.history, *messages]

@@ -25,10 +25,21 @@ Shape = ParamSpec("Shape")
 
 
 class Statement(Generic[Shape]):
-    """A family of statements, one for each shape: the lengths of its lists of parameters."""
+    """A family of statements, one for each shape: the lengths of its lists of parameters.
 
-    def __init__(self, build: Callable[Shape, SelectBase | UpdateBase]) -> None:
+    Args:
+        build: Returns the statement of a shape.
+        postgresql: The same for PostgreSQL, where its planner needs another way to say it.
+    """
+
+    def __init__(
+        self,
+        build: Callable[Shape, SelectBase | UpdateBase],
+        *,
+        postgresql: Callable[Shape, SelectBase | UpdateBase] | None = None,
+    ) -> None:
         self._build = build
+        self._builds = {} if postgresql is None else {"postgresql": postgresql}
         self._compiled: dict[tuple[str, object], tuple[str, dict[str, Value]]] = {}
 
     def bind(
@@ -38,7 +49,8 @@ class Statement(Generic[Shape]):
         key = (dialect.name, shape)
         found = self._compiled.get(key)
         if found is None:
-            compiled = self._build(*shape, **named).compile(dialect=dialect)
+            build = self._builds.get(dialect.name, self._build)
+            compiled = build(*shape, **named).compile(dialect=dialect)
             # Numbers written into the statement became parameters too.
             constants: dict[str, Value] = {
                 name: bind.value for name, bind in compiled.binds.items() if not bind.required
