@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.adapters.backends.session import Session as Session
     from pydantic_hivemind.adapters.backends.session_manager import SessionManager as SessionManager
     from pydantic_hivemind.adapters.harness.memory_store import HivemindMemoryStore as HivemindMemoryStore
+    from pydantic_hivemind.adapters.memory.recall import HivemindMemory as HivemindMemory
     from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
     from pydantic_hivemind.adapters.memory.toolset import HivemindToolset as HivemindToolset
     from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace as HivemindWorkspace
@@ -75,6 +76,7 @@ _HOMES = {
     "HivemindBackend": "adapters.backends.scope_backend",
     "HivemindChat": "adapters.pydantic_deep.chat",
     "HivemindCheckpointStore": "adapters.pydantic_deep.checkpoint_store",
+    "HivemindMemory": "adapters.memory.recall",
     "HivemindMemoryStore": "adapters.harness.memory_store",
     "HivemindSearch": "adapters.memory.toolset",
     "HivemindToolset": "adapters.memory.toolset",
@@ -118,6 +120,7 @@ __all__ = [
     "HivemindBackend",
     "HivemindChat",
     "HivemindCheckpointStore",
+    "HivemindMemory",
     "HivemindMemoryStore",
     "HivemindSearch",
     "HivemindToolset",

@@ -218,6 +218,9 @@ SPEND_TOKEN_SECONDS = 3600
 """Time for which a store of spending remembers a counted response, in seconds, as the harness's own stores do: a
 response that is presented again later counts again."""
 
+MAX_RECALL_HITS = 20
+"""Maximum number of passages that are looked at for one prompt: more do not fit into what is recalled."""
+
 MAX_HISTORY_HITS = 50
 """Maximum number of messages that one search of histories returns."""
 

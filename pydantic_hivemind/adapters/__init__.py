@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic_hivemind.adapters.harness.plan_store import HivemindTodoStorage as HivemindTodoStorage
     from pydantic_hivemind.adapters.harness.spend_store import HivemindSpendStore as HivemindSpendStore
     from pydantic_hivemind.adapters.harness.step_store import HivemindStepStore as HivemindStepStore
+    from pydantic_hivemind.adapters.memory.recall import HivemindMemory as HivemindMemory
     from pydantic_hivemind.adapters.memory.toolset import HivemindSearch as HivemindSearch
     from pydantic_hivemind.adapters.memory.toolset import HivemindToolset as HivemindToolset
     from pydantic_hivemind.adapters.pydantic_ai.hivemind_workspace import HivemindWorkspace as HivemindWorkspace
@@ -34,6 +35,7 @@ __all__ = [
     "HivemindCheckpointStore",
     "HivemindHistorySearch",
     "HivemindMediaStore",
+    "HivemindMemory",
     "HivemindMemoryStore",
     "HivemindPlanStore",
     "HivemindSearch",
@@ -53,6 +55,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "HivemindBackend": "backends.scope_backend",
         "HivemindCheckpointStore": "pydantic_deep.checkpoint_store",
+        "HivemindMemory": "memory.recall",
         "HivemindMemoryStore": "harness.memory_store",
         "HivemindHistorySearch": "harness.history_search",
         "HivemindMediaStore": "harness.media_store",
