@@ -16,7 +16,14 @@ from datetime import datetime, timezone
 
 from pydantic_hivemind.errors import CheckpointError, ScopeExists
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import checkpoint_records, conversation_records, layer_states, overlay, scopes
+from pydantic_hivemind.ledger import (
+    checkpoint_records,
+    conversation_records,
+    layer_states,
+    message_chain,
+    overlay,
+    scopes,
+)
 from pydantic_hivemind.ledger.checkpoint_records import CheckpointRow, Place
 from pydantic_hivemind.ledger.engine.database import Transaction
 from pydantic_hivemind.messages import turn_fence
@@ -122,6 +129,24 @@ def fork(chat: ChatPlace, id: str, name: str, at: str | None) -> None:
         _save(tx, Place(user.id, id), made.id, "fork")
     chat.files._search_service.forget(purged)
     chat.files._search_service.touched(made.chain)
+
+
+def delete(chat: ChatPlace) -> None:
+    """Remove messages, checkpoints, title and files of a chat.
+
+    Raises:
+        ScopeGone: One of the scopes was destroyed, or its ttl has passed.
+    """
+    user = chat.user._row
+    with chat.user._database.write(user.chain) as tx:
+        overlay.check_alive(tx, user.chain)
+        checkpoint_records.clear(tx, Place(user.id, chat.id))
+        head = conversation_records.head(tx, user.id, chat.id)
+        conversation_records.set_title(tx, user.id, chat.id, None)
+        conversation_records.set_head(tx, user.id, chat.id, None)
+        message_chain.forget(tx, user.id, [head])
+        destroyed = scopes.destroy(tx, chat.files._row, cascade=True)
+    chat.files._search_service.forget(destroyed)
 
 
 def _found(tx: Transaction, place: Place, id: str) -> CheckpointRow:

@@ -37,6 +37,10 @@ async def fork_at(chat: HivemindChat, point: str) -> None:
     await chat.fork("other", at=point)
 
 
+async def delete(chat: HivemindChat, point: str) -> None:
+    await chat.delete()
+
+
 async def step(chat: HivemindChat, word: str) -> str:
     """Write messages and files that say the same word, and make a checkpoint."""
     files = await chat.files()
@@ -85,18 +89,20 @@ def written(user: Scope, id: str) -> list[str] | None:
     return [found[0].read_text(path) for path in FILES if found[0].exists(path)] if found else None
 
 
-@pytest.mark.parametrize("operation", [rewind, fork_now, fork_at], ids=lambda operation: operation.__name__)
+@pytest.mark.parametrize("operation", [rewind, fork_now, fork_at, delete], ids=lambda operation: operation.__name__)
 def test_all_of_it_or_nothing(place: str, hive: Hivemind, clock: Any, operation: Operation) -> None:
     user = hive.scope("user/ada")
     chat = HivemindChat(user, "taxes")
     point = asyncio.run(step(chat, "one"))
     asyncio.run(step(chat, "two"))
+    user.conversation("taxes").title = "Taxes"
     one, two = (["one"], ["one"] * 3), (["one", "two"], ["two"] * 3)
     before = {"taxes": two, "other": ([], None)}
     after = {
         rewind: {"taxes": one, "other": ([], None)},
         fork_now: {"taxes": two, "other": two},
         fork_at: {"taxes": two, "other": one},
+        delete: {"taxes": ([], None), "other": ([], None)},
     }[operation]
     seen: list[bool] = []
     for moment in range(1, MOST):
@@ -106,7 +112,8 @@ def test_all_of_it_or_nothing(place: str, hive: Hivemind, clock: Any, operation:
         found = {id: (said(user, id), written(user, id)) for id in before}
         assert found in (before, after), f"killed at {moment}"
         checkpoints = len(user.checkpoints("taxes").list_all())
-        assert checkpoints == (3 if operation is rewind and found == after else 2)
+        assert checkpoints == ({rewind: 3, delete: 0}.get(operation, 2) if found == after else 2)
+        assert (user.conversation("taxes").title is None) == (found["taxes"] == ([], None))
         assert len(user.checkpoints("other").list_all()) == (found["other"] != ([], None))
         seen.append(found == after)
         clock.forward(60)  # The turn of the one that was killed is over.
@@ -121,6 +128,11 @@ def test_all_of_it_or_nothing(place: str, hive: Hivemind, clock: Any, operation:
 
 
 async def back(user: Scope, operation: Operation) -> None:
+    if operation is delete:
+        for word in ("one", "two"):
+            await step(HivemindChat(user, "taxes"), word)
+        user.conversation("taxes").title = "Taxes"
+        return
     if operation is not rewind:
         await HivemindChat(user, "other").delete()
         return

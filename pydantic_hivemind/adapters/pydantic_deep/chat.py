@@ -192,6 +192,7 @@ class HivemindChat:
 
         Raises:
             TurnBusy: A turn of the chat has not ended in a minute.
+            TurnLost: Another turn has begun, because this process was stopped. Nothing was changed.
             CheckpointError: The chat has no such checkpoint.
             VersionNotFound: A file was changed so often since that its version is not kept. Nothing was changed.
             VersionConflict: Something is in the way of a file. Nothing was changed.
@@ -221,7 +222,7 @@ class HivemindChat:
         return chat
 
     async def delete(self) -> None:
-        """Remove the chat: messages, checkpoints and files. Memory that was promoted to the user stays.
+        """Remove the chat: messages, checkpoints, title and files, all at once. What was promoted to the user stays.
 
         Raises:
             ScopeGone: The user's scope was destroyed, or its ttl has passed.
@@ -274,9 +275,7 @@ class HivemindChat:
         return chat_changes.checkpoint(self._place(), label or None)
 
     def _delete(self) -> None:
-        self._files().destroy(cascade=True)
-        self._checkpoints.clear()
-        self._conversation.clear()
+        chat_changes.delete(self._place())
 
 
 def _todo_type() -> Any:
