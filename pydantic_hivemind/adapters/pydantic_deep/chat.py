@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, cast
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_ai.messages import ModelMessage
 
@@ -26,6 +26,10 @@ from pydantic_hivemind.hive.conversation_turns import ConversationTurn
 from pydantic_hivemind.hive.run_state import save_todos, todos_of
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.messages.checkpoints import Snapshot
+
+if TYPE_CHECKING:
+    from pydantic_ai import AgentRunResult
+    from pydantic_ai.ui import UIAdapter
 
 STATE = "/.deep/chat.json"
 """Where a chat keeps todos and what is known of uploads: a file, so that it goes back and is copied with the files."""
@@ -162,6 +166,33 @@ class HivemindChat:
         async with self._conversation.turn(wait=wait) as history:
             yield ChatTurn(self, history, await on_thread(self._begin, history))
 
+    async def stream(self, adapter: UIAdapter[Any, Any, Any, Any, Any], *, wait: float = 60.0) -> AsyncGenerator[Any]:
+        """Run one turn for a client of AG-UI or Vercel AI, and return the events to send: a `turn` with its `save`.
+
+        Of what the client sends, only what is said at the end is used. What was said before is what this chat has
+        stored: a client cannot make up answers, nor go on with another user's. If the run fails or the client hangs up,
+        the chat is as it was.
+
+        Args:
+            adapter: An adapter of `pydantic_ai.ui`, from the request; `adapter.streaming_response` sends the events.
+            wait: As for `turn`.
+
+        Raises:
+            TurnBusy: Another turn has not ended after that time.
+        """
+        async with self.turn(wait=wait) as turn:
+
+            async def save(result: AgentRunResult[Any]) -> None:
+                # What the client says is history to the run.
+                await turn.save([*now.sanitize_messages(now.messages), *result.new_messages()])
+
+            said = adapter.run_input.model_copy(update={"messages": _said_last(adapter.run_input.messages)})
+            now = replace(adapter, run_input=said)
+            events = now.run_stream(**turn.options, on_complete=save)
+            async with aclosing(cast("AsyncGenerator[Any]", events)) as events:
+                async for event in events:
+                    yield event
+
     async def checkpoint(self, label: str) -> str:
         """Save messages and files as they are now, and return the id of the checkpoint.
 
@@ -276,6 +307,12 @@ class HivemindChat:
 
     def _delete(self) -> None:
         chat_changes.delete(self._place())
+
+
+def _said_last(messages: Sequence[Any]) -> list[Any]:
+    """Return what a client sends after the last answer: prompts, and results of tools of its own."""
+    last = next((at for at, message in reversed([*enumerate(messages)]) if message.role == "assistant"), -1)
+    return [message for message in messages[last + 1 :] if message.role in ("user", "tool")]
 
 
 def _todo_type() -> Any:
