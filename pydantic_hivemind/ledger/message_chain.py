@@ -37,10 +37,6 @@ class Turn(NamedTuple):
     position: int
 
 
-class DataMissing(LookupError):
-    """A turn without data is not stored in the scope."""
-
-
 class Stored(NamedTuple):
     """One turn of a history, as it is stored: the instructions are apart from the message where many share them."""
 
@@ -162,14 +158,14 @@ def store(tx: Transaction, scope_id: int, history: Sequence[Turn]) -> None:
     """Store the turns of a history that are not stored yet, in order; the cost is proportional to their number.
 
     Raises:
-        DataMissing: One of those that are not stored yet has no data.
+        DataMissing: The scope has not got the message of one that has no data.
     """
     fresh = history[len(history) - _fresh(tx, scope_id, history) :]
     if not fresh:
         return
-    data = {turn.message: turn.data for turn in fresh if turn.data is not None}
-    if len(data) < len({turn.message for turn in fresh}):
-        raise DataMissing
+    data = {turn.message: turn.data for turn in fresh}
+    # Of two that are the same, one may have been loaded, and the other not.
+    data.update((turn.message, turn.data) for turn in fresh if turn.data is not None)
     message_rows.store(tx, scope_id, data)
     actor, now = actor_records.current_id(tx), tx.now()
     rows: list[dict[str, Value]] = [

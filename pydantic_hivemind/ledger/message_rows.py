@@ -38,6 +38,10 @@ _REQUEST = b'"kind":"request"'
 Item = TypeVar("Item")
 
 
+class DataMissing(LookupError):
+    """A message whose data is not at hand is not stored in the scope."""
+
+
 def hashed(data: bytes) -> bytes:
     """Return the hash that something is stored under."""
     return blake2b(data, digest_size=HASH_BYTES).digest()
@@ -121,8 +125,12 @@ _PAGE = Statement(
 )
 
 
-def store(tx: Transaction, scope_id: int, found: Mapping[bytes, bytes]) -> None:
-    """Store messages, by their hashes; those that the scope has already are left as they are."""
+def store(tx: Transaction, scope_id: int, found: Mapping[bytes, bytes | None]) -> None:
+    """Store messages, by their hashes; those that the scope has already are left as they are.
+
+    Raises:
+        DataMissing: The scope has not got one whose data is `None`.
+    """
     missing = dict(found)
     for batch in batches([*found]):
         for (known,) in tx.rows(_KNOWN, {"scope_id": scope_id, **fill("hash", batch)}, len(batch)):
@@ -131,6 +139,8 @@ def store(tx: Transaction, scope_id: int, found: Mapping[bytes, bytes]) -> None:
     texts: dict[bytes, bytes] = {}
     needed: Counter[bytes] = Counter()
     for hash, whole in missing.items():
+        if whole is None:
+            raise DataMissing
         data, text = cut(whole)
         of_text = None if text is None else hashed(text)
         if text is not None and of_text is not None:

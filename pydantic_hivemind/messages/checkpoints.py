@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_hivemind.base.pickled import Pickled
 from pydantic_hivemind.errors import CheckpointError
-from pydantic_hivemind.ledger import checkpoint_records, message_chain, overlay
+from pydantic_hivemind.ledger import checkpoint_records, message_chain, message_rows, overlay
 from pydantic_hivemind.ledger.checkpoint_records import CheckpointRow, Place
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.message_chain import Stored, Turn
@@ -96,7 +96,7 @@ class Checkpoints(Pickled):
             raise CheckpointError(f"the turn and message count of a checkpoint must be less than {MOST}")
         try:
             self._save(snapshot, self._cache.encode(snapshot.messages))
-        except message_chain.DataMissing:
+        except message_rows.DataMissing:
             # They were loaded from another scope, or were removed from this one since.
             self._save(snapshot, self._cache.encode(snapshot.messages, loaded=False))
 

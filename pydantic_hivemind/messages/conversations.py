@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from pydantic_hivemind.base.pickled import Pickled
 from pydantic_hivemind.errors import CheckpointError, InvalidOption, VersionConflict
-from pydantic_hivemind.ledger import conversation_records, idempotency, message_chain, overlay
+from pydantic_hivemind.ledger import conversation_records, idempotency, message_chain, message_rows, overlay
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.messages import encoding, history_cache, turn_fence
@@ -186,7 +186,7 @@ class Conversation(Pickled):
         known = history_cache.known_turns(messages) if operation_id is None else []
         try:
             self._replace(messages, known, operation_id)
-        except message_chain.DataMissing:
+        except message_rows.DataMissing:
             # They were loaded from another scope, or were removed from this one since.
             self._replace(messages, [], operation_id)
 

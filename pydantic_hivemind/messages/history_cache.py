@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 AT_ONCE = 64
 """Messages of a loaded history with one state: if one of them changed, all are encoded again."""
 
+AT_END = 16
+"""Messages at the end of a loaded history, where most changes are, with a state each: that takes ten times as long."""
+
 
 class _Piece:
     """Messages that follow each other in a history, and the state that they were encoded from or read in.
@@ -83,12 +86,14 @@ class HistoryCache:
             if same < len(self._messages):
                 # What is encoded keeps its message alive, so no other can have the same id.
                 moved = self._cut(same)
-            if not same and loaded:
-                for piece in _loaded_pieces(messages):
+            known = _find(messages) if loaded and not same else None
+            if known is not None:
+                for piece in known.pieces_of(messages):
                     self._add_piece(piece)
                 same = len(self._messages)
+            others = {} if known is None else known.turns_behind(same)
             for message in messages[same:]:
-                self._add(message, moved.get(id(message)))
+                self._add(message, moved.get(id(message)) or others.get(id(vars(message))))
             return self._turns.copy()
 
     def _unchanged(self, messages: Sequence[ModelMessage]) -> int:
@@ -162,11 +167,32 @@ def _state_of(message: ModelMessage) -> MessageState | None:
 class _Loaded:
     """A history that was loaded: what is known of it for as long as its first message is in use."""
 
-    __slots__ = ("first", "pieces")
+    __slots__ = ("_pieces", "first")
 
     def __init__(self, first: weakref.ref[ModelMessage], pieces: list[tuple[list[Turn], MessageState]]) -> None:
         self.first = first
-        self.pieces = pieces
+        self._pieces = pieces
+
+    def pieces_of(self, messages: Sequence[ModelMessage]) -> list[_Piece]:
+        """Return what is known of those messages at the start of a history that are the loaded ones, unchanged."""
+        found: list[_Piece] = []
+        start = 0
+        for turns, state in self._pieces:
+            some = messages[start : start + len(turns)]
+            if len(some) < len(turns) or not state.is_of(some) or not state.is_current():
+                break
+            found.append(_Piece(some, turns, state, None))
+            start += len(turns)
+        return found
+
+    def turns_behind(self, start: int) -> dict[int, tuple[Turn, _Piece]]:
+        """Return the turns behind the first, by the identity of their messages' `__dict__`, which this keeps alive."""
+        return {
+            id(owner): (turn, _Piece((), (), state, None))
+            for turns, state in self._pieces
+            if turns[0].position >= start
+            for turn, owner in zip(turns, state.owners(len(turns)), strict=True)
+        }
 
 
 _loaded: dict[int, _Loaded] = {}
@@ -178,13 +204,17 @@ def remember(stored: Sequence[Stored], messages: Sequence[ModelMessage]) -> None
     if not messages or len(stored) != len(messages):
         return
     pieces: list[tuple[list[Turn], MessageState]] = []
-    for start in range(0, len(messages), AT_ONCE):
+    start = 0
+    while start < len(messages):
+        left = len(messages) - start
+        end = start + (1 if left <= AT_END else min(AT_ONCE, left - AT_END))
         state = MessageState()
-        if not state.add_read(messages[start : start + AT_ONCE]):
+        if not state.add_read(messages[start:end]):
             break
-        some = enumerate(stored[start : start + AT_ONCE], start)
+        some = enumerate(stored[start:end], start)
         turns = [Turn(turn.id, turn.previous, turn.message, None, position) for position, turn in some]
         pieces.append((turns, state))
+        start = end
     key = id(messages[0])
 
     def forget(first: weakref.ref[ModelMessage]) -> None:
@@ -197,19 +227,10 @@ def remember(stored: Sequence[Stored], messages: Sequence[ModelMessage]) -> None
 
 def known_turns(messages: Sequence[ModelMessage]) -> list[Turn]:
     """Return the turns of those messages at the start of a history that were loaded and did not change."""
-    return [turn for piece in _loaded_pieces(messages) for turn in piece.turns]
+    found = _find(messages)
+    return [] if found is None else [turn for piece in found.pieces_of(messages) for turn in piece.turns]
 
 
-def _loaded_pieces(messages: Sequence[ModelMessage]) -> list[_Piece]:
+def _find(messages: Sequence[ModelMessage]) -> _Loaded | None:
     found = _loaded.get(id(messages[0])) if messages else None
-    if found is None or found.first() is not messages[0]:
-        return []
-    pieces: list[_Piece] = []
-    start = 0
-    for turns, state in found.pieces:
-        some = messages[start : start + len(turns)]
-        if len(some) < len(turns) or not state.is_of(some) or not state.is_current():
-            break
-        pieces.append(_Piece(some, turns, state, None))
-        start += len(turns)
-    return pieces
+    return None if found is None or found.first() is not messages[0] else found

@@ -48,6 +48,10 @@ class MessageState:
             owner is vars(message) or owner is message for message, owner in zip(messages, self._owners, strict=False)
         )
 
+    def owners(self, count: int) -> list[object]:
+        """Return the first owners: if it was made by `add_read`, those of the messages."""
+        return self._owners[:count]
+
     def extend(self, other: MessageState) -> None:
         """Add the values of another state."""
         self._owners += other._owners

@@ -79,6 +79,22 @@ def test_only_new_messages_are_encoded(scope: Scope, encoded: list[ModelMessage]
     assert get(scope, "again") == [*LONG, *said(1000), *said(1001), *said(2000)]
 
 
+@pytest.mark.parametrize("index", [100, 190])
+def test_what_is_behind_a_change_is_not_encoded_again(scope: Scope, encoded: list[ModelMessage], index: int) -> None:
+    scope.conversation("main").append(LONG)
+    history: list[Any] = scope.conversation("main").load()
+    encoded.clear()
+    history.pop(index)
+    save(scope, "1", history)
+    assert encoded == []
+    history = scope.conversation("main").load()
+    history[195].parts[0].content = "changed"
+    save(scope, "2", history)
+    assert encoded == [history[195]]
+    assert get(scope, "1") == [*LONG[:index], *LONG[index + 1 :]]
+    assert get(scope, "2") == history
+
+
 def test_a_run_of_an_agent_changes_nothing_of_it(scope: Scope, encoded: list[ModelMessage]) -> None:
     async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         await save_now(scope, str(len(messages)), messages)
