@@ -233,6 +233,18 @@ async def test_it_says_in_the_trace_what_it_added(model: Model, ada: Scope) -> N
         exporter.clear()
 
 
+async def test_it_has_the_tools_too(model: Model, make_agent: MakeAgent, ada: Scope) -> None:
+    ada.write_text("/notes/bo.md", f"{TEA}\n")
+    model._answers = [
+        ToolCallPart("remember", {"content": "The staging database is restored on Sundays."}),
+        ToolCallPart("search_memory", {"query": "what does Bo drink?"}),
+    ]
+    agent = make_agent(model=FunctionModel(model), capabilities=[HivemindMemory()])
+    await agent.run("Do your duty.", deps=deps_of(ada))
+    assert "restored on Sundays" in ada.read_text("/.deep/memory/main/MEMORY.md")
+    assert TEA in str(model.requests[-1])
+
+
 def test_a_budget_has_room() -> None:
     with pytest.raises(InvalidOption):
         HivemindMemory(max_tokens=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
 from pydantic_ai.models import ModelRequestContext
 
 from pydantic_hivemind.adapters.memory.recalled_text import as_context, chosen, tokens_of
-from pydantic_hivemind.adapters.pydantic_ai.run_actor import RunActor
+from pydantic_hivemind.adapters.memory.toolset import HivemindSearch
 from pydantic_hivemind.adapters.pydantic_deep.run_scope import found_scope
 from pydantic_hivemind.base.values import Hit
 from pydantic_hivemind.errors import InvalidOption, SearchDegraded
@@ -37,12 +37,10 @@ _SHORT_WORDS = 6
 _EARLIER_CHARS = 600
 """Characters of what was said before that are looked for with a short prompt."""
 
-ScopeOfRun = Scope | AsyncScope | Callable[[RunContext[Any]], Scope]
-
 
 @dataclass
-class HivemindMemory(RunActor):
-    """A capability that recalls: `create_deep_agent(capabilities=[HivemindMemory()])`, or any pydantic-ai agent.
+class HivemindMemory(HivemindSearch):
+    """A capability that recalls: `create_deep_agent(capabilities=[HivemindMemory()])`. It has the tools of `HivemindSearch`.
 
     Before a model request that follows a user's prompt, the passages of the scope and its ancestors that are nearest to
     the prompt are put before it: with path, lines, scope and date, between marks that no passage can imitate, and
@@ -54,24 +52,25 @@ class HivemindMemory(RunActor):
     Args:
         scope: The scope of all runs, or a function that returns the scope of a run. If omitted, it is the scope of the
             run's workspace, or else of `deps.backend`; a run that has neither recalls nothing.
+        agent_name: As for `HivemindSearch`.
+        id: Id of the capability.
         max_tokens: Most tokens that are added for one prompt, estimated as a quarter of the bytes.
         floor: Cosine similarity from which on a passage is near; the default is for the default embedder.
         under: Recall from this directory or file only.
-        id: Id of the capability.
 
     Raises:
         InvalidOption: `max_tokens` is less than 1.
     """
 
-    scope: ScopeOfRun | None = None
     _: KW_ONLY
+    id: str | None = "hivemind_memory"
     max_tokens: int = 1200
     floor: float = FLOOR
     under: str = "/"
-    id: str | None = "hivemind_memory"
     recalled: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.max_tokens < 1:
             raise InvalidOption(f"max_tokens={self.max_tokens!r} leaves no room; pass 1 or more")
 
