@@ -63,7 +63,8 @@ def fill(hive: Hivemind) -> None:
         hive.scope("user/bo", acme)
         ada.write_text("/handbook.md", "# Handbook\n\nReleases are on **Wednesdays**.\n\n- ask [Bo](people/bo.md)\n")
         ada.write_text("/notes/vendor.md", "The contract ends in March.\n", tags=["meeting"])
-        ada.write_text(f"/{ATTACK.replace('/', '-')}.md", f"{ATTACK}\n", tags=[ATTACK])
+        if not PICTURES:
+            ada.write_text(f"/{ATTACK.replace('/', '-')}.md", f"{ATTACK}\n", tags=[ATTACK])
         ada.remove("/old-plan.md")
         run = ada.spawn("run-42", ttl=3600)
         run.write_text("/notes/vendor.md", "The contract ends in April.\nInitech is the vendor.\n")

@@ -40,7 +40,9 @@ _EARLIER_CHARS = 600
 
 @dataclass
 class HivemindMemory(HivemindSearch):
-    """A capability that recalls: `create_deep_agent(capabilities=[HivemindMemory()])`. It has the tools of `HivemindSearch`.
+    """A capability that recalls, and has the tools of `HivemindSearch`.
+
+    Pass it as `create_deep_agent(capabilities=[HivemindMemory()])`, or to any pydantic-ai agent.
 
     Before a model request that follows a user's prompt, the passages of the scope and its ancestors that are nearest to
     the prompt are put before it: with path, lines, scope and date, between marks that no passage can imitate, and
