@@ -63,6 +63,7 @@ class Server:
         self.port = free_port()
         self._numbers = itertools.count()
         self.start()
+        self.execute("CREATE ROLE keeper LOGIN")
 
     def start(self):
         # Nothing cuts the power of a test.
@@ -82,20 +83,21 @@ class Server:
         self.stop()
         shutil.rmtree(self._directory)
 
-    def url(self, database="postgres", user="postgres"):
+    def url(self, database="postgres", user="keeper"):
+        """Of the user that stores belong to: nobody special, for whom row-level security holds."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
     def database(self, options=""):
         """The URL of a new empty database."""
         name = f"test_{os.getpid()}_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} {options}")
+        self.execute(f"CREATE DATABASE {name} OWNER keeper {options}")
         return self.url(name)
 
     def drop(self, url):
         self.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
     def execute(self, command, database="postgres"):
-        with connect(self.url(database), autocommit=True) as connection:
+        with connect(self.url(database, "postgres"), autocommit=True) as connection:
             cursor = connection.execute(command)
             return cursor.fetchall() if cursor.description else []
 

@@ -61,7 +61,7 @@ class CasFiles:
     def read(self, path: str) -> Page | None:
         """Return a file, or `None` if it does not exist."""
         path = normalize(path)
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             view, data = overlay.file(tx, self._row.chain, path)
             head = view.find(path)
             if head is None or data is None:
@@ -74,7 +74,7 @@ class CasFiles:
         Raises:
             OperationConflict: Its id was used with another fingerprint.
         """
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             return self._done(tx, operation)
 

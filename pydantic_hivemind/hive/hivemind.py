@@ -97,7 +97,12 @@ class Hivemind(Pickled):
 
     @classmethod
     def connect(
-        cls, url: str, *, mounts: Sequence[Mount] | None = None, embedder: EmbeddingFunction | None = None
+        cls,
+        url: str,
+        *,
+        mounts: Sequence[Mount] | None = None,
+        embedder: EmbeddingFunction | None = None,
+        row_security: bool = True,
     ) -> Hivemind:
         """Open the store in a PostgreSQL database, creating it if needed. Several hosts may have it open.
 
@@ -108,6 +113,7 @@ class Hivemind(Pickled):
             url: `postgresql://user:password@host/database`; libpq supplies what is omitted.
             mounts: As for `open`.
             embedder: As for `open`.
+            row_security: Whether the server hides rows of other scopes from each read.
 
         Raises:
             InvalidOption: The URL is not a PostgreSQL URL, psycopg is not installed, or the embedder cannot be called.
@@ -123,7 +129,7 @@ class Hivemind(Pickled):
 
         check_embedder(embedder)
         declared = store_mounts.checked(mounts)
-        database = Database(PostgresDriver(url))
+        database = Database(PostgresDriver(url, row_security=row_security))
         table = store_mounts.of_store(database, declared)
         return cls(database, table, SearchService(database, table, None, embedder))
 
@@ -374,19 +380,6 @@ class Hivemind(Pickled):
 def store_of(hive: Hivemind) -> tuple[Database, Path | None]:
     """Return the database and the directory of a hive, for the package's own modules."""
     return hive._database, hive._directory  # noqa: SLF001
-
-
-def check_writing(hive: Hivemind, seconds: float) -> None:
-    """Write something that says nothing to the store, for the package's own modules.
-
-    Raises:
-        StoreError: It cannot be written, or not within that time, in seconds.
-    """
-    database, directory = store_of(hive)
-    store_settings.check_writing(database, seconds)
-    # SQLite's log has room for a few bytes when the disk has none.
-    if directory is not None and shutil.disk_usage(directory).free < ALMOST_NOTHING:
-        raise StoreFull("the disk is full; free some space")
 
 
 def remove_expired(hive: Hivemind) -> int:

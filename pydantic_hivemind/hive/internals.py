@@ -92,3 +92,16 @@ def marks_of(scope: Scope) -> tuple[str, frozenset[str]]:
         owner = next((id for id in chain if not scopes.is_session(tx, id)), chain[-1])
         marks = {id: f"{scopes.incarnation(tx, id):x}" for id in chain}
     return marks[owner], frozenset(marks.values())
+
+
+def check_writing(hive: Hivemind, seconds: float) -> None:
+    """Write something that says nothing to the store.
+
+    Raises:
+        StoreError: It cannot be written, or not within that time, in seconds.
+    """
+    database, directory = store_of(hive)
+    store_settings.check_writing(database, seconds)
+    # SQLite's log has room for a few bytes when the disk has none.
+    if directory is not None and shutil.disk_usage(directory).free < ALMOST_NOTHING:
+        raise StoreFull("the disk is full; free some space")

@@ -70,7 +70,7 @@ class ScopeReader(ScopeHandle):
             NotADirectory: A parent of the path is a file.
         """
         path = normalize(path)
-        with self._database.read() as tx:
+        with self._database.read(self._row.chain) as tx:
             view, data = overlay.file(tx, self._row.chain, path)
         head = view.find(path)
         if data is None or head is None:
@@ -135,7 +135,7 @@ class ScopeReader(ScopeHandle):
             NotADirectory: The path, or a parent of it, is a file.
         """
         path = normalize(path)
-        with self._database.read() as tx:
+        with self._database.read(self._row.chain) as tx:
             view = overlay.children(tx, self._row.chain, path)
         view.check_directory(path)
         return [self._stat_of(head) for head in sorted(view.inside(path), key=_path) if not is_journal(head.path)]
@@ -154,7 +154,7 @@ class ScopeReader(ScopeHandle):
         """
         under = normalize(under)
         matches = glob_matcher(pattern, under=under, hidden=hidden)
-        with self._database.read() as tx:
+        with self._database.read(self._row.chain) as tx:
             view = overlay.subtree(tx, self._row.chain, under)
         found = [head for head in _files(view, under) if matches(head.path)]
         return [self._stat_of(head) for head in sorted(found, key=_path)]
@@ -202,12 +202,12 @@ class ScopeReader(ScopeHandle):
                 found = [head for head in found if selected(head.path)]
             return sorted(found, key=_path)
 
-        with self._database.read() as tx:
+        with self._database.read(self._row.chain) as tx:
             few = overlay.few(tx, self._row.chain, under)
         if few is not None:
             view, data = few
             return [(head.path, lines) for head in wanted(view) if (lines := search.lines(data[head.version], budget))]
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             found = overlay.contents(tx, wanted(overlay.subtree(tx, self._row.chain, under)))
             return [(head.path, lines) for head, content in found if (lines := search.lines(content, budget))]
 
@@ -220,7 +220,7 @@ class ScopeReader(ScopeHandle):
             InvalidPath: The path is not valid.
         """
         path = normalize(path)
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             return self._versions_of(tx, history.of_path(tx, self._row.chain, path))
 
@@ -237,7 +237,7 @@ class ScopeReader(ScopeHandle):
         """
         if limit < 1:
             raise InvalidOption(f"`limit` must be a number of entries, 1 or more, not {limit!r}")
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             wanted = limit
             while True:
@@ -329,7 +329,7 @@ class ScopeReader(ScopeHandle):
     # -- helpers -------------------------------------------------------------------------------
 
     def _view(self, path: str) -> Overlay:
-        with self._database.read() as tx:
+        with self._database.read(self._row.chain) as tx:
             return overlay.entry(tx, self._row.chain, path)
 
     def _stat_of(self, head: Head) -> Stat:

@@ -103,7 +103,7 @@ class ScopeRecords:
         Raises:
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             return work(RecordsInTransaction(tx, self._row.id, self._kind))
 

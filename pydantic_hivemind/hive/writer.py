@@ -159,7 +159,7 @@ class ScopeWriter(ScopeReader):
             return merge(path, before, now, data, union=union)
 
         # Here nobody has to wait for it; in the transaction it is done again only if the file has changed meanwhile.
-        with self._database.read() as tx:
+        with self._database.read(self._row.chain) as tx:
             _, found = overlay.file(tx, self._row.chain, path)
         merged_into(found)
 

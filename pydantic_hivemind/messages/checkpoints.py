@@ -139,7 +139,7 @@ class Checkpoints(Pickled):
         Raises:
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             rows = checkpoint_records.listing(tx, self._place)
             stored = message_chain.load(tx, self._row.id, [row.head for row in reversed(rows) if row.head])
@@ -151,7 +151,7 @@ class Checkpoints(Pickled):
         Raises:
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             return checkpoint_records.count(tx, self._place)
 
@@ -182,7 +182,7 @@ class Checkpoints(Pickled):
             checkpoint_records.clear(tx, self._place)
 
     def _find(self, query: Callable[[Transaction, Place, str], CheckpointRow | None], text: str) -> Snapshot | None:
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             row = query(tx, self._place, text) if is_storable(text) else None
             if row is None:

@@ -60,7 +60,7 @@ class Conversation(Pickled):
     @property
     def title(self) -> str | None:
         """Title for people; assigning one sets it, also before the first message."""
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             found = conversation_records.info(tx, self._row.id, self._id)
         return None if found is None else found.title
@@ -221,7 +221,7 @@ class Conversation(Pickled):
 
     def _load(self, last: int | None = None) -> tuple[list[ModelMessage], int]:
         """Return the messages that can be read, and how many others there are."""
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             head, count = conversation_records.end(tx, self._row.id, self._id)
             least = 0 if last is None else max(count - last, 0)

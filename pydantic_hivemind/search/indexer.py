@@ -91,7 +91,7 @@ class Indexer:
                 # Ancestors first, so that no two searches wait for each other.
                 for index in reversed(indexes):
                     held.enter_context(index.lock)
-                tx = held.enter_context(database.snapshot())
+                tx = held.enter_context(database.snapshot(chain))
                 overlay.check_alive(tx, chain)
                 for index in indexes:
                     self._follow(index, tx)

@@ -32,6 +32,7 @@ class Transaction:
         "_cursor",
         "_dialect",
         "_driver",
+        "_within",
         "abandoned",
         "added_actors",
         "connection",
@@ -40,9 +41,10 @@ class Transaction:
 
     connection: PoolProxiedConnection
 
-    def __init__(self, connections: Connections, driver: Driver) -> None:
+    def __init__(self, connections: Connections, driver: Driver, within: Sequence[int] | None) -> None:
         self._connections = connections
         self._driver = driver
+        self._within = within
         self._dialect = driver.dialect
         self._call: Interruption | None = None
         self.abandoned = False
@@ -98,6 +100,7 @@ class Transaction:
 
     def _begin(self) -> None:
         """What comes before the first statement."""
+        self._driver.begin_read(self._cursor, self.connection, self._within)
 
     def _end(self) -> None:
         """What comes after the last one; after an error everything is undone instead."""
@@ -163,7 +166,7 @@ class _Snapshot(Transaction):
     __slots__ = ()
 
     def _begin(self) -> None:
-        self._driver.begin_snapshot(self._cursor)
+        self._driver.begin_snapshot(self._cursor, self._within)
 
     def _end(self) -> None:
         self.connection.rollback()
@@ -173,7 +176,7 @@ class _Write(Transaction):
     __slots__ = ("_chain", "_left", "_patience", "_turn")
 
     def __init__(self, connections: Connections, driver: Driver, chain: Sequence[int], patience: float) -> None:
-        super().__init__(connections, driver)
+        super().__init__(connections, driver, None)
         self._chain = chain
         self._patience = patience
 
@@ -215,13 +218,16 @@ class Database:
             self._connections.close()
             raise
 
-    def read(self) -> Transaction:
-        """For one query; each statement sees the database at a moment of its own."""
-        return Transaction(self._connections, self._driver)
+    def read(self, within: Sequence[int] | None = None) -> Transaction:
+        """For one query; each statement sees the database at a moment of its own.
 
-    def snapshot(self) -> Transaction:
-        """For several queries that must see the same moment."""
-        return _Snapshot(self._connections, self._driver)
+        `within` are the only scopes of which it sees rows, where the database enforces that; without, those of all.
+        """
+        return Transaction(self._connections, self._driver, within)
+
+    def snapshot(self, within: Sequence[int] | None = None) -> Transaction:
+        """For several queries that must see the same moment; `within` as for `read`."""
+        return _Snapshot(self._connections, self._driver, within)
 
     def write(self, chain: Sequence[int] = (), *, patience: float | None = None) -> Transaction:
         """One transaction: all of it is durable when the block ends, or none of it happened.
@@ -347,13 +353,13 @@ class _WatchedDatabase(Database):
     def __hash__(self) -> int:
         return hash(self._database)
 
-    def read(self) -> Transaction:
+    def read(self, within: Sequence[int] | None = None) -> Transaction:
         self._used()
-        return self._database.read()
+        return self._database.read(within)
 
-    def snapshot(self) -> Transaction:
+    def snapshot(self, within: Sequence[int] | None = None) -> Transaction:
         self._used()
-        return self._database.snapshot()
+        return self._database.snapshot(within)
 
     def write(self, chain: Sequence[int] = (), *, patience: float | None = None) -> Transaction:
         self._used()

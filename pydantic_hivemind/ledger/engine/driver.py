@@ -44,15 +44,22 @@ class Driver(Protocol):
         """Return the time that decides about leases and lifetimes, in seconds since the epoch: the database's."""
         ...
 
-    def begin_snapshot(self, cursor: Cursor) -> None:
-        """Begin a read-only transaction in which all statements see the same state."""
+    def begin_read(self, cursor: Cursor, connection: PoolProxiedConnection, within: Sequence[int] | None) -> None:
+        """Prepare for statements that each are a transaction; of no scopes but `within` they see rows, if not of all.
+
+        Only a server enforces that.
+        """
+        ...
+
+    def begin_snapshot(self, cursor: Cursor, within: Sequence[int] | None) -> None:
+        """Begin a read-only transaction in which all statements see the same state; `within` as for `begin_read`."""
         ...
 
     def begin_write(self, cursor: Cursor, chain: Sequence[int], seconds: float) -> None:
         """Begin a write to a scope of that chain; an empty chain is for creating a root, or for writes without a scope.
 
         Until it ends, no other write to the tree begins, and no scope of the chain is removed. It waits at most
-        `seconds` for other processes.
+        `seconds` for other processes. It sees rows of all scopes: what may be pruned depends on those below.
         """
         ...
 

@@ -51,7 +51,8 @@ class PostgresDriver:
     loop_read_bytes: int | None = None
     directory: Path | None = None
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, row_security: bool = True) -> None:
+        self._row_security = row_security
         self.known_actors: dict[Actor, int] = {}
         self.version_names = NO_NAMES
         self._server_time = 0.0, 0.0
@@ -94,10 +95,23 @@ class PostgresDriver:
         sent, at = self._server_time
         return sent + time.monotonic() - at
 
-    def begin_snapshot(self, cursor: Cursor) -> None:
+    def begin_read(self, cursor: Cursor, connection: PoolProxiedConnection, within: Sequence[int] | None) -> None:
+        """Have the statements of a connection see rows of some scopes only; without, of all."""
+        wanted = _seen(within)
+        if self._row_security and connection.info.get(_SEEN) != wanted:
+            # Until it is known to be done.
+            connection.info[_SEEN] = None
+            cursor.execute(f"SET hivemind.chain = {wanted}")
+            connection.info[_SEEN] = wanted
+
+    def begin_snapshot(self, cursor: Cursor, within: Sequence[int] | None) -> None:
         """Begin a read."""
-        cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_TIME}")
+        cursor.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._see(within)}{_TIME}")
         self._take_time(cursor)
+
+    def _see(self, within: Sequence[int] | None) -> str:
+        """Return what has the transaction see rows of some scopes only, or of all."""
+        return f"SET LOCAL hivemind.chain = {_seen(within)}; " if self._row_security else ""
 
     def _take_time(self, cursor: Cursor) -> None:
         """Read the server's time from the last of several answers."""
@@ -111,7 +125,7 @@ class PostgresDriver:
         if seconds != self.patience:
             take_turn = f"{_wait(seconds)}; {take_turn}; {_wait(self.patience)}"
         # In one message, to wait for one answer.
-        begin = f"BEGIN; {take_turn}"
+        begin = f"BEGIN; {self._see(None)}{take_turn}"
         if chain:
             # Scopes past their ttl are removed by writes to other trees too, but not while they are written to.
             begin += f"; SELECT id FROM scopes WHERE id IN ({', '.join(map(str, chain))}) FOR KEY SHARE"  # noqa: S608
@@ -145,9 +159,10 @@ class PostgresDriver:
         with suppress(self._psycopg.Error):
             cast(Any, connection.driver_connection).cancel_safe(timeout=INTERRUPT_TIMEOUT)
 
-    def _connected(self, connection: Any, _entry: ConnectionPoolEntry) -> None:
+    def _connected(self, connection: Any, entry: ConnectionPoolEntry) -> None:
+        entry.info[_SEEN] = _seen(None)
         cursor = connection.execute(
-            f"SET search_path = {SCHEMA}; {_wait(self.patience)}; "
+            f"SET search_path = {SCHEMA}; SET hivemind.chain = {_seen(None)}; {_wait(self.patience)}; "
             f"SET idle_in_transaction_session_timeout = {round(self.patience * 1000)}; {_TIME}"
         )
         self._take_time(cursor)
@@ -212,6 +227,15 @@ class PostgresDriver:
         if not isinstance(error, self._psycopg.Error):
             return None
         return meaning(self._psycopg, error)
+
+
+_SEEN = "hivemind.chain"
+"""Where it is noted which rows the statements of a connection see."""
+
+
+def _seen(within: Sequence[int] | None) -> str:
+    """Return the ids of the scopes whose rows are seen, as the policies of the tables read them; 0 is for all."""
+    return f"'{{{','.join(map(str, within)) if within is not None else '0'}}}'"
 
 
 def _root(chain: Sequence[int]) -> int:

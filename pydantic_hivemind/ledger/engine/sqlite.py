@@ -100,7 +100,10 @@ class SqliteDriver:
         """Return the host's time: all processes of a file have the same."""
         return time.time()
 
-    def begin_snapshot(self, cursor: Cursor) -> None:
+    def begin_read(self, cursor: Cursor, connection: PoolProxiedConnection, within: Sequence[int] | None) -> None:
+        """Do nothing."""
+
+    def begin_snapshot(self, cursor: Cursor, within: Sequence[int] | None) -> None:  # noqa: ARG002
         """Begin a read: it sees the file as it is at its first statement."""
         cursor.execute("BEGIN")
 
