@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,14 +15,14 @@ from pydantic_hivemind.base.mounts import Mount, MountTable
 from pydantic_hivemind.base.paths import is_url
 from pydantic_hivemind.base.pickled import Pickled
 from pydantic_hivemind.base.values import Finding, ScopeInfo
-from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound, StoreFull
+from pydantic_hivemind.errors import InvalidOption, InvalidScope, ScopeNotFound
 from pydantic_hivemind.hive import open_hives, store_mounts
 from pydantic_hivemind.hive.findings import findings
 from pydantic_hivemind.hive.handle import ScopeHandle, database_of, row_of
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import scope_listing, scopes, store_settings
+from pydantic_hivemind.ledger import scope_listing, scopes
 from pydantic_hivemind.ledger.engine.database import Database, Transaction
-from pydantic_hivemind.ledger.engine.sqlite import ALMOST_NOTHING, Durability, SqliteDriver
+from pydantic_hivemind.ledger.engine.sqlite import Durability, SqliteDriver
 from pydantic_hivemind.ledger.scopes import ScopeRow
 from pydantic_hivemind.search.service import SearchService, check_embedder
 

@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_hivemind.base.mounts import MountTable
 from pydantic_hivemind.base.values import Version
 from pydantic_hivemind.base.version_names import Expected
-from pydantic_hivemind.errors import VersionNotFound
+from pydantic_hivemind.errors import StoreFull, VersionNotFound
+from pydantic_hivemind.hive.hivemind import Hivemind, store_of
 from pydantic_hivemind.hive.scope import Scope
-from pydantic_hivemind.ledger import history, overlay, promotion_records, scopes
+from pydantic_hivemind.ledger import history, overlay, promotion_records, scopes, store_settings
+from pydantic_hivemind.ledger.engine.sqlite import ALMOST_NOTHING
 
 if TYPE_CHECKING:
     from pydantic_hivemind.search.history_ranking import RankedMessage
@@ -59,7 +62,7 @@ def past_content(scope: Scope, path: str, version: Expected) -> bytes | None:
         VersionNotFound: The path has no such version, or it is not kept any more.
         ScopeGone: The scope was destroyed, or its ttl has passed.
     """
-    with scope._database.snapshot() as tx:
+    with scope._database.snapshot(scope._row.chain) as tx:
         overlay.check_alive(tx, scope._row.chain)
         found = history.named(tx, scope._row.chain, path, version)
     if found is None:
@@ -73,7 +76,7 @@ def latest_own(scope: Scope) -> Version | None:
     Raises:
         ScopeGone: The scope was destroyed, or its ttl has passed.
     """
-    with scope._database.snapshot() as tx:
+    with scope._database.snapshot(scope._row.chain) as tx:
         overlay.check_alive(tx, scope._row.chain)
         found = history.recent(tx, scope._row.chain[:1], 1)
         return next(iter(scope._versions_of(tx, found)), None)

@@ -334,7 +334,7 @@ class Scope(ScopeWriter):
         Raises:
             ScopeGone: The scope was destroyed, or its ttl has passed.
         """
-        with self._database.snapshot() as tx:
+        with self._database.snapshot(self._row.chain) as tx:
             overlay.check_alive(tx, self._row.chain)
             rows = conversation_records.infos(tx, self._row.id)
         return [

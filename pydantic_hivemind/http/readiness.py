@@ -8,7 +8,8 @@ import time
 
 from pydantic_hivemind.errors import HivemindError
 from pydantic_hivemind.hive.async_seam import perform
-from pydantic_hivemind.hive.hivemind import Hivemind, check_writing
+from pydantic_hivemind.hive.hivemind import Hivemind
+from pydantic_hivemind.hive.internals import check_writing
 from pydantic_hivemind.limits import READY_SECONDS
 
 _log = logging.getLogger(__name__)

@@ -98,7 +98,7 @@ def _changed(index: ScopeIndex, database: Database, since: int) -> set[str]:
     """Return the paths whose records may be outdated in collections that are synchronised up to a watermark."""
     if not since:
         return set(index.documents)
-    with database.read() as tx:
+    with database.read((index.scope_id,)) as tx:
         return set(changes_since.since(tx, index.scope_id, since).heads)
 
 
@@ -164,7 +164,7 @@ class _Work:
     def _texts(self, documents: Sequence[Document]) -> dict[str, str]:
         """Return the text of files by path, without those whose version is no longer kept."""
         texts: dict[str, str] = {}
-        with self._database.read() as tx:
+        with self._database.read(self._chain) as tx:
             for document in documents:
                 with suppress(KeyError):
                     texts[document.head.path] = searched_text(overlay.content(tx, document.head)) or ""
@@ -182,7 +182,7 @@ class _Work:
         with self._index.lock:
             made = self._index.dense.vectors(texts)
         if len(made) < len(texts):
-            with self._database.read() as tx:
+            with self._database.read(self._chain) as tx:
                 found = chunk_vectors.find(tx, self._chain, self._embedder.fingerprint, texts.keys() - made)
             made |= decoded(found, self._embedder.dimension)
         rest = [hash for hash in texts if hash not in made]

@@ -174,7 +174,7 @@ class Indexer:
             if not texts and not waits:
                 return keep
             fingerprint = self.embedder.fingerprint
-            with self._database.read() as tx:
+            with self._database.read(chain) as tx:
                 found = chroma_sync.decoded(chunk_vectors.find(tx, chain, fingerprint, texts), self.embedder.dimension)
             with index.lock:
                 index.add(found)

@@ -29,7 +29,7 @@ def engine(url):
 @pytest.fixture
 def old(url, tmp_path):
     """A database that an earlier revision's migrations made, with the rows of the store that is kept of it."""
-    server().execute("CREATE SCHEMA hivemind", url.rpartition("/")[2])
+    server().execute("CREATE SCHEMA hivemind AUTHORIZATION keeper", url.rpartition("/")[2])
     config = Config()
     config.set_main_option("path_separator", "os")
     config.set_main_option("script_location", str(resources.files("pydantic_hivemind.ledger") / "migrations"))
@@ -42,7 +42,9 @@ def old(url, tmp_path):
     ledger.write_bytes(lzma.decompress((KEPT / f"{BEFORE}.sqlite3.xz").read_bytes()))
     with (
         closing(sqlite3.connect(ledger)) as source,
-        connect(url, options="-c search_path=hivemind -c session_replication_role=replica") as target,
+        connect(
+            url.replace("keeper@", "postgres@"), options="-c search_path=hivemind -c session_replication_role=replica"
+        ) as target,
     ):
         tables = [name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:

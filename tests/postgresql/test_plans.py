@@ -27,7 +27,7 @@ def compared_in_vain(plan):
 
 
 def test_many_paths_of_a_new_scope_are_not_compared_with_each_other(url):
-    with opened(url) as hive, connect(url, options="-c search_path=hivemind") as connection:
+    with opened(url) as hive, connect(url, options="-c search_path=hivemind -c hivemind.chain={0}") as connection:
         for name in ("ada", "bo", "cy"):
             fill(hive.scope(name))
         connection.execute("ANALYZE")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from contextlib import suppress
 
 import pytest
-from databases import connect, opened, server
+from databases import connect, opened, program, server
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 
 from pydantic_hivemind.ledger.engine.database import Transaction
@@ -14,7 +16,7 @@ from pydantic_hivemind.ledger.engine.statements import Statement
 from pydantic_hivemind.messages.checkpoints import Snapshot
 
 SECRET = "s3cret"
-OF_SCOPES = re.compile(r"\b\w+\.scope_id (?:IN \([^()]*\)|= %\(\w+\)s(?:::\w+)?)")
+OF_SCOPES = re.compile(r"\b\w+\.scope_id (?:IN \((?:%\(\w+\)s(?:, )?)+\)|= %\(\w+\)s(?:::\w+)?)")
 
 
 @pytest.fixture
@@ -134,3 +136,22 @@ def test_what_a_connection_sees_changes_with_each_use(filled):
             assert not mine.exists(f"/{SECRET}.md")
             stranger.write_text("/again.md", "x")
             assert len(stranger.history("/again.md")) > 0
+
+
+def test_it_can_be_left_out(filled):
+    with opened(filled, row_security=False) as hive:
+        assert hive.get("mine").read_text("/own.md") == "mine\n"
+        assert hive.get("stranger").read_text("/own.md") == f"{SECRET}\n"
+        with hive._database.read(hive.get("mine")._row.chain) as tx:
+            shown = tx.connection.cursor().execute("SHOW hivemind.chain").fetchone()
+    assert shown == ("{0}",)
+
+
+def test_an_owner_dumps_everything(filled):
+    """As the guide says."""
+    command = [program("pg_dump"), "--schema=hivemind", "--enable-row-security", "--data-only", filled]
+    for options, is_there in (("-c hivemind.chain={0}", True), ("", False)):
+        dumped = subprocess.run(
+            command, env={**os.environ, "PGOPTIONS": options}, capture_output=True, check=True, text=True
+        )
+        assert (f"/{SECRET}.md" in dumped.stdout) == is_there
