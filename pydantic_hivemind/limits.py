@@ -264,6 +264,9 @@ MAX_SEARCH_HITS = 1000
 MAX_REPORTED_MISTAKES = 5
 """Maximum number of mistakes reported for one request: whoever mends those sees the next ones."""
 
+MAX_ARCHIVE_BYTES = 256 << 20
+"""Maximum size of the files that `files_router` puts into one archive, in bytes: that of one file."""
+
 # -- console -------------------------------------------------------------------------------------------
 
 CONSOLE_ROWS = 100
