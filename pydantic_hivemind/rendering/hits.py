@@ -29,6 +29,11 @@ def annotated(answer: str, found: Hits) -> str:
     return "\n\n".join([answer, *notes])
 
 
+def quoted(text: str) -> str:
+    """Return a text whose every line, however it ends, begins with `> `: what others wrote, in an answer of ours."""
+    return "\n".join(f"> {line}" for line in text.splitlines())
+
+
 def partly(paths: Sequence[str]) -> str:
     """Return a sentence that names files of which only the beginning and the end were searched."""
     named = ", ".join(map(printable, paths[:_MOST_NAMED]))
@@ -37,14 +42,17 @@ def partly(paths: Sequence[str]) -> str:
 
 
 def as_text(hits: Sequence[Hit], own: str) -> str:
-    """Return hits as text for a model; hits of other scopes than its own name their scope."""
+    """Return hits as text for a model; hits of other scopes than its own name their scope.
+
+    Each line of a passage is quoted and no heading is, so that no passage can pretend to be another result.
+    """
     parts: list[str] = []
     room = MAX_SEARCH_RESULT_CHARS
     for hit in hits:
         first, last = hit.lines
         lines = f"{first}" if first == last else f"{first}-{last}"
         heading = printable(f"{hit.path}:{lines}" + (f" (from {hit.scope})" if hit.scope != own else ""))
-        text = hit.text.lstrip("\n").rstrip()
+        text = quoted(hit.text.lstrip("\n").rstrip())
         room -= len(heading) + 3
         if room < min(len(text), _LEAST_SHOWN):
             break

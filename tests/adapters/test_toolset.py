@@ -151,8 +151,8 @@ async def test_passages_are_shown_with_their_places(hive: Hivemind, scope: Scope
         call("search_memory", query="the day of a release", under="/plans"),
     )
     assert told == [
-        "/handbook.md:1-5 (from user/ada)\n# Handbook\n\n  Releases are on Tuesdays.",
-        "/plans/trip.md:1\nHolidays at the sea.",
+        "/handbook.md:1-5 (from user/ada)\n> # Handbook\n> \n>   Releases are on Tuesdays.",
+        "/plans/trip.md:1\n> Holidays at the sea.",
     ]
 
 
@@ -163,7 +163,7 @@ async def test_a_note_is_found_at_once(scope: Scope) -> None:
         call("remember", content="The tea house closes at nine", file="town"),
         call("search_memory", query="beverage", tags=["people"]),
     )
-    assert told[-1] == f"{NOTES}:1\n- Ada drinks tea"
+    assert told[-1] == f"{NOTES}:1\n> - Ada drinks tea"
 
 
 async def test_it_says_when_nothing_was_found(scope: Scope) -> None:
@@ -184,7 +184,7 @@ async def test_it_says_when_the_meaning_could_not_be_looked_for(tmp_path: Path) 
         scope.write_text("/a.md", "Ada drinks tea.\n")
         tools = HivemindToolset(scope)
         found, nothing = await use(tools, call("search_memory", query="tea"), call("search_memory", query="coffee"))
-    assert found == f"/a.md:1\nAda drinks tea.\n\n{WORDS_ONLY}"
+    assert found == f"/a.md:1\n> Ada drinks tea.\n\n{WORDS_ONLY}"
     assert nothing == f"Nothing was found.\n\n{WORDS_ONLY}"
 
 
@@ -227,7 +227,7 @@ async def test_a_search_that_makes_no_sense_is_asked_for_again(
 @pytest.mark.parametrize("query", ["tea " * 30_000, "\0\x1b\ud83d"[:2], "*?[(%_'\""])
 async def test_any_text_is_a_query(scope: Scope, query: str) -> None:
     scope.write_text("/a.md", "tea")
-    assert await use(HivemindToolset(scope), call("search_memory", query=query)) == ["/a.md:1\ntea"]
+    assert await use(HivemindToolset(scope), call("search_memory", query=query)) == ["/a.md:1\n> tea"]
 
 
 # -- which scope ---------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ async def test_the_scope_is_that_of_the_run(hive: Hivemind, scope: Scope) -> Non
     for user in (scope, other):
         note = call("remember", content=f"the word of {user.name}")
         told = await use(toolset, note, call("search_memory", query="password"), deps=Deps(HivemindBackend(user)))
-        assert told[-1] == f"{NOTES}:1\n- the word of {user.name}"
+        assert told[-1] == f"{NOTES}:1\n> - the word of {user.name}"
 
 
 async def test_a_function_may_say_which_scope(hive: Hivemind) -> None:
@@ -272,12 +272,12 @@ async def test_a_workspace_is_a_scope_too(hive: Hivemind, scope: Scope) -> None:
     toolset = HivemindToolset()
     calls = [call("remember", content="tea"), call("search_memory", query="beverage")]
     told = await use(toolset, *calls, workspace=workspaces.Workspace(scope.workspace()))
-    assert told == ["Remembered in MEMORY.md.", f"{NOTES}:1\n- tea"]
+    assert told == ["Remembered in MEMORY.md.", f"{NOTES}:1\n> - tea"]
     # The workspace is what the run works in, whatever the dependencies have.
     deps = Deps(HivemindBackend(hive.scope("user/bo")))
     read_only = workspaces.ReadOnlyWorkspace(workspaces.Workspace(scope.workspace()))
     told = await use(toolset, *calls, workspace=read_only, deps=deps)
-    assert told == ["Error: nothing can be remembered, because this run may only read", f"{NOTES}:1\n- tea"]
+    assert told == ["Error: nothing can be remembered, because this run may only read", f"{NOTES}:1\n> - tea"]
 
 
 async def test_a_conversation_in_a_session_of_its_own(hive: Hivemind) -> None:
@@ -335,7 +335,7 @@ async def test_a_branch_of_a_fork_has_its_notes_for_itself(scope: Scope, depth: 
         *["Remembered in MEMORY.md."] * 3,
         f"MEMORY.md has this note already. {lost}",
         f"Remembered in MEMORY.md. {lost}",
-        "/people.md:1\nBo drinks coffee.",
+        "/people.md:1\n> Bo drinks coffee.",
     ]
     assert not scope.exists(NOTES)
     assert await done(branch.read_bytes(NOTES)) == b"".join(b"- note %d\n" % n for n in range(4))
@@ -368,4 +368,4 @@ async def test_the_harness_s_search_is_replaced(scope: Scope) -> None:
     scope.write_text("/a.md", "tea")
     calls = [call("search_memory", query="tea", limit=1), call("read_memory", file="MEMORY.md")]
     told = (await agent.run(script(*calls, EVERYTHING))).output
-    assert "/a.md:1\ntea\ntea of the harness" in told
+    assert "/a.md:1\n> tea\ntea of the harness" in told

@@ -51,9 +51,9 @@ async def test_the_second_user_finds_by_meaning_what_the_first_one_promoted(
     ada.promote(paths=["/.deep/memory/main/service.md", MEMORY])
 
     found = await agent.run(searching("When is the test data replaced?"), deps=deps_of(bo))
-    assert f"{MEMORY}:1 (from project/acme)\n- The staging database is restored from the backup" in found.output
+    assert f"{MEMORY}:1 (from project/acme)\n> - The staging database is restored from the backup" in found.output
     again = await agent.run(searching("how to reboot", limit=1), deps=deps_of(bo))
-    assert "service.md:1 (from project/acme)\n- The service restarts in two steps" in again.output
+    assert "service.md:1 (from project/acme)\n> - The service restarts in two steps" in again.output
     assert "Ada drinks tea" not in (await agent.run(searching("beverages"), deps=deps_of(bo))).output
     assert not bo.diff()
 
@@ -108,7 +108,7 @@ async def test_a_subagent_has_the_tools_it_is_given(make_agent: MakeAgent, ada: 
     ada.write_text("/drinks.md", "Ada drinks tea.")
     task = script(call("search_memory", query="beverages"), call("remember", content="It is tea"), EVERYTHING)
     work = script(call("task", description=task, subagent_type="helper"), EVERYTHING)
-    assert "/drinks.md:1\nAda drinks tea." in (await agent.run(work, deps=deps_of(ada))).output
+    assert "/drinks.md:1\n> Ada drinks tea." in (await agent.run(work, deps=deps_of(ada))).output
     assert ada.read_text("/.deep/memory/helper/MEMORY.md") == "- It is tea\n"
 
 
@@ -136,7 +136,7 @@ async def test_an_agent_that_works_in_a_directory_of_the_machine(
         call("search_memory", query="drinks"),
         EVERYTHING,
     )
-    assert f"{MEMORY}:1\n- Ada drinks tea" in (await agent.run(work, deps=deps)).output
+    assert f"{MEMORY}:1\n> - Ada drinks tea" in (await agent.run(work, deps=deps)).output
     assert ada.read_text(MEMORY) == "- Ada drinks tea\n"
     assert not list(directory.iterdir())
 

@@ -170,7 +170,7 @@ async def test_names_that_look_like_more_lines_stay_in_theirs(run):
     async with Client(create_server(run)) as client:
         assert await tell(client, "list") == "/a\\nb (1 bytes) (4 bytes)"
         assert "+++ b/a\\nb (1 bytes)" in (await tell(client, "diff")).splitlines()
-        assert (await tell(client, "search", query="text")).splitlines() == ["/a\\nb (1 bytes):1", "text"]
+        assert (await tell(client, "search", query="text")).splitlines() == ["/a\\nb (1 bytes):1", "> text"]
         assert len((await tell(client, "read", path="/a\nb (1 bytes)")).splitlines()) == 2
 
 
@@ -186,7 +186,7 @@ async def test_notes_are_kept_and_found(run, project):
         assert "every Sunday" in told
         project.write_text("/plans/release.md", "Release on Thursdays.\n")
         told = await tell(client, "search", query="release day", under="/plans")
-        assert told == "/plans/release.md:1 (from project)\nRelease on Thursdays."
+        assert told == "/plans/release.md:1 (from project)\n> Release on Thursdays."
         assert await tell(client, "search", query="release", tags=["none"]) == "Nothing was found."
         await tell(client, "remember", content="Use pgbouncer.", file="postgres", tags=["db"])
         assert run.stat("/.deep/memory/main/postgres.md").tags == ("db",)
@@ -205,7 +205,7 @@ async def test_it_is_told_when_the_meaning_could_not_be_looked_for(tmp_path):
         scope = hive.scope("a")
         scope.write_text("/a.md", "Release on Thursdays.\n")
         async with Client(create_server(scope)) as client:
-            assert await tell(client, "search", query="release") == f"/a.md:1\nRelease on Thursdays.\n\n{WORDS_ONLY}"
+            assert await tell(client, "search", query="release") == f"/a.md:1\n> Release on Thursdays.\n\n{WORDS_ONLY}"
             assert await tell(client, "search", query="tea") == f"Nothing was found.\n\n{WORDS_ONLY}"
 
 
