@@ -145,7 +145,8 @@ class Tokens:
             InvalidOption: An action is unknown, the ttl is not a positive number up to ten years, the workspace is of
                 another hive, the label is too long, or the secret is too short.
             InvalidPath: `under` is not a valid path.
-            NotAllowed: `by` does not permit one of the actions, or is narrower.
+            NotAllowed: `by` does not permit one of the actions, is narrower, or is for a workspace that this one does
+                not read through to.
             InvalidToken: `by` has expired or was revoked.
         """
         allowed = _actions(can)
@@ -159,6 +160,8 @@ class Tokens:
         if by is not None:
             for action in allowed:
                 by.require(action)
+            if by.scope_id not in row_of(scope).chain:
+                raise NotAllowed("a token can make tokens only for its own workspace and those under it")
         narrowing = (NOT_NARROWED if by is None else by.narrowing).further(under, promote_to, deletes=deletes)
         made_by = None if by is None else by.id
         id = uuid.uuid4().hex

@@ -27,10 +27,11 @@ _BY_PATH = frozenset(
 _REMOVING = frozenset({"remove", "restore"})
 _OF_PROMOTION = frozenset({"promote", "propose"})
 # They reach no file, or are refused by the rights that a token made here inherits.
-_ANYWHERE = frozenset(["info", "scopes", "create", "spawn", "renew", "create_token", "list_tokens", "revoke_token"])
-_WHOLE_WORKSPACE = frozenset({"diff", "revert", "destroy", "delete_workspace"})
+_ANYWHERE = frozenset(["info", "scopes", "create", "spawn", "create_token", "list_tokens", "revoke_token"])
+_WHOLE_WORKSPACE = frozenset({"diff", "revert", "renew", "destroy", "delete_workspace"})
 _WILD = frozenset("*?[]{}!\\")
-_ENDING = frozenset({"revert", "destroy", "delete_workspace"})
+# A ttl of no time ends a workspace as well.
+_ENDING = frozenset({"revert", "renew", "destroy", "delete_workspace"})
 
 
 def includes(can: Collection[Action], action: Action) -> bool:
@@ -100,7 +101,12 @@ class Narrowing:
             NotAllowed: It is not.
             InvalidPath: A path is not valid.
         """
-        if self == NOT_NARROWED or operation in _ANYWHERE:
+        if self == NOT_NARROWED:
+            return
+        if operation == "spawn" and arguments.get("attach"):
+            # It sets the ttl of a session that there may be.
+            self._check_deletes()
+        if operation in _ANYWHERE:
             return
         if operation in _REMOVING or operation in _ENDING:
             self._check_deletes()

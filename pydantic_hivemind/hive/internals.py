@@ -49,10 +49,11 @@ def owner_and_sessions(scope: Scope) -> list[Scope]:
     return found
 
 
-def has_promoted(scope: Scope, promotion_id: str) -> bool:
-    """Return whether a scope made a promotion, instead of having received it."""
+def promoted_to(scope: Scope, promotion_id: str) -> str | None:
+    """Return the ancestor that a promotion of a scope went to; `None` if the scope has not made the promotion."""
     with scope._database.read() as tx:
-        return promotion_records.target_of(tx, scope._row.id, promotion_id) is not None
+        target = promotion_records.target_of(tx, scope._row.id, promotion_id)
+    return scope._name_of(target) if target in scope._row.chain else None
 
 
 def past_content(scope: Scope, path: str, version: Expected) -> bytes | None:

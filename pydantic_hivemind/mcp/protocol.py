@@ -174,6 +174,8 @@ def _called(caller: Caller, params: types.CallToolRequestParams) -> str:
         _require(caller, action)
     operation, arguments = tools.operation_of(call)
     _check(caller, operation, **arguments)
+    for target in call.targets(caller.scope):
+        _check(caller, "promote", to=target)
     return call.run(caller.scope)
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic_hivemind.base.validation import TextList
 from pydantic_hivemind.base.values import OnConflict, Version
 from pydantic_hivemind.errors import NotAllowed
-from pydantic_hivemind.hive.internals import has_promoted
+from pydantic_hivemind.hive.internals import promoted_to
 from pydantic_hivemind.hive.scope import Scope
 from pydantic_hivemind.mcp import texts
 from pydantic_hivemind.mcp.tool_base import Call, changes
@@ -108,7 +108,12 @@ class Revert(Call):
 
     def needed(self, scope: Scope) -> tuple[Action, ...]:
         """Who promotes may take it back; who writes may undo what came in."""
-        return ("promote",) if has_promoted(scope, self.promotion) else ("write",)
+        return ("write",) if promoted_to(scope, self.promotion) is None else ("promote",)
+
+    def targets(self, scope: Scope) -> tuple[str, ...]:
+        """What this workspace promoted is undone where it went."""
+        target = promoted_to(scope, self.promotion)
+        return () if target is None else (target,)
 
     def run(self, scope: Scope) -> str:
         """Undo."""

@@ -59,6 +59,10 @@ class Call(StrictModel, ABC):
         """Return what this call needs besides; most need no more."""
         return ()
 
+    def targets(self, scope: Scope) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the ancestors that this call changes without naming them; most change none."""
+        return ()
+
     @abstractmethod
     def run(self, scope: Scope) -> str:
         """Do it, and tell what came of it. Raises `HivemindError`."""

@@ -247,3 +247,40 @@ def test_a_ledger_put_back_revives_no_revoked_token(tmp_path):
             with pytest.raises(errors.InvalidToken):
                 tokens.verify(token)
         assert len(tokens.list()) == 1
+
+
+@pytest.mark.parametrize("narrowed", [{"deletes": False}, {"under": "/notes"}])
+def test_a_token_that_may_not_delete_ends_no_workspace_by_its_ttl(ask, tokens, run, narrowed):
+    token = tokens.create(run, can=ACTIONS, **narrowed)
+    assert ask(token, "POST", "renew", json={"ttl": 0.01}).status_code == 403
+    assert ask(token, "POST", "renew", json={"ttl": 60}).status_code == 403
+    session = run.spawn(f"{run.name}/-/mine", ttl=3600)
+    session.write_text("/x", "x")
+    ends = session.info().expires_at
+    answer = ask(token, "POST", "spawn", json={"name": "mine", "attach": True, "ttl": 0.01})
+    assert answer.status_code == (403 if "deletes" in narrowed else 201)
+    if "deletes" in narrowed:
+        assert session.info().expires_at == ends
+
+
+def test_a_token_makes_none_for_a_workspace_beside_or_above_it(hive, tokens, run):
+    sibling = hive.scope("sibling", run.parent)
+    maker = tokens.verify(tokens.create(run, can=ACTIONS))
+    for other in (sibling, run.parent, "root"):
+        with pytest.raises(errors.NotAllowed):
+            tokens.create(other, can=["read"], by=maker)
+    below = run.spawn("below")
+    assert tokens.verify(tokens.create(below, can=["read"], by=maker)).workspace == "below"
+
+
+def test_a_promotion_is_undone_only_where_a_token_may_promote(ask, tokens, run):
+    run.write_text("/notes/new.md", "x")
+    promotion = run.promote(paths="/notes/new.md").id
+    elsewhere = tokens.create(run, can=["read", "promote"], promote_to=["root"])
+    assert ask(elsewhere, "POST", "revert", json={"promotion_id": promotion}).status_code == 403
+    text, refused = call(tokens, elsewhere, "revert", promotion=promotion)
+    assert refused, text
+    assert run.parent.exists("/notes/new.md")
+    there = tokens.create(run, can=["read", "promote"], promote_to=["project"])
+    assert ask(there, "POST", "revert", json={"promotion_id": promotion}).status_code == 200
+    assert not run.parent.exists("/notes/new.md")

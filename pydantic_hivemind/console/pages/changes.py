@@ -6,7 +6,7 @@ from pydantic_hivemind.base.values import Changes, OnConflict, PromotionReport
 from pydantic_hivemind.console import differences
 from pydantic_hivemind.console.answers import Answer, Asked, Page, See, address
 from pydantic_hivemind.errors import InvalidOption, PromotionConflict
-from pydantic_hivemind.hive.internals import has_promoted
+from pydantic_hivemind.hive.internals import promoted_to
 from pydantic_hivemind.limits import CONSOLE_ROWS
 
 SETTLEMENTS: dict[str, OnConflict] = {"fail": "fail", "keep_target": "keep_target", "take_source": "take_source"}
@@ -31,8 +31,11 @@ def activity(asked: Asked) -> Answer:
 def undo(asked: Asked) -> Answer:
     """Undo a promotion."""
     scope, id = asked.workspace(), asked.form.exact("promotion")
-    asked.viewer.require("promote" if has_promoted(scope, id) else "write")
+    target = promoted_to(scope, id)
+    asked.viewer.require("write" if target is None else "promote")
     asked.viewer.check(scope, "revert", promotion_id=id)
+    if target is not None:
+        asked.viewer.check(scope, "promote", to=target)
     scope.revert(id)
     return See(address("activity", workspace=scope.name, done="undone"))
 

@@ -14,7 +14,7 @@ from pydantic_hivemind.base.validation import SentVersion, TextList
 from pydantic_hivemind.base.values import Conflict, Edited, File, OnConflict, PromotionReport, Stat
 from pydantic_hivemind.base.version_names import VersionName
 from pydantic_hivemind.errors import PromotionConflict
-from pydantic_hivemind.hive.internals import has_promoted
+from pydantic_hivemind.hive.internals import promoted_to
 from pydantic_hivemind.http.access import (
     Addable,
     Editable,
@@ -196,7 +196,11 @@ def revert(scope: Own, grant: TheGrant, asked: Revert, operation_id: OperationId
 
     A promotion that the workspace made itself is undone where it went, by whoever may promote.
     """
-    grant.require("promote" if has_promoted(scope, asked.promotion_id) else "write")
+    target = promoted_to(scope, asked.promotion_id)
+    grant.require("write" if target is None else "promote")
+    if target is not None:
+        # Undoing changes the same workspace as promoting.
+        grant.narrowing.check("promote", {"to": target}, lambda: None)
     return scope.revert(asked.promotion_id, operation_id=operation_id)
 
 
