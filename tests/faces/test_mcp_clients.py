@@ -58,7 +58,7 @@ async def test_what_connect_wrote_starts_a_server_of_that_workspace(run, monkeyp
     assert "hivemind_hivemind_write" in offered
     assert told == [
         "Remembered in /.deep/memory/main/MEMORY.md.",
-        f"/.deep/memory/main/MEMORY.md:1\n- {NOTE}",
+        f"/.deep/memory/main/MEMORY.md:1\n> - {NOTE}",
     ]
     assert NOTE in run("cat", "/.deep/memory/main/MEMORY.md", "-w", "run-1").out
     assert run("cat", "/.deep/memory/main/MEMORY.md", "-w", "my-project").code == 3
