@@ -13,6 +13,7 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from pydantic_hivemind import Hivemind, HivemindCheckpointStore, HivemindMemory, Scope
+from pydantic_hivemind.adapters.memory.recall import _query
 from pydantic_hivemind.errors import InvalidOption
 
 from .conftest import MakeAgent, deps_of
@@ -120,6 +121,28 @@ async def test_names_are_near_whatever_they_mean(agent: Any, model: Model, ada: 
     ada.write_text("/notes/tickets.md", "ABC-1234: zebra crossing, blocked by facilities.\n")
     await agent.run("Summarise ABC-1234 for the customer in a friendly letter please", deps=deps_of(ada))
     assert "zebra crossing" in model.seen()
+
+
+async def test_times_and_numbers_are_no_names(agent: Any, model: Model, ada: Scope) -> None:
+    ada.write_text("/notes/dentist.md", "The dentist moved my cleaning to 5pm on the 2nd.\n")
+    await agent.run("Is the release of the new version at 5pm on the 2nd?", deps=deps_of(ada))
+    assert "dentist" not in model.seen()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "is_short"),
+    [
+        ("And in May?", True),
+        ("\u7136\u540e\u5462\uff1f", True),
+        ("\u8bf7\u628a\u8fd9\u4efd\u62a5\u544a" * 6, False),
+        ("What is due in the month of May?", False),
+    ],
+)
+def test_short_prompts_of_any_script_are_looked_for_with_what_came_before(prompt: str, is_short: bool) -> None:
+    before = [ModelRequest(parts=[UserPromptPart("Earlier.")]), ModelResponse(parts=[TextPart("Noted.")])]
+    query = _query([*before, ModelRequest(parts=[UserPromptPart(prompt)])], 2)
+    assert query.startswith(prompt)
+    assert ("Earlier" in query) == is_short
 
 
 async def test_another_users_memory_is_not_recalled(agent: Any, model: Model, hive: Hivemind, ada: Scope) -> None:

@@ -31,8 +31,9 @@ FLOOR = 0.35
 """Similarity from which on a passage counts as near, for the default embedder. Measured on four conversations of
 LoCoMo: 0.39 or more for nine of ten questions about the conversation, 0.37 or less for nine of ten about another."""
 
-_SHORT_WORDS = 6
-"""A prompt with fewer words is looked for together with what was said before it: `and in May?` alone finds nothing."""
+_SHORT_WORDS, _SHORT_CHARS = 6, 30
+"""A prompt with fewer words and characters is looked for together with what was said before it: `and in May?` alone
+finds nothing. Some scripts have no spaces between words."""
 
 _EARLIER_CHARS = 600
 """Characters of what was said before that are looked for with a short prompt."""
@@ -170,7 +171,7 @@ def _said(part: UserPromptPart) -> str:
 def _query(messages: Sequence[ModelMessage], at: int) -> str:
     """Return what to look for: the prompt, and what was said before it where that is short."""
     prompt = "\n".join(_said(part) for part in messages[at].parts if isinstance(part, UserPromptPart))
-    if len(prompt.split()) < _SHORT_WORDS:
+    if len(prompt.split()) < _SHORT_WORDS and len(prompt) < _SHORT_CHARS:
         earlier = "\n".join(message_text(message) for message in messages[max(0, at - 2) : at])
         prompt = f"{prompt}\n{earlier[-_EARLIER_CHARS:]}".strip()
     return prompt[:MAX_QUERY_CHARS]

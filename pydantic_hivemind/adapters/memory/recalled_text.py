@@ -34,7 +34,7 @@ def chosen(hits: Iterable[Hit], query: str, context: str, *, floor: float, max_t
     room = max_tokens - tokens_of(as_context((), ""))
     for hit in hits:
         text = _folded(hit.text)
-        is_near = (hit.similarity or 0.0) >= floor or any(name in hit.text for name in names)
+        is_near = (hit.similarity or 0.0) >= floor or not names.isdisjoint(_words(hit.text))
         if not is_near or not text or text in seen:
             continue
         cost = tokens_of(_entry(hit))
@@ -65,13 +65,17 @@ def as_context(hits: Sequence[Hit], fence: str) -> str:
 
 def _names(query: str) -> set[str]:
     """Return the words that name one thing, such as `ABC-1234` and `parse_args`: what has them is near anyway."""
-    words = (word.strip("./-") for word in _WORD.findall(query))
-    return {word for word in words if _is_name(word)}
+    return {word for word in _words(query) if _is_name(word)}
+
+
+def _words(text: str) -> set[str]:
+    return {word.strip("./-") for word in _WORD.findall(text)}
 
 
 def _is_name(word: str) -> bool:
-    has_digit = any(map(str.isdigit, word))
-    return "_" in word or bool(_CAMEL.search(word)) or (has_digit and any(map(str.isalpha, word)))
+    # Not `5pm` and `2nd`, which are in many passages.
+    has_number = any(map(str.isdigit, word)) and any(map(str.isupper, word))
+    return "_" in word or has_number or bool(_CAMEL.search(word))
 
 
 def tokens_of(text: str) -> int:
