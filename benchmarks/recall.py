@@ -49,8 +49,8 @@ async def measure(chunks: int, runs: int) -> None:
         for number in range(chunks):
             picked = (WORDS[(number * step) % len(WORDS)] for step in (1, 3, 5, 7, 11))
             scope.write_text(f"/notes/{number // 50:03}/{number}.md", f"Note {number}: {' '.join(picked)}.\n")
-        with_memory = Agent(TestModel(), capabilities=[HivemindMemory(scope, floor=-1.0)])
-        without = Agent(TestModel())
+        with_memory = Agent(TestModel(call_tools=[]), capabilities=[HivemindMemory(scope, floor=-1.0)])
+        without = Agent(TestModel(call_tools=[]))
         for agent in (with_memory, without):
             await agent.run("Which branch is released on Tuesday?")
         own, bare = await timed(with_memory, runs), await timed(without, runs)

@@ -6,6 +6,7 @@ import logging
 import secrets
 import warnings
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
@@ -79,7 +80,10 @@ class HivemindMemory(HivemindSearch):
 
     async def for_run(self, ctx: RunContext[Any]) -> HivemindMemory:  # noqa: ARG002 - as upstream calls it
         """Return one that knows what this run has recalled."""
-        return replace(self)
+        # Not `replace`, which would make the tools anew: 4 ms.
+        found = copy(self)
+        found.recalled = {}
+        return found
 
     def get_ordering(self) -> CapabilityOrdering:
         """Put this after the capabilities that add to the context: what they add is not recalled again."""
